@@ -1,0 +1,32 @@
+"""The TensorFlow backend: a gradient tape a layer, and Keras's step functions."""
+
+import keras
+import tensorflow as tf
+
+
+def auxiliary_and_gradients(function, variables):
+    """Call `function` under a tape that watches `variables` and nothing else.
+
+    Args:
+        function: takes nothing, returns a scalar loss and anything besides.
+        variables: list of Keras variables.
+
+    Returns:
+        What `function` returned besides the loss, and a list with the gradient of the loss by
+        each variable (`None` where it has no part in the loss).
+    """
+    watched = [variable.value for variable in variables]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(watched)
+        loss, auxiliary = function()
+    return auxiliary, tape.gradient(loss, watched)
+
+
+class Trainer:
+    """Hands Keras's training and test steps to the model."""
+
+    def train_step(self, data):
+        return self.learn_from(*keras.utils.unpack_x_y_sample_weight(data))
+
+    def test_step(self, data):
+        return self.score_on(*keras.utils.unpack_x_y_sample_weight(data))

@@ -1,0 +1,58 @@
+"""Callbacks. `FFModel.fit` adds the first two by itself."""
+
+import keras
+
+
+class LayerScheduleCallback(keras.callbacks.Callback):
+    """Tells an `FFModel` at the start of every epoch which of its layers learn in it.
+
+    Args:
+        epochs: integer, what `fit` was given.
+    """
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        model = self.model
+        model.learning_layers = model.layer_schedule.learning_layers(
+            epoch, self.epochs, len(model.ff_layers)
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        if "loss" not in (logs or {}):
+            raise ValueError("There is no data to work on. Received: a stream without batches")
+
+
+class ProgressBar(keras.callbacks.ProgbarLogger):
+    """Keras's progress bar without the figures of single layers, which the logs hold."""
+
+    @staticmethod
+    def _few(logs):
+        return {name: value for name, value in (logs or {}).items() if "/" not in name}
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch, self._few(logs))
+
+    def on_test_batch_end(self, batch, logs=None):
+        super().on_test_batch_end(batch, self._few(logs))
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, self._few(logs))
+
+    def on_test_end(self, logs=None):
+        super().on_test_end(self._few(logs))
+
+
+def with_own(callbacks, verbose, own=()):
+    """A user's callbacks with keras_ff's own before them, and the progress bar if wanted."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        for callback in own:
+            callbacks.append(callback)
+        return callbacks
+    callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else callbacks
+    callbacks = [*own, *(callbacks or [])]
+    if verbose and not any(isinstance(one, keras.callbacks.ProgbarLogger) for one in callbacks):
+        callbacks.append(ProgressBar())
+    return callbacks

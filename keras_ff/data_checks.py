@@ -1,0 +1,254 @@
+"""Checks on the data before a model uses them: arrays whole, streams batch by batch.
+
+The checks run on the host, in numpy, so that bad data end in a `ValueError` that names what was
+received, whatever the backend and however the training step is compiled.
+"""
+
+import functools
+import types
+
+import keras
+import numpy as np
+
+
+class DataCheck:
+    """Checks samples and labels against what a model expects.
+
+    Args:
+        num_classes: integer, the model's number of classes.
+        sample_shape: shape of a sample, or `None` while the model does not know it.
+    """
+
+    def __init__(self, num_classes, sample_shape=None):
+        self.num_classes = num_classes
+        self.sample_shape = sample_shape
+        # What a check inside an input pipeline found. The pipeline hands on an error of its own
+        # kind; `checking_data` puts this one in its place.
+        self.found = None
+
+    def samples(self, x):
+        """Raise ValueError where samples are not finite numbers of the right shape."""
+        if len(x.shape) < 2:
+            raise ValueError(
+                "Samples must have a batch axis and at least one more: (batch, features) or "
+                f"(batch, height, width, channels). Received: x of shape {x.shape}"
+            )
+        if x.dtype.kind not in "fiub" and x.dtype.name != "bfloat16":
+            raise ValueError(f"Samples must be numbers. Received: x of dtype {x.dtype}")
+        if self.sample_shape is not None and tuple(x.shape[1:]) != tuple(self.sample_shape):
+            raise ValueError(
+                f"The model was built for samples of shape {tuple(self.sample_shape)}. "
+                f"Received: x of shape {x.shape}"
+            )
+        if x.dtype.kind not in "iub":
+            finite = np.isfinite(x)
+            if not finite.all():
+                bad = x[~finite]
+                raise ValueError(
+                    "Samples must be finite. "
+                    f"Received: {bad.size} values that are not, the first of them {bad[0]}"
+                )
+
+    def labels(self, y, batch=None):
+        """Raise ValueError where labels are not whole numbers of 0 to num_classes − 1."""
+        classes = self.num_classes
+        if y.dtype.kind not in "fiub":
+            raise ValueError(f"Labels must be numbers. Received: y of dtype {y.dtype}")
+        if batch is not None and len(y.shape) and y.shape[0] != batch:
+            raise ValueError(
+                f"There must be as many labels as samples. Received: {batch} samples and "
+                f"{y.shape[0]} labels"
+            )
+        one_hot = len(y.shape) == 2 and y.shape[1] == classes
+        if not one_hot and not (len(y.shape) == 1 or (len(y.shape) == 2 and y.shape[1] == 1)):
+            raise ValueError(
+                f"Labels must have shape (batch,), (batch, 1) or, one-hot, (batch, {classes}). "
+                f"Received: y of shape {y.shape}"
+            )
+        if one_hot:
+            if not (((y == 0) | (y == 1)).all() and (y.sum(axis=1) == 1).all()):
+                raise ValueError(
+                    "One-hot labels must hold a single 1 a row and 0 elsewhere. "
+                    f"Received: a row {y[_first_bad_row(y)].tolist()}"
+                )
+            return
+        if y.dtype.kind == "f" and not (y == np.floor(y)).all():
+            fractional = y[~(y == np.floor(y))]
+            raise ValueError(
+                f"Labels must be whole numbers. Received: {fractional.flat[0]} among others"
+            )
+        outside = (y < 0) | (y >= classes)
+        if outside.any():
+            raise ValueError(
+                f"Labels must lie in 0 to {classes - 1} for a model of {classes} classes. "
+                f"Received: {y[outside].flat[0]} among others"
+            )
+
+    def arrays(self, x, y=None, needs_labels=True):
+        """Check whole arrays."""
+        x = _numpy(x)
+        if not len(x.shape) or x.shape[0] == 0:
+            raise ValueError(f"There is no data to work on. Received: x of shape {x.shape}")
+        self.samples(x)
+        if y is not None:
+            self.labels(_numpy(y), batch=x.shape[0])
+        elif needs_labels:
+            raise ValueError(
+                "Labels are needed: pass y, or a dataset of (x, y) pairs. Received: y=None"
+            )
+
+    def batch(self, batch, needs_labels=True):
+        """Check a batch of a stream: x, (x,), (x, y) or (x, y, sample_weight)."""
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        _refuse_structures(x)
+        self.arrays(x, y, needs_labels)
+
+    def data(self, x, y=None, needs_labels=True):
+        """Check arrays now, or return a stream that checks its batches as they are drawn.
+
+        Args:
+            x: whatever Keras's `fit` takes.
+            y: labels where x is an array.
+            needs_labels: boolean. Whether a missing y is an error. Defaults to `True`.
+
+        Returns:
+            What to hand to Keras in place of x.
+        """
+        if x is None:
+            raise ValueError("There is no data to work on. Received: x=None")
+        if isinstance(x, keras.utils.PyDataset):
+            if len_or_none(x) == 0:
+                raise ValueError("There is no data to work on. Received: a PyDataset of length 0")
+            return _CheckedPyDataset(x, self, needs_labels)
+        if hasattr(x, "element_spec"):
+            return self._tf_dataset(x, needs_labels) if hasattr(x, "map") else x
+        if isinstance(x, types.GeneratorType):
+            return self._generator(x, needs_labels)
+        _refuse_structures(x)
+        if hasattr(x, "shape") or hasattr(x, "iloc"):
+            self.arrays(x, y, needs_labels)
+        return x
+
+    def _generator(self, batches, needs_labels):
+        for batch in batches:
+            self._remembering(self.batch, batch, needs_labels)
+            yield batch
+
+    def _tf_dataset(self, dataset, needs_labels):
+        import tensorflow as tf
+
+        if int(dataset.cardinality()) == 0:
+            raise ValueError("There is no data to work on. Received: a dataset without elements")
+        spec = dataset.element_spec
+        x_spec, y_spec, _ = keras.utils.unpack_x_y_sample_weight(spec)
+        _refuse_structures(x_spec)
+        if needs_labels and y_spec is None:
+            raise ValueError(
+                f"Labels are needed: a dataset of (x, y) pairs. Received: elements {spec}"
+            )
+
+        def on_host(x, *y):
+            self._remembering(self.arrays, x.numpy(), y[0].numpy() if y else None, needs_labels)
+
+        @tf.autograph.experimental.do_not_convert
+        def check(*batch):
+            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(
+                batch if isinstance(spec, tuple) else batch[0]
+            )
+            checked = tf.py_function(on_host, [x] if y is None else [x, y], [])
+            with tf.control_dependencies([checked]):
+                x = tf.identity(x)
+            return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
+
+        return dataset.map(check).prefetch(tf.data.AUTOTUNE)
+
+    def _remembering(self, function, *args):
+        try:
+            function(*args)
+        except ValueError as error:
+            self.found = error
+            raise
+
+
+class _CheckedPyDataset(keras.utils.PyDataset):
+    """A PyDataset that checks every batch of another one."""
+
+    def __init__(self, dataset, check, needs_labels):
+        super().__init__(
+            workers=dataset.workers,
+            use_multiprocessing=dataset.use_multiprocessing,
+            max_queue_size=dataset.max_queue_size,
+        )
+        self.dataset = dataset
+        self.check = check
+        self.needs_labels = needs_labels
+
+    @property
+    def num_batches(self):
+        return self.dataset.num_batches
+
+    def __getitem__(self, index):
+        batch = self.dataset[index]
+        self.check._remembering(self.check.batch, batch, self.needs_labels)
+        return batch
+
+    def on_epoch_begin(self):
+        self.dataset.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self.dataset.on_epoch_end()
+
+
+def checking_data(method):
+    """Give a model's method a `DataCheck`, and let it raise what the check found.
+
+    Calls inside the method, as of `evaluate` in `fit`, use the same check.
+    """
+
+    @functools.wraps(method)
+    def wrapper(self, *args, **kwargs):
+        if self._data_check is not None:
+            return method(self, *args, **kwargs)
+        check = self._data_check = DataCheck(self.num_classes, self._sample_shape)
+        try:
+            return method(self, *args, **kwargs)
+        except Exception:
+            if check.found is not None:
+                raise check.found from None
+            raise
+        finally:
+            self._data_check = None
+
+    return wrapper
+
+
+def len_or_none(dataset):
+    """Number of batches of a PyDataset, or `None` where it does not know."""
+    try:
+        return dataset.num_batches
+    except NotImplementedError:
+        return None
+
+
+def _refuse_structures(x):
+    if isinstance(x, (dict, list, tuple)):
+        kind = f"a {type(x).__name__} of {len(x)}"
+        raise ValueError(
+            "FFModel takes one input, as one array or tensor of shape (batch, ...). "
+            f"Received: {kind}"
+        )
+
+
+def _first_bad_row(y):
+    bad = ~((y == 0) | (y == 1)).all(axis=1) | (y.sum(axis=1) != 1)
+    return int(np.argmax(bad))
+
+
+def _numpy(array):
+    if hasattr(array, "iloc"):
+        return array.to_numpy()
+    if isinstance(array, np.ndarray):
+        return array
+    if isinstance(array, (list, tuple, int, float)):
+        return np.asarray(array)
+    return keras.ops.convert_to_numpy(array)

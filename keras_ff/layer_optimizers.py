@@ -1,0 +1,128 @@
+"""One optimizer a layer, seen by Keras as the one `model.optimizer`."""
+
+import keras
+
+
+def configuration(optimizer):
+    """Configuration of a plain optimizer given by name, object or configuration, or `None`."""
+    if optimizer is None:
+        return None
+    optimizer = keras.optimizers.get(optimizer)
+    wrappers = (keras.optimizers.MultiOptimizer, keras.optimizers.LossScaleOptimizer)
+    if isinstance(optimizer, wrappers):
+        raise ValueError(
+            "Every FF layer gets a copy of the optimizer; pass a plain one, such as "
+            f"keras.optimizers.Adam(). Received: {type(optimizer).__name__}"
+        )
+    return keras.optimizers.serialize(optimizer)
+
+
+def from_configuration(config, name=None):
+    """A new optimizer from its `configuration`, or `None` from `None`."""
+    if config is None:
+        return None
+    optimizer = keras.optimizers.deserialize(config)
+    if name is None:
+        return optimizer
+    return type(optimizer).from_config({**optimizer.get_config(), "name": name})
+
+
+class _OptimizerOfVariable:
+    """Maps a variable to the optimizer of the layer it belongs to."""
+
+    def __init__(self, owners):
+        self.owners = owners
+
+    def values(self):
+        return [owner.optimizer for owner in self.owners]
+
+    def __call__(self, variable):
+        for owner in self.owners:
+            if any(variable is own for own in owner.trainable_variables):
+                return owner.optimizer
+        raise ValueError(f"No layer owns the variable {variable.path!r}.")
+
+
+class LayerOptimizers(keras.optimizers.MultiOptimizer):
+    """The optimizers of all layers as one, for callbacks, saving and mixed precision.
+
+    The layers step with their own optimizers, which `optimizers` lists; this object builds them,
+    is saved with the model, and counts the steps of the model as a whole.
+
+    Args:
+        owners: list of layers, each with an `optimizer` of its own.
+    """
+
+    def __init__(self, owners):
+        super().__init__(_OptimizerOfVariable(owners), name="layer_optimizers")
+
+    def build(self, var_list):
+        if self.built:
+            return
+        super().build(var_list)
+        for optimizer in self.optimizers:
+            if optimizer.use_ema:
+                # Keras starts averages at zero and corrects them at the first step, which a layer
+                # that waits for its turn has not taken when averages are swapped in.
+                averages = optimizer._model_variables_moving_average
+                for variable, average in zip(
+                    optimizer._trainable_variables, averages, strict=True
+                ):
+                    average.assign(variable)
+
+    def apply(self, grads, trainable_variables=None):
+        """Apply the gradients of some layers' variables; Keras's own wants all of them."""
+        steps = {}
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            steps.setdefault(id(self._optimizer_map(variable)), []).append((gradient, variable))
+        for optimizer in self.optimizers:
+            if id(optimizer) in steps:
+                optimizer.apply(*map(list, zip(*steps[id(optimizer)], strict=True)))
+        self._iterations.assign_add(1)
+
+    def begin_step(self):
+        """What the layers step with in place of their own optimizers: nothing."""
+        return None
+
+    def end_step(self, gathering):
+        """Count a step of the model; TensorBoard and others go by it."""
+        del gathering
+        self._iterations.assign_add(1)
+
+    def get_config(self):
+        return {
+            "optimizers": [keras.optimizers.serialize(inner) for inner in self.optimizers],
+        }
+
+
+class LayerLossScale(keras.optimizers.LossScaleOptimizer):
+    """One loss scale for all layers under mixed float16: an overflow in one skips them all.
+
+    Unlike its base it shows the layers' optimizers, which learning rate callbacks look for.
+    """
+
+    @property
+    def optimizers(self):
+        """The optimizers of the layers."""
+        return self.inner_optimizer.optimizers
+
+    def begin_step(self):
+        """An optimizer that gathers the layers' scaled gradients until `end_step`."""
+        return _Gathering(self)
+
+    def end_step(self, gathering):
+        """Apply what was gathered, or skip it all where a gradient is not finite."""
+        self.apply(gathering.gradients, gathering.variables)
+
+
+class _Gathering:
+    """Takes the place of a layer's optimizer and keeps its gradients for later."""
+
+    def __init__(self, loss_scale):
+        self.scale_loss = loss_scale.scale_loss
+        self.gradients = []
+        self.variables = []
+
+    def apply(self, gradients, variables):
+        self.gradients.extend(gradients)
+        self.variables.extend(variables)

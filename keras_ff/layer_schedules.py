@@ -1,0 +1,126 @@
+"""Layer schedules: which layers learn in which epoch."""
+
+import warnings
+
+from keras_ff import parts
+from keras_ff.parts import registered
+
+
+class LayerSchedule(parts.Part):
+    """Base of the layer schedules."""
+
+    def learning_layers(self, epoch, epochs, num_layers):
+        """Indices of the layers that learn in an epoch, lowest first.
+
+        A pure function, so that a training that is interrupted and resumed with
+        `initial_epoch`, or a model that is saved and loaded, goes on where it stood.
+
+        Args:
+            epoch: integer from 0, as Keras counts.
+            epochs: integer, what `fit` was given: the number of the last epoch plus one.
+            num_layers: integer, number of FF layers.
+
+        Returns:
+            A tuple of integers.
+        """
+        raise NotImplementedError
+
+    def check(self, epochs, num_layers):
+        """Raise ValueError or warn where `epochs` do not suit `num_layers`."""
+
+
+@registered
+class Greedy(LayerSchedule):
+    """One layer after the other: layer 1 learns, is frozen, then layer 2 (Hinton 2022).
+
+    `fit(epochs=E)` runs E epochs in all. They are divided evenly among the layers, or as
+    `epochs_per_layer` says.
+
+    Args:
+        epochs_per_layer: `None` (evenly), an integer for every layer, or a list with one integer
+            a layer. Where `fit` runs fewer epochs in all, the later layers stay untrained until
+            it goes on with `initial_epoch`; where it runs more, the last layer goes on learning.
+            Defaults to `None`.
+
+    Raises:
+        ValueError: if an entry is not an integer above 0, or a list has not one entry a layer.
+
+    Example:
+
+    >>> Greedy().learning_layers(epoch=3, epochs=6, num_layers=3)
+    (1,)
+    """
+
+    def __init__(self, epochs_per_layer=None):
+        if isinstance(epochs_per_layer, (list, tuple)):
+            epochs_per_layer = list(epochs_per_layer)
+        entries = epochs_per_layer if isinstance(epochs_per_layer, list) else [epochs_per_layer]
+        for entry in entries:
+            if entry is None and entry is epochs_per_layer:
+                continue
+            if isinstance(entry, bool) or not isinstance(entry, int) or entry < 1:
+                raise ValueError(
+                    "`epochs_per_layer` must be None, an integer above 0 or a list of them. "
+                    f"Received: epochs_per_layer={epochs_per_layer!r}"
+                )
+        self.epochs_per_layer = epochs_per_layer
+
+    def learning_layers(self, epoch, epochs, num_layers):
+        if self.epochs_per_layer is None:
+            # Fewer epochs than layers: an epoch each for the first ones.
+            return (min(epoch * num_layers // max(epochs, num_layers), num_layers - 1),)
+        end = 0
+        for layer, layer_epochs in enumerate(self._list(num_layers)):
+            end += layer_epochs
+            if epoch < end:
+                return (layer,)
+        return (num_layers - 1,)
+
+    def check(self, epochs, num_layers):
+        reached = self.learning_layers(epochs - 1, epochs, num_layers)[-1]
+        if epochs > 0 and reached < num_layers - 1:
+            warnings.warn(
+                f"Greedy training over {epochs} epochs reaches layer {reached + 1} of "
+                f"{num_layers}; the later layers stay untrained and are left out of scores. "
+                "Train for more epochs, or use layer_schedule='simultaneous'.",
+                stacklevel=3,
+            )
+
+    def _list(self, num_layers):
+        if isinstance(self.epochs_per_layer, int):
+            return [self.epochs_per_layer] * num_layers
+        if len(self.epochs_per_layer) != num_layers:
+            raise ValueError(
+                f"`epochs_per_layer` must hold one number a layer, {num_layers} here. "
+                f"Received: {len(self.epochs_per_layer)} numbers, {self.epochs_per_layer!r}"
+            )
+        return self.epochs_per_layer
+
+    def get_config(self):
+        entries = self.epochs_per_layer
+        return {"epochs_per_layer": list(entries) if isinstance(entries, list) else entries}
+
+
+@registered
+class Simultaneous(LayerSchedule):
+    """Every layer takes its own local step on every batch, as in Hinton's own code.
+
+    A layer learns on what the layer before it gave before that layer's step.
+
+    Example:
+
+    >>> Simultaneous().learning_layers(epoch=0, epochs=6, num_layers=3)
+    (0, 1, 2)
+    """
+
+    def learning_layers(self, epoch, epochs, num_layers):
+        del epoch, epochs
+        return tuple(range(num_layers))
+
+
+KNOWN = {"greedy": Greedy, "simultaneous": Simultaneous}
+
+
+def get(identifier):
+    """A layer schedule by name, object or configuration; see `keras_ff.parts.get`."""
+    return parts.get(identifier, LayerSchedule, KNOWN, "layer schedule")

@@ -1,0 +1,272 @@
+"""FFLayer: a Keras layer that learns by itself, from the goodness of what it answers."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_ff import activations, backends, goodness, layer_optimizers, losses, parts
+from keras_ff.layers.length_normalization import LengthNormalization
+from keras_ff.parts import registered
+
+NORMALIZATIONS = {
+    "length": LengthNormalization,
+    "centered_length": lambda: LengthNormalization(center=True),
+    "batch": keras.layers.BatchNormalization,
+    "layer": keras.layers.LayerNormalization,
+}
+
+
+@registered
+class FFLayer(keras.layers.Layer):
+    """Trains any Keras layer with a local Forward-Forward objective.
+
+    The way of the data: `inputs → normalization → transform → activation → dropout → activities`.
+    The goodness of the activities is the layer's figure for a sample, its loss compares positive
+    with negative samples, and its optimizer moves the layer's own variables, those of its
+    normalisation included. No gradient leaves the layer.
+
+    Args:
+        transform: a `keras.layers.Layer`, built by this layer. Its regularisers join the loss;
+            its initialisers and constraints work as everywhere.
+        activation: name, callable or `None`, applied to what the transform returns. Defaults to
+            `None`: the transform's own activation is all there is.
+        goodness: name or object of `keras_ff.goodness`. Defaults to `"mean_of_squares"`.
+        loss: name or object of `keras_ff.losses`. Defaults to `None`: the one that
+            `FFModel.compile` is given.
+        optimizer: a Keras optimizer, by name or object, of which the layer uses a copy of its
+            own. Defaults to `None`: a copy of the one that `FFModel.compile` is given.
+        normalization: what happens to the inputs first: `"length"`, `"centered_length"`,
+            `"batch"`, `"layer"`, any Keras layer, or `None`. Length normalisation leaves no trace
+            of the previous layer's goodness; batch normalisation leaves some. Defaults to
+            `"length"`.
+        dropout: float in [0, 1), share of the activities dropped in training. Defaults to `0.0`.
+
+    Call arguments:
+        inputs: tensor of shape (batch, ...).
+        training: boolean. Defaults to `False`.
+
+    Returns:
+        The activities, in the compute dtype, not normalised.
+
+    Raises:
+        ValueError: if the transform is not a Keras layer, a part has an unknown name, or a
+            parameter is out of its range.
+
+    Example:
+
+    >>> import keras, numpy as np
+    >>> layer = FFLayer(keras.layers.Dense(16), activation="relu", loss="symba", optimizer="adam")
+    >>> positive, negative = np.ones((4, 8)), -np.ones((4, 8))
+    >>> figures, activities = layer.train_step(np.concatenate([positive, negative]))
+    >>> sorted(figures)
+    ['loss', 'negative_goodness', 'pairs_told_apart', 'positive_goodness']
+    >>> tuple(activities.shape)
+    (8, 16)
+    """
+
+    figure_names = ("loss", "positive_goodness", "negative_goodness", "pairs_told_apart")
+
+    def __init__(
+        self,
+        transform,
+        activation=None,
+        goodness="mean_of_squares",
+        loss=None,
+        optimizer=None,
+        normalization="length",
+        dropout=0.0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if isinstance(transform, dict):
+            transform = keras.saving.deserialize_keras_object(transform)
+        if not isinstance(transform, keras.layers.Layer) or isinstance(transform, FFLayer):
+            raise ValueError(
+                "`transform` must be a Keras layer that is not an FFLayer itself, for example "
+                f"keras.layers.Dense(500). Received: transform={transform!r}"
+            )
+        self.transform = transform
+        self.activation = activations.get(activation)
+        self.goodness = _get_goodness(goodness)
+        self.normalization = parts.get(
+            normalization, keras.layers.Layer, NORMALIZATIONS, "normalization"
+        )
+        self.dropout = keras.layers.Dropout(parts.share(dropout, "dropout"))
+        # What the layer was given for itself; `loss` and `optimizer` are what it works with.
+        self._own_loss = losses.get(loss)
+        self._own_optimizer = layer_optimizers.configuration(optimizer)
+        self.loss = None
+        self.optimizer = None
+        self.threshold = None
+        self._unit = None
+        self.set_objective(self._own_loss, self.copy_of_optimizer())
+
+    # --- shape and state -----------------------------------------------------------------
+
+    def build(self, input_shape):
+        if self.normalization is not None and not self.normalization.built:
+            self.normalization.build(input_shape)
+        if not self.transform.built:
+            self.transform.build(input_shape)
+        activities_shape = self.compute_output_shape(input_shape)
+        self.num_activities = math.prod(activities_shape[1:])
+        self._unit = self.goodness.unit(activities_shape)
+        self.set_objective(self.loss, self.optimizer)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(self.transform.compute_output_shape(input_shape))
+
+    def set_objective(self, loss, optimizer):
+        """Give the layer the loss and the optimizer it works with.
+
+        `FFModel.compile` calls this on every layer. Parameters left to `"auto"` are set here, on
+        the scale of the layer's goodness, once the layer is built.
+
+        Args:
+            loss: object of `keras_ff.losses`, or `None`.
+            optimizer: a Keras optimizer that no other layer uses, or `None`.
+        """
+        self.loss = loss
+        self.optimizer = optimizer
+        if self._unit is None or loss is None:
+            return
+        self.loss = loss.on_scale(self._unit)
+        if self.loss.learns_threshold and self.threshold is None:
+            # A loss may come after the layer was built, as when a model is loaded.
+            self._tracker.unlock()
+            self.threshold = self.add_weight(
+                shape=(), initializer=lambda *args, **kwargs: self._unit, name="threshold"
+            )
+            self._tracker.lock()
+        elif not self.loss.learns_threshold and self.threshold is not None:
+            self._untrack_variable(self.threshold)
+            self.threshold = None
+
+    def copy_of_optimizer(self, default=None, name=None):
+        """A new optimizer: the layer's own configuration, or else a copy of `default`."""
+        config = self._own_optimizer or layer_optimizers.configuration(default)
+        return layer_optimizers.from_configuration(config, name)
+
+    @property
+    def own_loss(self):
+        """The loss that the layer was constructed with, or `None`."""
+        return self._own_loss
+
+    @property
+    def locality(self):
+        """Trainable matrices that the layer's gradient passes, counted in its transform."""
+        return sum(len(weight.shape) > 1 for weight in self.transform.trainable_weights)
+
+    # --- forward and learning ------------------------------------------------------------
+
+    def call(self, inputs, training=False):
+        x = inputs
+        if self.normalization is not None:
+            x = self.normalization(x, **_training_argument(self.normalization, training))
+        x = self.transform(x, **_training_argument(self.transform, training))
+        x = self.activation(x)
+        return self.dropout(x, training=training)
+
+    def measure(self, inputs, streams=2, sample_weight=None, training=False):
+        """The layer's figures for a batch, without learning from it.
+
+        Args:
+            inputs: tensor of shape (streams · batch, ...): the streams one after the other along
+                the batch axis, the positives first.
+            streams: integer, 1 + the number of negatives a sample. Defaults to `2`.
+            sample_weight: tensor of shape (batch,) or `None`: weights of the samples' losses.
+            training: boolean. Defaults to `False`.
+
+        Returns:
+            A pair: a dictionary of figures (`loss`: float32 scalar, the weighted mean of the
+            samples' losses plus the regularisers; `positive_goodness`, `negative_goodness`,
+            `pairs_told_apart`: float32, shape (batch,), the last the share of a sample's
+            negatives with less goodness than the positive), and the detached activities, of
+            shape (streams · batch, ...).
+        """
+        self._check_objective(self.loss, "loss")
+        activities = self(inputs, training=training)
+        figures = ops.reshape(self.goodness(activities), (streams, -1))
+        positive, negative = figures[0], ops.transpose(figures[1:])
+        if self.threshold is None:
+            losses_ = self.loss(positive, negative)
+        else:
+            losses_ = self.loss(positive, negative, threshold=ops.cast(self.threshold, "float32"))
+        if sample_weight is not None:
+            losses_ = losses_ * ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+        loss = ops.mean(losses_)
+        for penalty in self.losses:
+            loss = loss + ops.cast(penalty, "float32")
+        told_apart = ops.cast(ops.expand_dims(positive, 1) > negative, "float32")
+        return {
+            "loss": loss,
+            "positive_goodness": positive,
+            "negative_goodness": ops.mean(negative, axis=1),
+            "pairs_told_apart": ops.mean(told_apart, axis=1),
+        }, ops.stop_gradient(activities)
+
+    def train_step(self, inputs, streams=2, sample_weight=None, optimizer=None):
+        """One local step: figures, gradient of the layer's own variables, own optimizer.
+
+        Args:
+            inputs, streams, sample_weight: as for `measure`.
+            optimizer: stands in for the layer's own; a model passes one that gathers gradients
+                under a loss scale. Defaults to `None`.
+
+        Returns:
+            A pair of figures, as from `measure`, and the detached activities of before the step,
+            which the next layer normalises.
+
+        Raises:
+            ValueError: if the layer has no loss or no optimizer.
+        """
+        optimizer = optimizer or self.optimizer
+        self._check_objective(optimizer, "optimizer")
+        if not self.built:
+            self.build(tuple(inputs.shape))
+
+        def objective():
+            figures, activities = self.measure(inputs, streams, sample_weight, training=True)
+            return optimizer.scale_loss(figures["loss"]), (figures, activities)
+
+        (figures, activities), gradients = backends.auxiliary_and_gradients(
+            objective, self.trainable_variables
+        )
+        optimizer.apply(gradients, self.trainable_variables)
+        return figures, activities
+
+    def _check_objective(self, value, name):
+        if value is None:
+            raise ValueError(
+                f"Layer {self.name!r} has no {name}. Give it one, "
+                f"`{type(self).__name__}(..., {name}=...)`, or compile the FFModel it belongs to. "
+                f"Received: {name}=None"
+            )
+
+    # --- configuration -------------------------------------------------------------------
+
+    def get_config(self):
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "transform": serialize(self.transform),
+            "activation": keras.activations.serialize(self.activation),
+            "goodness": serialize(self.goodness),
+            "loss": serialize(self._own_loss),
+            "optimizer": self._own_optimizer,
+            "normalization": serialize(self.normalization),
+            "dropout": self.dropout.rate,
+        }
+
+
+def _get_goodness(identifier):
+    part = goodness.get(identifier)
+    if part is None:
+        raise ValueError("An FFLayer needs a goodness. Received: goodness=None")
+    return part
+
+
+def _training_argument(layer, training):
+    """`training=` for the layers that take it."""
+    return {"training": training} if layer._call_has_training_arg else {}

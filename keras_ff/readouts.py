@@ -1,0 +1,208 @@
+"""Readouts: how the layers' goodness or activities become one score a class."""
+
+import keras
+from keras import ops
+
+from keras_ff import backends, layer_optimizers, parts
+from keras_ff.layers.length_normalization import LengthNormalization
+from keras_ff.parts import registered
+
+ALL = "all"
+
+
+def _checked_layers(layers):
+    """`layers` as `"all"`, `None` or a list of indices; ValueError otherwise."""
+    if layers is None or layers == ALL:
+        return layers
+    if isinstance(layers, (list, tuple)) and layers:
+        if all(isinstance(index, int) and not isinstance(index, bool) for index in layers):
+            return list(layers)
+    raise ValueError(
+        "`layers` must be 'all' or a list of layer indices, 0 the first, -1 the last. "
+        f"Received: layers={layers!r}"
+    )
+
+
+def _chosen(layers, num_layers):
+    """Which of `num_layers` layers count, as a list of booleans."""
+    if layers == ALL:
+        return [True] * num_layers
+    if layers is None:
+        return [index > 0 or num_layers == 1 for index in range(num_layers)]
+    wrong = [index for index in layers if not -num_layers <= index < num_layers]
+    if wrong:
+        raise ValueError(
+            f"The model has {num_layers} FF layers, 0 to {num_layers - 1}; the readout names "
+            f"others. Received: layers={layers!r}"
+        )
+    wanted = {index % num_layers for index in layers}
+    return [index in wanted for index in range(num_layers)]
+
+
+@registered
+class Goodness(parts.Part):
+    """Scores by goodness: one pass a class, the class's goodness summed over layers.
+
+    `score(c) = Σ_k G_k(x with label c)` over the layers that count (Hinton 2022, §3.3). The passes
+    of all classes are one batch.
+
+    Args:
+        layers: `"all"`, or a list of layer indices (0 the first, −1 the last). Layers that have
+            not been trained yet never count. Defaults to `"all"`.
+
+    Raises:
+        ValueError: if an index is not that of a layer.
+
+    Example:
+
+    >>> Goodness(layers=[1, 2]).layers
+    [1, 2]
+    """
+
+    passes_a_class = True
+    optimizer = None
+
+    def __init__(self, layers=ALL):
+        if layers is None:
+            layers = ALL
+        self.layers = _checked_layers(layers)
+
+    def build_for(self, model):
+        """Check the layer indices against the model's layers."""
+        _chosen(self.layers, len(model.ff_layers))
+
+    def scores(self, model, x):
+        """Scores of a batch.
+
+        Args:
+            model: a built `FFModel` with a label embedding.
+            x: tensor of shape (batch, ...), labels not embedded.
+
+        Returns:
+            float32 tensor of shape (batch, num_classes).
+        """
+        num_classes = model.num_classes
+        counts = model.trained(_chosen(self.layers, len(model.ff_layers)))
+        labels = ops.expand_dims(ops.arange(num_classes, dtype="int32"), 1)
+        labels = ops.reshape(labels + ops.zeros((1, ops.shape(x)[0]), dtype="int32"), (-1,))
+        embedded = model.embed(_repeated(x, num_classes), labels)
+        total = 0.0
+        for index, (layer, activities) in enumerate(
+            zip(model.ff_layers, model.activities(embedded), strict=True)
+        ):
+            total = total + counts[index] * layer.goodness(activities)
+        return ops.transpose(ops.reshape(total, (num_classes, -1)))
+
+    def get_config(self):
+        layers = self.layers
+        return {"layers": layers if layers == ALL else list(layers)}
+
+
+@registered
+class Softmax(keras.layers.Layer):
+    """Scores by a linear head on the layers' activities: one pass with the neutral label.
+
+    The head is trained beside the layers by cross-entropy, on detached, length-normalised
+    activities (Hinton 2022, §3.3); no gradient of it reaches a layer.
+
+    Args:
+        layers: `None`: all but the first, as Hinton does, or the only one; `"all"`; or a list of
+            layer indices. Layers that have not been trained yet never count. Defaults to `None`.
+        optimizer: a Keras optimizer, by name or object. Defaults to `None`: a copy of the one
+            that `FFModel.compile` is given.
+        kernel_regularizer: as for `keras.layers.Dense`. Defaults to `None`.
+
+    Raises:
+        ValueError: if an index is not that of a layer.
+
+    Example:
+
+    >>> readout = Softmax(layers="all", kernel_regularizer=keras.regularizers.L2(1e-4))
+    """
+
+    passes_a_class = False
+
+    def __init__(self, layers=None, optimizer=None, kernel_regularizer=None, **kwargs):
+        super().__init__(**kwargs)
+        self.layers = _checked_layers(layers)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self._own_optimizer = layer_optimizers.configuration(optimizer)
+        self.optimizer = None
+        self.normalization = LengthNormalization(dtype="float32")
+        self.head = None
+
+    def copy_of_optimizer(self, default=None, name=None):
+        """A new optimizer: the readout's own configuration, or else a copy of `default`."""
+        config = self._own_optimizer or layer_optimizers.configuration(default)
+        return layer_optimizers.from_configuration(config, name)
+
+    def build_for(self, model):
+        """Create the head for a model whose FF layers are built."""
+        chosen = _chosen(self.layers, len(model.ff_layers))
+        if self.head is not None:
+            return
+        features = sum(
+            layer.num_activities for layer, wanted in zip(model.ff_layers, chosen, strict=True) if wanted
+        )
+        self.head = keras.layers.Dense(
+            model.num_classes,
+            kernel_initializer="zeros",
+            kernel_regularizer=self.kernel_regularizer,
+            dtype="float32",
+            name="head",
+        )
+        self.head.build((None, features))
+        self.built = True
+
+    def features(self, model, x):
+        """What the head sees: float32 tensor of shape (batch, features), detached."""
+        chosen = _chosen(self.layers, len(model.ff_layers))
+        counts = model.trained(chosen)
+        rows = []
+        for index, activities in enumerate(model.activities(model.embed(x, None))):
+            if chosen[index]:
+                row = ops.reshape(activities, (-1, model.ff_layers[index].num_activities))
+                rows.append(counts[index] * self.normalization(row))
+        return ops.stop_gradient(ops.concatenate(rows, axis=1))
+
+    def scores(self, model, x):
+        """Scores of a batch: the head's logits, float32 of shape (batch, num_classes)."""
+        return self.head(self.features(model, x))
+
+    def train_step(self, model, x, labels, sample_weight=None, optimizer=None):
+        """One step of the head; returns its scores of before the step, as `scores` does."""
+        optimizer = optimizer or self.optimizer
+        features = self.features(model, x)
+
+        def objective():
+            logits = self.head(features)
+            losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+            if sample_weight is not None:
+                losses = losses * ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+            return optimizer.scale_loss(sum(self.head.losses, ops.mean(losses))), logits
+
+        logits, gradients = backends.auxiliary_and_gradients(objective, self.trainable_variables)
+        optimizer.apply(gradients, self.trainable_variables)
+        return logits
+
+    def get_config(self):
+        layers = self.layers
+        return {
+            **super().get_config(),
+            "layers": list(layers) if isinstance(layers, list) else layers,
+            "optimizer": self._own_optimizer,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }
+
+
+def _repeated(x, count):
+    """x `count` times along the batch axis."""
+    return ops.tile(x, (count,) + (1,) * (len(x.shape) - 1))
+
+
+KNOWN = {"goodness": Goodness, "softmax": Softmax}
+
+
+def get(identifier):
+    """A readout by name, object or configuration; see `keras_ff.parts.get`."""
+    return parts.get(identifier, (Goodness, Softmax), KNOWN, "readout")
