@@ -5,8 +5,16 @@ Networks that learn layer by layer, each with a local objective, without backpro
 
 import importlib
 
-from keras_ff import activations, goodness, labels, layer_schedules, layers, losses
-from keras_ff import negatives, readouts
+from keras_ff import (
+    activations,
+    goodness,
+    labels,
+    layer_schedules,
+    layers,
+    losses,
+    negatives,
+    readouts,
+)
 from keras_ff.models import FFModel
 from keras_ff.version import __version__
 

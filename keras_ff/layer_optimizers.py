@@ -3,28 +3,42 @@
 import keras
 
 
-def configuration(optimizer):
-    """Configuration of a plain optimizer given by name, object or configuration, or `None`."""
-    if optimizer is None:
-        return None
-    optimizer = keras.optimizers.get(optimizer)
-    wrappers = (keras.optimizers.MultiOptimizer, keras.optimizers.LossScaleOptimizer)
-    if isinstance(optimizer, wrappers):
-        raise ValueError(
-            "Every FF layer gets a copy of the optimizer; pass a plain one, such as "
-            f"keras.optimizers.Adam(). Received: {type(optimizer).__name__}"
-        )
-    return keras.optimizers.serialize(optimizer)
+class OptimizerTemplate:
+    """A plain optimizer as given by a user, of which every layer gets a copy.
 
+    Args:
+        optimizer: a Keras optimizer, by name, object or configuration, or `None`, of which there
+            are no copies.
+    """
 
-def from_configuration(config, name=None):
-    """A new optimizer from its `configuration`, or `None` from `None`."""
-    if config is None:
-        return None
-    optimizer = keras.optimizers.deserialize(config)
-    if name is None:
-        return optimizer
-    return type(optimizer).from_config({**optimizer.get_config(), "name": name})
+    def __init__(self, optimizer):
+        if optimizer is not None:
+            optimizer = keras.optimizers.get(optimizer)
+        wrappers = (keras.optimizers.MultiOptimizer, keras.optimizers.LossScaleOptimizer)
+        if isinstance(optimizer, wrappers):
+            raise ValueError(
+                "Every FF layer gets a copy of the optimizer; pass a plain one, such as "
+                f"keras.optimizers.Adam(). Received: {type(optimizer).__name__}"
+            )
+        self.optimizer = optimizer
+
+    def __bool__(self):
+        return self.optimizer is not None
+
+    def copy(self, name=None):
+        """A new optimizer without state, or `None`."""
+        if self.optimizer is None:
+            return None
+        config = self.optimizer.get_config()
+        rate = self.optimizer._learning_rate
+        if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+            # The object itself: a schedule of a user's own need not be registered to train.
+            config["learning_rate"] = rate
+        return type(self.optimizer).from_config({**config, "name": name or config["name"]})
+
+    def get_config(self):
+        """Configuration of the optimizer, or `None`."""
+        return None if self.optimizer is None else keras.optimizers.serialize(self.optimizer)
 
 
 class _OptimizerOfVariable:
@@ -65,9 +79,7 @@ class LayerOptimizers(keras.optimizers.MultiOptimizer):
                 # Keras starts averages at zero and corrects them at the first step, which a layer
                 # that waits for its turn has not taken when averages are swapped in.
                 averages = optimizer._model_variables_moving_average
-                for variable, average in zip(
-                    optimizer._trainable_variables, averages, strict=True
-                ):
+                for variable, average in zip(optimizer._trainable_variables, averages, strict=True):
                     average.assign(variable)
 
     def apply(self, grads, trainable_variables=None):

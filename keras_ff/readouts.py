@@ -3,7 +3,8 @@
 import keras
 from keras import ops
 
-from keras_ff import backends, layer_optimizers, parts
+from keras_ff import backends, parts
+from keras_ff.layer_optimizers import OptimizerTemplate
 from keras_ff.layers.length_normalization import LengthNormalization
 from keras_ff.parts import registered
 
@@ -14,9 +15,8 @@ def _checked_layers(layers):
     """`layers` as `"all"`, `None` or a list of indices; ValueError otherwise."""
     if layers is None or layers == ALL:
         return layers
-    if isinstance(layers, (list, tuple)) and layers:
-        if all(isinstance(index, int) and not isinstance(index, bool) for index in layers):
-            return list(layers)
+    if isinstance(layers, (list, tuple)) and layers and all(type(index) is int for index in layers):
+        return list(layers)
     raise ValueError(
         "`layers` must be 'all' or a list of layer indices, 0 the first, -1 the last. "
         f"Received: layers={layers!r}"
@@ -126,15 +126,10 @@ class Softmax(keras.layers.Layer):
         super().__init__(**kwargs)
         self.layers = _checked_layers(layers)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
-        self._own_optimizer = layer_optimizers.configuration(optimizer)
+        self.own_optimizer = OptimizerTemplate(optimizer)
         self.optimizer = None
         self.normalization = LengthNormalization(dtype="float32")
         self.head = None
-
-    def copy_of_optimizer(self, default=None, name=None):
-        """A new optimizer: the readout's own configuration, or else a copy of `default`."""
-        config = self._own_optimizer or layer_optimizers.configuration(default)
-        return layer_optimizers.from_configuration(config, name)
 
     def build_for(self, model):
         """Create the head for a model whose FF layers are built."""
@@ -142,7 +137,9 @@ class Softmax(keras.layers.Layer):
         if self.head is not None:
             return
         features = sum(
-            layer.num_activities for layer, wanted in zip(model.ff_layers, chosen, strict=True) if wanted
+            layer.num_activities
+            for layer, wanted in zip(model.ff_layers, chosen, strict=True)
+            if wanted
         )
         self.head = keras.layers.Dense(
             model.num_classes,
@@ -190,7 +187,7 @@ class Softmax(keras.layers.Layer):
         return {
             **super().get_config(),
             "layers": list(layers) if isinstance(layers, list) else layers,
-            "optimizer": self._own_optimizer,
+            "optimizer": self.own_optimizer.get_config(),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
 

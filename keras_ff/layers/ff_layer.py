@@ -5,7 +5,8 @@ import math
 import keras
 from keras import ops
 
-from keras_ff import activations, backends, goodness, layer_optimizers, losses, parts
+from keras_ff import activations, backends, goodness, losses, parts
+from keras_ff.layer_optimizers import OptimizerTemplate
 from keras_ff.layers.length_normalization import LengthNormalization
 from keras_ff.parts import registered
 
@@ -95,12 +96,12 @@ class FFLayer(keras.layers.Layer):
         self.dropout = keras.layers.Dropout(parts.share(dropout, "dropout"))
         # What the layer was given for itself; `loss` and `optimizer` are what it works with.
         self._own_loss = losses.get(loss)
-        self._own_optimizer = layer_optimizers.configuration(optimizer)
+        self._own_optimizer = OptimizerTemplate(optimizer)
         self.loss = None
         self.optimizer = None
         self.threshold = None
         self._unit = None
-        self.set_objective(self._own_loss, self.copy_of_optimizer())
+        self.set_objective(self._own_loss, self._own_optimizer.copy())
 
     # --- shape and state -----------------------------------------------------------------
 
@@ -143,15 +144,15 @@ class FFLayer(keras.layers.Layer):
             self._untrack_variable(self.threshold)
             self.threshold = None
 
-    def copy_of_optimizer(self, default=None, name=None):
-        """A new optimizer: the layer's own configuration, or else a copy of `default`."""
-        config = self._own_optimizer or layer_optimizers.configuration(default)
-        return layer_optimizers.from_configuration(config, name)
-
     @property
     def own_loss(self):
         """The loss that the layer was constructed with, or `None`."""
         return self._own_loss
+
+    @property
+    def own_optimizer(self):
+        """Template of the optimizer that the layer was constructed with; false where none."""
+        return self._own_optimizer
 
     @property
     def locality(self):
@@ -254,7 +255,7 @@ class FFLayer(keras.layers.Layer):
             "activation": keras.activations.serialize(self.activation),
             "goodness": serialize(self.goodness),
             "loss": serialize(self._own_loss),
-            "optimizer": self._own_optimizer,
+            "optimizer": self._own_optimizer.get_config(),
             "normalization": serialize(self.normalization),
             "dropout": self.dropout.rate,
         }

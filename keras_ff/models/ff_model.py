@@ -6,15 +6,23 @@ from keras import ops
 
 from keras_ff import (
     backends,
-    callbacks as ff_callbacks,
-    labels as ff_labels,
-    layer_optimizers,
     layer_schedules,
-    losses as ff_losses,
-    negatives as ff_negatives,
     readouts,
 )
-from keras_ff.data_checks import DataCheck, checking_data
+from keras_ff import (
+    callbacks as ff_callbacks,
+)
+from keras_ff import (
+    labels as ff_labels,
+)
+from keras_ff import (
+    losses as ff_losses,
+)
+from keras_ff import (
+    negatives as ff_negatives,
+)
+from keras_ff.data_checks import checking_data
+from keras_ff.layer_optimizers import LayerLossScale, LayerOptimizers, OptimizerTemplate
 from keras_ff.layers.ff_layer import FFLayer
 from keras_ff.models.figure import Figure
 from keras_ff.parts import registered
@@ -177,12 +185,13 @@ class FFModel(backends.Trainer, keras.Model):
 
     def load_own_variables(self, store):
         states = self._generator_states()
-        own = {key: store[key] for key in store.keys() if key.isdigit()}
+        keys = set(store.keys())
+        own = {key: store[key] for key in keys if key.isdigit()}
         generators = [f"generator_{index}" for index in range(len(states))]
-        if set(store.keys()) != {*own, *generators, "learning_layers"}:
+        if keys != {*own, *generators, "learning_layers"}:
             raise ValueError(
                 f"The weights are not those of this FFModel, which has {len(states)} random "
-                f"generators. Received: entries {sorted(store.keys())}"
+                f"generators. Received: entries {sorted(keys)}"
             )
         super().load_own_variables(own)
         self.learning_layers = np.array(store["learning_layers"])
@@ -229,9 +238,9 @@ class FFModel(backends.Trainer, keras.Model):
                 f"layer's learning rate instead. Received: loss_weights={loss_weights!r}"
             )
         loss = _needed(ff_losses.get(loss), "loss")
-        default = layer_optimizers.configuration(_needed(optimizer, "optimizer"))
+        template = OptimizerTemplate(_needed(optimizer, "optimizer"))
         self._compile_arguments = {
-            "optimizer": default,
+            "optimizer": template,
             "loss": loss,
             "metrics": metrics,
             "weighted_metrics": weighted_metrics,
@@ -243,19 +252,19 @@ class FFModel(backends.Trainer, keras.Model):
             chosen = layer.own_loss or loss
             layer.set_objective(
                 chosen.for_layer(index, len(self.ff_layers)),
-                layer.copy_of_optimizer(default, name=f"layer_{index + 1}"),
+                (layer.own_optimizer or template).copy(name=f"layer_{index + 1}"),
             )
         owners = list(self.ff_layers)
         if not self.readout.passes_a_class:
-            self.readout.optimizer = self.readout.copy_of_optimizer(default, name="readout")
+            self.readout.optimizer = (self.readout.own_optimizer or template).copy(name="readout")
             owners.append(self.readout)
-        together = layer_optimizers.LayerOptimizers(owners)
+        together = LayerOptimizers(owners)
         if self.dtype_policy.name == "mixed_float16":
-            together = layer_optimizers.LayerLossScale(together)
+            together = LayerLossScale(together)
         super().compile(
             optimizer=together,
-            metrics=metrics,
-            weighted_metrics=weighted_metrics,
+            metrics=metrics or None,
+            weighted_metrics=weighted_metrics or None,
             run_eagerly=run_eagerly,
             steps_per_execution=steps_per_execution,
             jit_compile=jit_compile,
@@ -265,7 +274,9 @@ class FFModel(backends.Trainer, keras.Model):
     def get_compile_config(self):
         if not self.compiled:
             return None
-        return keras.saving.serialize_keras_object(self._compile_arguments)
+        arguments = dict(self._compile_arguments)
+        arguments["optimizer"] = arguments["optimizer"].get_config()
+        return keras.saving.serialize_keras_object(arguments)
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -446,7 +457,8 @@ class FFModel(backends.Trainer, keras.Model):
             callbacks=ff_callbacks.with_own(callbacks, verbose, [own]),
             validation_split=validation_split,
             validation_data=validation_data,
-            shuffle=shuffle,
+            # Keras warns where it cannot shuffle; that a dataset keeps its order is no news.
+            shuffle=shuffle and not hasattr(x, "element_spec"),
             class_weight=class_weight,
             sample_weight=sample_weight,
             initial_epoch=initial_epoch,
