@@ -95,13 +95,13 @@ class FFLayer(keras.layers.Layer):
         )
         self.dropout = keras.layers.Dropout(parts.share(dropout, "dropout"))
         # What the layer was given for itself; `loss` and `optimizer` are what it works with.
-        self._own_loss = losses.get(loss)
-        self._own_optimizer = OptimizerTemplate(optimizer)
+        self.own_loss = losses.get(loss)
+        self.own_optimizer = OptimizerTemplate(optimizer)
         self.loss = None
         self.optimizer = None
         self.threshold = None
         self._unit = None
-        self.set_objective(self._own_loss, self._own_optimizer.copy())
+        self.set_objective(self.own_loss, self.own_optimizer.copy())
 
     # --- shape and state -----------------------------------------------------------------
 
@@ -135,24 +135,16 @@ class FFLayer(keras.layers.Layer):
         self.loss = loss.on_scale(self._unit)
         if self.loss.learns_threshold and self.threshold is None:
             # A loss may come after the layer was built, as when a model is loaded.
+            locked = self._tracker.locked
             self._tracker.unlock()
             self.threshold = self.add_weight(
-                shape=(), initializer=lambda *args, **kwargs: self._unit, name="threshold"
+                shape=(), initializer=keras.initializers.Constant(self._unit), name="threshold"
             )
-            self._tracker.lock()
+            if locked:
+                self._tracker.lock()
         elif not self.loss.learns_threshold and self.threshold is not None:
             self._untrack_variable(self.threshold)
             self.threshold = None
-
-    @property
-    def own_loss(self):
-        """The loss that the layer was constructed with, or `None`."""
-        return self._own_loss
-
-    @property
-    def own_optimizer(self):
-        """Template of the optimizer that the layer was constructed with; false where none."""
-        return self._own_optimizer
 
     @property
     def locality(self):
@@ -191,12 +183,14 @@ class FFLayer(keras.layers.Layer):
         figures = ops.reshape(self.goodness(activities), (streams, -1))
         positive, negative = figures[0], ops.transpose(figures[1:])
         if self.threshold is None:
-            losses_ = self.loss(positive, negative)
+            sample_losses = self.loss(positive, negative)
         else:
-            losses_ = self.loss(positive, negative, threshold=ops.cast(self.threshold, "float32"))
+            sample_losses = self.loss(
+                positive, negative, threshold=ops.cast(self.threshold, "float32")
+            )
         if sample_weight is not None:
-            losses_ = losses_ * ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
-        loss = ops.mean(losses_)
+            sample_losses = sample_losses * ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+        loss = ops.mean(sample_losses)
         for penalty in self.losses:
             loss = loss + ops.cast(penalty, "float32")
         told_apart = ops.cast(ops.expand_dims(positive, 1) > negative, "float32")
@@ -254,8 +248,8 @@ class FFLayer(keras.layers.Layer):
             "transform": serialize(self.transform),
             "activation": keras.activations.serialize(self.activation),
             "goodness": serialize(self.goodness),
-            "loss": serialize(self._own_loss),
-            "optimizer": self._own_optimizer.get_config(),
+            "loss": serialize(self.own_loss),
+            "optimizer": self.own_optimizer.get_config(),
             "normalization": serialize(self.normalization),
             "dropout": self.dropout.rate,
         }
