@@ -8,6 +8,7 @@ and log-sum-exp, so they neither overflow nor lose their gradient to rounding.
 
 import copy
 
+import keras
 from keras import ops
 
 from keras_ff import parts
@@ -30,6 +31,8 @@ class FFLoss(parts.Part):
     """Base of the losses on positive and negative goodness."""
 
     learns_threshold = False
+    # Whether the loss is one of labels and class goodness, as class groups need.
+    per_class = False
 
     def __call__(self, positive_goodness, negative_goodness):
         raise NotImplementedError
@@ -244,9 +247,69 @@ class LabelSoftmax(_ScaledDifference):
         return ops.softplus(ops.logsumexp(differences, axis=1))
 
 
-KNOWN = {"logistic": Logistic, "symba": SymBa, "label_softmax": LabelSoftmax}
+@registered
+class ClassLoss(FFLoss):
+    """A Keras loss on the class goodness of `ClassGroups`: the cross-entropy of the true class.
+
+    `loss = −log softmax(G)_label`. `compile` and `FFLayer` put the Keras loss, or its name, in one
+    of these.
+
+    Args:
+        loss: a `keras.losses.SparseCategoricalCrossentropy` with `from_logits=True`, or `None`
+            for a plain one.
+
+    Call arguments:
+        labels: integer tensor of shape (batch,).
+        class_goodness: tensor of shape (batch, num_classes).
+
+    Returns:
+        float32 tensor of shape (batch,).
+
+    Raises:
+        ValueError: if the loss is another, or does not expect logits.
+
+    Example:
+
+    >>> import numpy as np
+    >>> loss = ClassLoss()
+    >>> value = loss(np.array([1]), np.array([[1.0, 1.0]], "float32"))  # log 2
+    >>> print(np.round(np.array(value), 4))
+    [0.6931]
+    """
+
+    per_class = True
+
+    def __init__(self, loss=None):
+        if loss is None:
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        if isinstance(loss, dict):
+            loss = keras.saving.deserialize_keras_object(loss)
+        fits = isinstance(loss, keras.losses.SparseCategoricalCrossentropy)
+        if not fits or not loss.get_config()["from_logits"]:
+            raise ValueError(
+                "Class groups give logits, and labels are integers: use "
+                "keras.losses.SparseCategoricalCrossentropy(from_logits=True). "
+                f"Received: {loss!r}"
+            )
+        self.loss = loss
+
+    def __call__(self, labels, class_goodness):
+        return self.loss.call(labels, ops.cast(class_goodness, "float32"))
+
+    def get_config(self):
+        return {"loss": keras.saving.serialize_keras_object(self.loss)}
+
+
+KNOWN = {
+    "logistic": Logistic,
+    "symba": SymBa,
+    "label_softmax": LabelSoftmax,
+    "sparse_categorical_crossentropy": ClassLoss,
+}
 
 
 def get(identifier):
     """A loss by name, object or configuration; see `keras_ff.parts.get`."""
+    if isinstance(identifier, keras.losses.Loss):
+        return ClassLoss(identifier)
     return parts.get(identifier, FFLoss, KNOWN, "loss")

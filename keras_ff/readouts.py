@@ -59,9 +59,6 @@ class Goodness(parts.Part):
     [1, 2]
     """
 
-    passes_a_class = True
-    optimizer = None
-
     def __init__(self, layers=ALL):
         if layers is None:
             layers = ALL
@@ -82,16 +79,28 @@ class Goodness(parts.Part):
             float32 tensor of shape (batch, num_classes).
         """
         num_classes = model.num_classes
-        counts = model.trained(_chosen(self.layers, len(model.ff_layers)))
+        if model.class_groups:
+            activities = model.activities(model.embed(x, None))
+            return self.total(model, model.goodness_of(activities))
         labels = ops.expand_dims(ops.arange(num_classes, dtype="int32"), 1)
         labels = ops.reshape(labels + ops.zeros((1, ops.shape(x)[0]), dtype="int32"), (-1,))
-        embedded = model.embed(_repeated(x, num_classes), labels)
-        total = 0.0
-        for index, (layer, activities) in enumerate(
-            zip(model.ff_layers, model.activities(embedded), strict=True)
-        ):
-            total = total + counts[index] * layer.goodness(activities)
+        activities = model.activities(model.embed(_repeated(x, num_classes), labels))
+        total = self.total(model, model.goodness_of(activities))
         return ops.transpose(ops.reshape(total, (num_classes, -1)))
+
+    def total(self, model, goodness):
+        """Goodness summed over the layers that count.
+
+        Args:
+            model: the `FFModel`.
+            goodness: list of tensors of one shape, one a layer from the first on; layers missing
+                at the end, because they were not computed, must be untrained.
+
+        Returns:
+            float32 tensor of that shape.
+        """
+        counts = model.trained(_chosen(self.layers, len(model.ff_layers)))
+        return sum(counts[index] * of_layer for index, of_layer in enumerate(goodness))
 
     def get_config(self):
         layers = self.layers
@@ -119,8 +128,6 @@ class Softmax(keras.layers.Layer):
 
     >>> readout = Softmax(layers="all", kernel_regularizer=keras.regularizers.L2(1e-4))
     """
-
-    passes_a_class = False
 
     def __init__(self, layers=None, optimizer=None, kernel_regularizer=None, **kwargs):
         super().__init__(**kwargs)

@@ -17,6 +17,9 @@ NORMALIZATIONS = {
     "layer": keras.layers.LayerNormalization,
 }
 
+CONTRAST_FIGURES = ("loss", "positive_goodness", "negative_goodness", "pairs_told_apart")
+COMPETITION_FIGURES = ("loss", "goodness", "accuracy")
+
 
 @registered
 class FFLayer(keras.layers.Layer):
@@ -66,8 +69,6 @@ class FFLayer(keras.layers.Layer):
     (8, 16)
     """
 
-    figure_names = ("loss", "positive_goodness", "negative_goodness", "pairs_told_apart")
-
     def __init__(
         self,
         transform,
@@ -100,6 +101,8 @@ class FFLayer(keras.layers.Layer):
         self.loss = None
         self.optimizer = None
         self.threshold = None
+        # A model tells its layers; a layer that stands alone has it from its goodness.
+        self.num_classes = None
         self._unit = None
         self.set_objective(self.own_loss, self.own_optimizer.copy())
 
@@ -112,6 +115,9 @@ class FFLayer(keras.layers.Layer):
             self.transform.build(input_shape)
         activities_shape = self.compute_output_shape(input_shape)
         self.num_activities = math.prod(activities_shape[1:])
+        num_classes = self.num_classes or getattr(self.goodness, "num_classes", None)
+        if num_classes is not None and self.goodness.per_class:
+            self.goodness.check(activities_shape, num_classes)
         self._unit = self.goodness.unit(activities_shape)
         self.set_objective(self.loss, self.optimizer)
 
@@ -128,6 +134,14 @@ class FFLayer(keras.layers.Layer):
             loss: object of `keras_ff.losses`, or `None`.
             optimizer: a Keras optimizer that no other layer uses, or `None`.
         """
+        if loss is not None and loss.per_class != self.goodness.per_class:
+            fitting = [
+                name for name, known in losses.KNOWN.items() if known.per_class != loss.per_class
+            ]
+            raise ValueError(
+                f"The loss does not fit the goodness {self.goodness!r}, which goes with "
+                f"{' or '.join(map(repr, fitting))}. Received: loss={loss!r}"
+            )
         self.loss = loss
         self.optimizer = optimizer
         if self._unit is None or loss is None:
@@ -161,51 +175,75 @@ class FFLayer(keras.layers.Layer):
         x = self.activation(x)
         return self.dropout(x, training=training)
 
-    def measure(self, inputs, streams=2, sample_weight=None, training=False):
+    @property
+    def figure_names(self):
+        """Names of the figures that `measure` reports."""
+        return COMPETITION_FIGURES if self.goodness.per_class else CONTRAST_FIGURES
+
+    def measure(self, inputs, streams=2, sample_weight=None, training=False, labels=None):
         """The layer's figures for a batch, without learning from it.
 
         Args:
             inputs: tensor of shape (streams · batch, ...): the streams one after the other along
-                the batch axis, the positives first.
+                the batch axis, the positives first. Class groups have one stream.
             streams: integer, 1 + the number of negatives a sample. Defaults to `2`.
             sample_weight: tensor of shape (batch,) or `None`: weights of the samples' losses.
             training: boolean. Defaults to `False`.
+            labels: integer tensor of shape (batch,), for class groups alone.
 
         Returns:
-            A pair: a dictionary of figures (`loss`: float32 scalar, the weighted mean of the
-            samples' losses plus the regularisers; `positive_goodness`, `negative_goodness`,
-            `pairs_told_apart`: float32, shape (batch,), the last the share of a sample's
-            negatives with less goodness than the positive), and the detached activities, of
-            shape (streams · batch, ...).
+            A pair: a dictionary of figures and the detached activities, of shape
+            (streams · batch, ...). The figures are `loss`, a float32 scalar: the weighted mean of
+            the samples' losses plus the regularisers; and float32 tensors of shape (batch,):
+            `positive_goodness`, `negative_goodness` and `pairs_told_apart` (the share of a
+            sample's negatives with less goodness than the positive), or for class groups
+            `goodness` (of the true class) and `accuracy` (1 where the true class has most). Class
+            groups add `class_goodness`, of shape (batch, num_classes).
         """
         self._check_objective(self.loss, "loss")
         activities = self(inputs, training=training)
-        figures = ops.reshape(self.goodness(activities), (streams, -1))
-        positive, negative = figures[0], ops.transpose(figures[1:])
-        if self.threshold is None:
-            sample_losses = self.loss(positive, negative)
+        if self.goodness.per_class:
+            sample_losses, figures = self._compete(activities, labels)
         else:
-            sample_losses = self.loss(
-                positive, negative, threshold=ops.cast(self.threshold, "float32")
-            )
+            sample_losses, figures = self._contrast(activities, streams)
         if sample_weight is not None:
-            sample_losses = sample_losses * ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+            weight = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+            sample_losses = sample_losses * weight
         loss = ops.mean(sample_losses)
         for penalty in self.losses:
             loss = loss + ops.cast(penalty, "float32")
+        return {"loss": loss, **figures}, ops.stop_gradient(activities)
+
+    def _contrast(self, activities, streams):
+        """Losses and figures of positives beside negatives."""
+        goodness = ops.reshape(self.goodness(activities), (streams, -1))
+        positive, negative = goodness[0], ops.transpose(goodness[1:])
+        learned = {}
+        if self.threshold is not None:
+            learned["threshold"] = ops.cast(self.threshold, "float32")
         told_apart = ops.cast(ops.expand_dims(positive, 1) > negative, "float32")
-        return {
-            "loss": loss,
+        return self.loss(positive, negative, **learned), {
             "positive_goodness": positive,
             "negative_goodness": ops.mean(negative, axis=1),
             "pairs_told_apart": ops.mean(told_apart, axis=1),
-        }, ops.stop_gradient(activities)
+        }
 
-    def train_step(self, inputs, streams=2, sample_weight=None, optimizer=None):
+    def _compete(self, activities, labels):
+        """Losses and figures of the class groups."""
+        goodness = self.goodness(activities, self.num_classes)
+        true = ops.take_along_axis(goodness, ops.expand_dims(labels, 1), axis=1)[:, 0]
+        most = ops.cast(ops.equal(ops.argmax(goodness, axis=1), labels), "float32")
+        return self.loss(labels, goodness), {
+            "goodness": true,
+            "accuracy": most,
+            "class_goodness": goodness,
+        }
+
+    def train_step(self, inputs, streams=2, sample_weight=None, optimizer=None, labels=None):
         """One local step: figures, gradient of the layer's own variables, own optimizer.
 
         Args:
-            inputs, streams, sample_weight: as for `measure`.
+            inputs, streams, sample_weight, labels: as for `measure`.
             optimizer: stands in for the layer's own; a model passes one that gathers gradients
                 under a loss scale. Defaults to `None`.
 
@@ -222,7 +260,9 @@ class FFLayer(keras.layers.Layer):
             self.build(tuple(inputs.shape))
 
         def objective():
-            figures, activities = self.measure(inputs, streams, sample_weight, training=True)
+            figures, activities = self.measure(
+                inputs, streams, sample_weight, training=True, labels=labels
+            )
             return optimizer.scale_loss(figures["loss"]), (figures, activities)
 
         (figures, activities), gradients = backends.auxiliary_and_gradients(

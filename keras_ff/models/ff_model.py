@@ -104,9 +104,13 @@ class FFModel(backends.Trainer, keras.Model):
         super().__init__(autocast=False, **kwargs)
         self.num_classes = _checked_num_classes(num_classes)
         self.ff_layers = _checked_layers(layers)
-        self.label_embedding = _needed(ff_labels.get(label_embedding), "label_embedding")
-        self.negatives = _needed(ff_negatives.get(negatives), "negatives")
-        self.negatives.check(self.num_classes)
+        self.class_groups = _family(self.ff_layers)
+        self.label_embedding = ff_labels.get(label_embedding)
+        self.negatives = ff_negatives.get(negatives)
+        for name in ("label_embedding", "negatives"):
+            _check_fits_family(self.class_groups, name, getattr(self, name))
+        if self.negatives is not None:
+            self.negatives.check(self.num_classes)
         self.layer_schedule = _needed(layer_schedules.get(layer_schedule), "layer_schedule")
         self.readout = _needed(readouts.get(readout), "readout")
         self.check_data = bool(check_data)
@@ -127,8 +131,10 @@ class FFModel(backends.Trainer, keras.Model):
         self.layers_trained = self.add_weight(
             shape=(), dtype="int32", initializer="zeros", trainable=False, name="layers_trained"
         )
-        shape = self.label_embedding.output_shape(shape, self.num_classes)
+        if self.label_embedding is not None:
+            shape = self.label_embedding.output_shape(shape, self.num_classes)
         for layer in self.ff_layers:
+            layer.num_classes = self.num_classes
             if not layer.built:
                 layer.build(shape)
             shape = layer.compute_output_shape(shape)
@@ -208,7 +214,7 @@ class FFModel(backends.Trainer, keras.Model):
     def compile(
         self,
         optimizer="adam",
-        loss="symba",
+        loss=None,
         loss_weights=None,
         metrics=None,
         weighted_metrics=None,
@@ -222,8 +228,9 @@ class FFModel(backends.Trainer, keras.Model):
             optimizer: a Keras optimizer, by name or object. Every layer gets a copy, except those
                 with one of their own. `model.optimizer.optimizers` lists them. Defaults to
                 `"adam"`.
-            loss: name or object of `keras_ff.losses`, copied for every layer without one of its
-                own. Defaults to `"symba"`.
+            loss: name or object of `keras_ff.losses`, for every layer without one of its own; for
+                class groups also Keras's sparse categorical cross-entropy on logits. Defaults to
+                `None`: `"symba"`, and for class groups `"sparse_categorical_crossentropy"`.
             loss_weights: refused; every layer has a loss and an optimizer of its own.
             metrics, weighted_metrics, run_eagerly, steps_per_execution, jit_compile: as for
                 `keras.Model.compile`.
@@ -237,7 +244,9 @@ class FFModel(backends.Trainer, keras.Model):
                 "FFModel has one output, and every layer its own loss and optimizer; set a "
                 f"layer's learning rate instead. Received: loss_weights={loss_weights!r}"
             )
-        loss = _needed(ff_losses.get(loss), "loss")
+        if loss is None:
+            loss = "sparse_categorical_crossentropy" if self.class_groups else "symba"
+        loss = ff_losses.get(loss)
         template = OptimizerTemplate(_needed(optimizer, "optimizer"))
         self._compile_arguments = {
             "optimizer": template,
@@ -255,7 +264,7 @@ class FFModel(backends.Trainer, keras.Model):
                 (layer.own_optimizer or template).copy(name=f"layer_{index + 1}"),
             )
         owners = list(self.ff_layers)
-        if not self.readout.passes_a_class:
+        if self._has_head:
             self.readout.optimizer = (self.readout.own_optimizer or template).copy(name="readout")
             owners.append(self.readout)
         together = LayerOptimizers(owners)
@@ -287,6 +296,8 @@ class FFModel(backends.Trainer, keras.Model):
 
     def embed(self, x, labels):
         """Samples with their labels, as the first layer takes them; `labels=None`: neutral."""
+        if self.label_embedding is None:
+            return ops.cast(x, "float32")
         return self.label_embedding(x, labels, self.num_classes)
 
     def activities(self, embedded):
@@ -296,6 +307,14 @@ class FFModel(backends.Trainer, keras.Model):
             embedded = ops.stop_gradient(layer(embedded, training=False))
             activities.append(embedded)
         return activities
+
+    def goodness_of(self, activities):
+        """Goodness of every layer's activities, a list; class groups give one figure a class."""
+        per_class = {"num_classes": self.num_classes} if self.class_groups else {}
+        return [
+            layer.goodness(of_layer, **per_class)
+            for layer, of_layer in zip(self.ff_layers, activities, strict=True)
+        ]
 
     def streams(self, x, labels, seed=None):
         """Positives and negatives of a batch, one stream after the other.
@@ -309,6 +328,8 @@ class FFModel(backends.Trainer, keras.Model):
             Embedded samples of shape ((1 + negatives a sample) · batch, ...), positives first,
             and the number of streams.
         """
+        if self.class_groups:
+            return self.embed(x, None), 1
         wrong = self.negatives.labels(labels, self.num_classes, seed=seed)
         wrong = ops.reshape(wrong, (-1, self.negatives.count))
         every = ops.concatenate([ops.expand_dims(labels, 0), ops.transpose(wrong)], axis=0)
@@ -336,22 +357,28 @@ class FFModel(backends.Trainer, keras.Model):
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
         labels = self._class_labels(y)
-        if self._has_metrics and self.readout.passes_a_class:
+        if self._has_metrics and self.readout_passes > 1:
             self._score_share(x, y, sample_weight)
         gathering = self.optimizer.begin_step()
         inputs, streams = self.streams(x, labels)
-        total = 0.0
+        total, class_goodness = 0.0, []
         for index in range(self.learning_layers[-1] + 1):
             layer = self.ff_layers[index]
             if index in self.learning_layers and layer.trainable_variables:
-                figures, inputs = layer.train_step(inputs, streams, sample_weight, gathering)
+                figures, inputs = layer.train_step(
+                    inputs, streams, sample_weight, gathering, labels=labels
+                )
                 total = total + figures["loss"]
             else:
-                figures, inputs = layer.measure(inputs, streams, sample_weight)
+                figures, inputs = layer.measure(inputs, streams, sample_weight, labels=labels)
+            class_goodness.append(figures.get("class_goodness"))
             self._record(index, figures, ops.shape(x)[0])
         self.layers_trained.assign(ops.maximum(self.layers_trained, self.learning_layers[-1] + 1))
-        if not self.readout.passes_a_class:
+        if self._has_head:
             scores = self.readout.train_step(self, x, labels, sample_weight, gathering)
+            self.compute_metrics(x, y, scores, sample_weight)
+        elif self._has_metrics and self.class_groups:
+            scores = self.readout.total(self, class_goodness)
             self.compute_metrics(x, y, scores, sample_weight)
         self.optimizer.end_step(gathering)
         self._loss_tracker.update_state(total, sample_weight=ops.shape(x)[0])
@@ -364,12 +391,13 @@ class FFModel(backends.Trainer, keras.Model):
         """
         x = self._checked_input(x)
         scores = self(x, training=False)
-        inputs, streams = self.streams(x, self._class_labels(y), seed=VALIDATION_SEED)
+        labels = self._class_labels(y)
+        inputs, streams = self.streams(x, labels, seed=VALIDATION_SEED)
         trained = self.trained()
         batch = ops.cast(ops.shape(x)[0], "float32")
         total = 0.0
         for index, layer in enumerate(self.ff_layers):
-            figures, inputs = layer.measure(inputs, streams, sample_weight)
+            figures, inputs = layer.measure(inputs, streams, sample_weight, labels=labels)
             total = total + trained[index] * figures["loss"]
             self._record(index, figures, trained[index] * batch)
         self._loss_tracker.update_state(total, sample_weight=batch)
@@ -384,6 +412,15 @@ class FFModel(backends.Trainer, keras.Model):
     def _record(self, index, figures, weight):
         for name, metric in self.figures[index].items():
             metric.update_state(ops.mean(figures[name]), sample_weight=weight)
+
+    @property
+    def readout_passes(self):
+        """Passes through the network that scoring a sample takes: one, or one a class."""
+        return 1 if self._has_head or self.class_groups else self.num_classes
+
+    @property
+    def _has_head(self):
+        return isinstance(self.readout, readouts.Softmax)
 
     @property
     def _has_metrics(self):
@@ -585,6 +622,27 @@ def _checked_layers(layers):
                 f"Received: {layer.name!r} twice"
             )
     return layers
+
+
+def _family(layers):
+    """Whether the layers are class groups (True) or contrastive (False); all must be one."""
+    families = {layer.goodness.per_class for layer in layers}
+    if len(families) > 1:
+        raise ValueError(
+            "The layers of a model are either all contrastive or all class groups. Received: "
+            f"{[type(layer.goodness).__name__ for layer in layers]}"
+        )
+    return families.pop()
+
+
+def _check_fits_family(class_groups, name, part):
+    if class_groups and part is not None:
+        raise ValueError(
+            f"Class groups have one stream, without labels in it: pass {name}=None. "
+            f"Received: {name}={part!r}"
+        )
+    if not class_groups:
+        _needed(part, name)
 
 
 def _checked_sample_shape(input_shape):
