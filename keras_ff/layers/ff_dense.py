@@ -5,23 +5,12 @@ import math
 import keras
 from keras import ops
 
-from keras_ff.layers.ff_layer import FFLayer
+from keras_ff.layers.ff_layer import FFLayer, TransformArguments
 from keras_ff.parts import registered
-
-_DENSE_ARGUMENTS = (
-    "units",
-    "use_bias",
-    "kernel_initializer",
-    "bias_initializer",
-    "kernel_regularizer",
-    "bias_regularizer",
-    "kernel_constraint",
-    "bias_constraint",
-)
 
 
 @registered
-class FFDense(FFLayer):
+class FFDense(TransformArguments, FFLayer):
     """`FFLayer` around `keras.layers.Dense`; flattens its input.
 
     Args:
@@ -49,6 +38,17 @@ class FFDense(FFLayer):
     >>> tuple(layer(np.ones((2, 28, 28, 1))).shape)
     (2, 500)
     """
+
+    transform_arguments = (
+        "units",
+        "use_bias",
+        "kernel_initializer",
+        "bias_initializer",
+        "kernel_regularizer",
+        "bias_regularizer",
+        "kernel_constraint",
+        "bias_constraint",
+    )
 
     def __init__(
         self,
@@ -96,11 +96,6 @@ class FFDense(FFLayer):
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.units)
-
-    def get_config(self):
-        config = super().get_config()
-        dense = config.pop("transform")["config"]
-        return {**config, **{name: dense[name] for name in _DENSE_ARGUMENTS}}
 
 
 def _flat(shape):

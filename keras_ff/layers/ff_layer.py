@@ -25,7 +25,8 @@ COMPETITION_FIGURES = ("loss", "goodness", "accuracy")
 class FFLayer(keras.layers.Layer):
     """Trains any Keras layer with a local Forward-Forward objective.
 
-    The way of the data: `inputs → normalization → transform → activation → dropout → activities`.
+    The way of the data: `inputs → normalization → transform → activation → pooling → dropout →
+    activities`.
     The goodness of the activities is the layer's figure for a sample, its loss compares positive
     with negative samples, and its optimizer moves the layer's own variables, those of its
     normalisation included. No gradient leaves the layer.
@@ -44,6 +45,8 @@ class FFLayer(keras.layers.Layer):
             `"batch"`, `"layer"`, any Keras layer, or `None`. Length normalisation leaves no trace
             of the previous layer's goodness; batch normalisation leaves some. Defaults to
             `"length"`.
+        pooling: a Keras layer that pools what the activation gives, before goodness is measured,
+            or `None`. Defaults to `None`.
         dropout: float in [0, 1), share of the activities dropped in training. Defaults to `0.0`.
 
     Call arguments:
@@ -78,6 +81,7 @@ class FFLayer(keras.layers.Layer):
         optimizer=None,
         normalization="length",
         dropout=0.0,
+        pooling=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -94,6 +98,7 @@ class FFLayer(keras.layers.Layer):
         self.normalization = parts.get(
             normalization, keras.layers.Layer, NORMALIZATIONS, "normalization"
         )
+        self.pooling = parts.get(pooling, keras.layers.Layer, {}, "pooling")
         self.dropout = keras.layers.Dropout(parts.share(dropout, "dropout"))
         # What the layer was given for itself; `loss` and `optimizer` are what it works with.
         self.own_loss = losses.get(loss)
@@ -122,7 +127,16 @@ class FFLayer(keras.layers.Layer):
         self.set_objective(self.loss, self.optimizer)
 
     def compute_output_shape(self, input_shape):
-        return tuple(self.transform.compute_output_shape(input_shape))
+        shape = self.transform.compute_output_shape(input_shape)
+        if self.pooling is not None:
+            shape = self.pooling.compute_output_shape(shape)
+        if any(size == 0 for size in shape):
+            raise ValueError(
+                f"Nothing is left of the activities of layer {self.name!r}; use fewer strides and "
+                f"pools, or padding='same'. Received: inputs of shape {tuple(input_shape)}, "
+                f"activities of shape {tuple(shape)}"
+            )
+        return tuple(shape)
 
     def set_objective(self, loss, optimizer):
         """Give the layer the loss and the optimizer it works with.
@@ -173,6 +187,8 @@ class FFLayer(keras.layers.Layer):
             x = self.normalization(x, **_training_argument(self.normalization, training))
         x = self.transform(x, **_training_argument(self.transform, training))
         x = self.activation(x)
+        if self.pooling is not None:
+            x = self.pooling(x)
         return self.dropout(x, training=training)
 
     @property
@@ -292,6 +308,7 @@ class FFLayer(keras.layers.Layer):
             "optimizer": self.own_optimizer.get_config(),
             "normalization": serialize(self.normalization),
             "dropout": self.dropout.rate,
+            "pooling": serialize(self.pooling),
         }
 
 
@@ -300,6 +317,20 @@ def _get_goodness(identifier):
     if part is None:
         raise ValueError("An FFLayer needs a goodness. Received: goodness=None")
     return part
+
+
+class TransformArguments:
+    """Mixin of the conveniences: their configuration is that of the Keras layer they wrap.
+
+    `transform_arguments` names the constructor's arguments that belong to the transform.
+    """
+
+    transform_arguments = ()
+
+    def get_config(self):
+        config = super().get_config()
+        transform = config.pop("transform")["config"]
+        return {**config, **{name: transform[name] for name in self.transform_arguments}}
 
 
 def _training_argument(layer, training):
