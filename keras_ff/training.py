@@ -409,11 +409,8 @@ def load(path):
         raise ValueError(f"There is no model file {str(path)!r}.")
     try:
         with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
             names = archive.namelist()
             run = json.loads(archive.read(RUN_ENTRY)) if RUN_ENTRY in names else None
-        if damaged is not None:
-            raise ValueError(f"its entry {damaged} is damaged")
         with warnings.catch_warnings():
             # A model that was saved before its first step has no state of optimizers to load.
             warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
@@ -673,7 +670,7 @@ def _for_json(content):
     if isinstance(content, (list, tuple)):
         return [_for_json(value) for value in content]
     if isinstance(content, float) and not np.isfinite(content):
-        return content
+        return None
     return content
 
 

@@ -303,6 +303,22 @@ def test_lists_that_hold_something_else(name):
     refused(lambda: losses.Logistic(**{name: [1.0, "two"]}), f"`{name}`", "'two'")
 
 
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        (losses.Logistic, "threshold"),
+        (losses.Logistic, "margin"),
+        (losses.SymBa, "alpha"),
+        (goodness.SumOfSquares, "scale"),
+        (readouts.Goodness, "layers"),
+        (readouts.Softmax, "layers"),
+        (layer_schedules.Greedy, "epochs_per_layer"),
+    ],
+)
+def test_arrays_in_place_of_numbers_or_lists(part, name):
+    refused(lambda: part(**{name: np.array([1, 2])}), f"`{name}`", f"{name}=array([1, 2])")
+
+
 @pytest.mark.parametrize("margin", [-0.1, [0.5, -1.0]], ids=str)
 def test_a_negative_margin(margin):
     refused(lambda: losses.Logistic(margin=margin), "negative", f"margin={margin}")
