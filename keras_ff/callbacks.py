@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_ff.data_checks import NO_DATA
+
 
 class LayerScheduleCallback(keras.callbacks.Callback):
     """Tells an `FFModel` at the start of every epoch which of its layers learn in it.
@@ -22,7 +24,7 @@ class LayerScheduleCallback(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if "loss" not in (logs or {}):
-            raise ValueError("There is no data to work on. Received: a stream without batches")
+            raise ValueError(NO_DATA)
 
 
 class ProgressBar(keras.callbacks.ProgbarLogger):
@@ -45,11 +47,13 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
         super().on_test_end(self._few(logs))
 
 
-def with_own(callbacks, verbose, own=()):
+def with_own(model, callbacks, verbose, own=()):
     """A user's callbacks with keras_ff's own before them, and the progress bar if wanted."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
         for callback in own:
-            callbacks.append(callback)
+            callback.set_model(model)
+            callback.set_params(callbacks.params)
+        callbacks.callbacks[:0] = own
         return callbacks
     callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else callbacks
     callbacks = [*own, *(callbacks or [])]

@@ -10,6 +10,8 @@ import types
 import keras
 import numpy as np
 
+NO_DATA = "There is no data to work on. Received: a stream without batches"
+
 
 class DataCheck:
     """Checks samples and labels against what a model expects.
@@ -22,6 +24,8 @@ class DataCheck:
     def __init__(self, num_classes, sample_shape=None):
         self.num_classes = num_classes
         self.sample_shape = sample_shape
+        # Whether any samples came by, so that a stream without batches can be told.
+        self.seen = False
         # What a check inside an input pipeline found. The pipeline hands on an error of its own
         # kind; `checking_data` puts this one in its place.
         self.found = None
@@ -87,6 +91,7 @@ class DataCheck:
     def arrays(self, x, y=None, needs_labels=True):
         """Check whole arrays."""
         x = _numpy(x)
+        self.seen = True
         if not len(x.shape) or x.shape[0] == 0:
             raise ValueError(f"There is no data to work on. Received: x of shape {x.shape}")
         self.samples(x)
@@ -212,6 +217,11 @@ def checking_data(method):
         check = self._data_check = DataCheck(self.num_classes, self._sample_shape)
         try:
             return method(self, *args, **kwargs)
+        except UnboundLocalError:
+            # What Keras's `predict` ends with where there was no batch.
+            if check.seen:
+                raise
+            raise ValueError(NO_DATA) from None
         except Exception:
             if check.found is not None:
                 raise check.found from None

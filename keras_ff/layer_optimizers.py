@@ -1,5 +1,7 @@
 """One optimizer a layer, seen by Keras as the one `model.optimizer`."""
 
+import copy
+
 import keras
 
 
@@ -13,6 +15,8 @@ class OptimizerTemplate:
 
     def __init__(self, optimizer):
         if optimizer is not None:
+            if isinstance(optimizer, dict):  # which Keras would change
+                optimizer = copy.deepcopy(optimizer)
             optimizer = keras.optimizers.get(optimizer)
         wrappers = (keras.optimizers.MultiOptimizer, keras.optimizers.LossScaleOptimizer)
         if isinstance(optimizer, wrappers):

@@ -1,6 +1,7 @@
 """Parts by name: how a goodness, loss, negative, ... is found, described and saved."""
 
 import difflib
+import numbers
 
 import keras
 
@@ -71,7 +72,7 @@ def get(identifier, kind, known, what):
                 f"Received: {identifier!r}"
             )
         return known[identifier]()
-    if isinstance(identifier, dict):
+    if isinstance(identifier, dict) and "class_name" in identifier:
         return get(keras.saving.deserialize_keras_object(identifier), kind, known, what)
     if isinstance(identifier, type):
         hint = f" Pass an instance: `{identifier.__name__}()`."
@@ -93,7 +94,7 @@ def positive_number(value, name):
 
 def finite_number(value, name):
     """`value` as a finite float, or a ValueError that names the parameter."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value - value != 0:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or value - value != 0:
         raise ValueError(f"`{name}` must be a finite number. Received: {name}={value!r}")
     return float(value)
 

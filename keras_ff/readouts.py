@@ -140,14 +140,22 @@ class Softmax(keras.layers.Layer):
 
     def build_for(self, model):
         """Create the head for a model whose FF layers are built."""
-        chosen = _chosen(self.layers, len(model.ff_layers))
-        if self.head is not None:
-            return
         features = sum(
             layer.num_activities
-            for layer, wanted in zip(model.ff_layers, chosen, strict=True)
+            for layer, wanted in zip(
+                model.ff_layers, _chosen(self.layers, len(model.ff_layers)), strict=True
+            )
             if wanted
         )
+        if self.head is not None:
+            if self.head.kernel.shape != (features, model.num_classes):
+                raise ValueError(
+                    "The readout's head was made for another model; give every model a readout of "
+                    f"its own. Received: a head of {self.head.kernel.shape[0]} features and "
+                    f"{self.head.kernel.shape[1]} classes, for {features} features and "
+                    f"{model.num_classes} classes"
+                )
+            return
         self.head = keras.layers.Dense(
             model.num_classes,
             kernel_initializer="zeros",

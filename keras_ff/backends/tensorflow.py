@@ -22,6 +22,11 @@ def auxiliary_and_gradients(function, variables):
     return auxiliary, tape.gradient(loss, watched)
 
 
+def outside_graph():
+    """A context in which variables are created and assigned at once, while a graph is traced."""
+    return tf.init_scope()
+
+
 class Trainer:
     """Hands Keras's training and test steps to the model."""
 

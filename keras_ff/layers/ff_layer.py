@@ -1,5 +1,6 @@
 """FFLayer: a Keras layer that learns by itself, from the goodness of what it answers."""
 
+import functools
 import math
 
 import keras
@@ -12,7 +13,7 @@ from keras_ff.parts import registered
 
 NORMALIZATIONS = {
     "length": LengthNormalization,
-    "centered_length": lambda: LengthNormalization(center=True),
+    "centered_length": functools.partial(LengthNormalization, center=True),
     "batch": keras.layers.BatchNormalization,
     "layer": keras.layers.LayerNormalization,
 }
@@ -84,7 +85,8 @@ class FFLayer(keras.layers.Layer):
         pooling=None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # The normalisation sees inputs as they come; the transform casts for itself.
+        super().__init__(autocast=False, **kwargs)
         if isinstance(transform, dict):
             transform = keras.saving.deserialize_keras_object(transform)
         if not isinstance(transform, keras.layers.Layer) or isinstance(transform, FFLayer):
@@ -95,11 +97,13 @@ class FFLayer(keras.layers.Layer):
         self.transform = transform
         self.activation = activations.get(activation)
         self.goodness = _get_goodness(goodness)
-        self.normalization = parts.get(
-            normalization, keras.layers.Layer, NORMALIZATIONS, "normalization"
-        )
+        dtype = self.dtype_policy
+        known = {
+            name: functools.partial(make, dtype=dtype) for name, make in NORMALIZATIONS.items()
+        }
+        self.normalization = parts.get(normalization, keras.layers.Layer, known, "normalization")
         self.pooling = parts.get(pooling, keras.layers.Layer, {}, "pooling")
-        self.dropout = keras.layers.Dropout(parts.share(dropout, "dropout"))
+        self.dropout = keras.layers.Dropout(parts.share(dropout, "dropout"), dtype=dtype)
         # What the layer was given for itself; `loss` and `optimizer` are what it works with.
         self.own_loss = losses.get(loss)
         self.own_optimizer = OptimizerTemplate(optimizer)
@@ -217,6 +221,11 @@ class FFLayer(keras.layers.Layer):
             groups add `class_goodness`, of shape (batch, num_classes).
         """
         self._check_objective(self.loss, "loss")
+        if inputs.shape[0] is not None and inputs.shape[0] % streams:
+            raise ValueError(
+                f"The {streams} streams must be of one length, one after the other. "
+                f"Received: inputs of shape {tuple(inputs.shape)}"
+            )
         activities = self(inputs, training=training)
         if self.goodness.per_class:
             sample_losses, figures = self._compete(activities, labels)

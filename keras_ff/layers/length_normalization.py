@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_ff import parts
 from keras_ff.parts import registered
 
 
@@ -16,13 +17,16 @@ class LengthNormalization(keras.layers.Layer):
     Args:
         center: boolean. Whether the sample's mean is subtracted first; activations with an offset
             (sigmoid) hand on a constant otherwise. Defaults to `False`.
-        epsilon: float. Keeps silent samples at zero. Defaults to `1e-8`.
+        epsilon: float above 0. Keeps silent samples at zero. Defaults to `1e-8`.
 
     Call arguments:
         inputs: tensor of shape (batch, ...).
 
     Returns:
         Tensor of the same shape, in the layer's compute dtype.
+
+    Raises:
+        ValueError: if `epsilon` is not above 0.
 
     Example:
 
@@ -32,9 +36,10 @@ class LengthNormalization(keras.layers.Layer):
     """
 
     def __init__(self, center=False, epsilon=1e-8, **kwargs):
-        super().__init__(**kwargs)
+        # Squares of what fits into float16 need not fit themselves.
+        super().__init__(autocast=False, **kwargs)
         self.center = bool(center)
-        self.epsilon = epsilon
+        self.epsilon = parts.positive_number(epsilon, "epsilon")
         self.built = True
 
     def call(self, inputs):

@@ -1,5 +1,7 @@
 """FFModel: a `keras.Model` whose layers learn each by itself."""
 
+import types
+
 import keras
 import numpy as np
 from keras import ops
@@ -21,7 +23,7 @@ from keras_ff import (
 from keras_ff import (
     negatives as ff_negatives,
 )
-from keras_ff.data_checks import checking_data
+from keras_ff.data_checks import NO_DATA, checking_data
 from keras_ff.layer_optimizers import LayerLossScale, LayerOptimizers, OptimizerTemplate
 from keras_ff.layers.ff_layer import FFLayer
 from keras_ff.models.figure import Figure
@@ -131,14 +133,31 @@ class FFModel(backends.Trainer, keras.Model):
         self.layers_trained = self.add_weight(
             shape=(), dtype="int32", initializer="zeros", trainable=False, name="layers_trained"
         )
-        if self.label_embedding is not None:
-            shape = self.label_embedding.output_shape(shape, self.num_classes)
         for layer in self.ff_layers:
             layer.num_classes = self.num_classes
+        if self.label_embedding is not None:
+            shape = self.label_embedding.output_shape(shape, self.num_classes)
+        self._build_first_layer(shape)
+        for layer in self.ff_layers:
             if not layer.built:
                 layer.build(shape)
             shape = layer.compute_output_shape(shape)
         self.readout.build_for(self)
+
+    def _build_first_layer(self, shape):
+        first = self.ff_layers[0]
+        if first.built:
+            return
+        try:
+            first.build(shape)
+        except ValueError as error:
+            if self.label_embedding is None:
+                raise
+            raise ValueError(
+                f"The first layer, {first.name!r}, cannot take samples with their labels in them. "
+                f"Received: label_embedding={self.label_embedding!r}, which gives samples of shape "
+                f"{shape[1:]}: {error}"
+            ) from error
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.num_classes)
@@ -248,15 +267,16 @@ class FFModel(backends.Trainer, keras.Model):
             loss = "sparse_categorical_crossentropy" if self.class_groups else "symba"
         loss = ff_losses.get(loss)
         template = OptimizerTemplate(_needed(optimizer, "optimizer"))
-        self._compile_arguments = {
-            "optimizer": template,
-            "loss": loss,
-            "metrics": metrics,
-            "weighted_metrics": weighted_metrics,
-            "run_eagerly": run_eagerly,
-            "steps_per_execution": steps_per_execution,
-            "jit_compile": jit_compile,
-        }
+        # In a namespace, because Keras would take metrics in a dictionary for the model's state.
+        self._compile_arguments = types.SimpleNamespace(
+            optimizer=template,
+            loss=loss,
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+        )
         for index, layer in enumerate(self.ff_layers):
             chosen = layer.own_loss or loss
             layer.set_objective(
@@ -283,7 +303,7 @@ class FFModel(backends.Trainer, keras.Model):
     def get_compile_config(self):
         if not self.compiled:
             return None
-        arguments = dict(self._compile_arguments)
+        arguments = dict(vars(self._compile_arguments))
         arguments["optimizer"] = arguments["optimizer"].get_config()
         return keras.saving.serialize_keras_object(arguments)
 
@@ -352,10 +372,7 @@ class FFModel(backends.Trainer, keras.Model):
             The logs, a dictionary.
         """
         x = self._checked_input(x)
-        if not self.built:
-            self.build(tuple(x.shape))
-        if not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+        self._build_for(x)
         labels = self._class_labels(y)
         if self._has_metrics and self.readout_passes > 1:
             self._score_share(x, y, sample_weight)
@@ -390,6 +407,7 @@ class FFModel(backends.Trainer, keras.Model):
         Args and returns as for `learn_from`.
         """
         x = self._checked_input(x)
+        self._build_for(x)
         scores = self(x, training=False)
         labels = self._class_labels(y)
         inputs, streams = self.streams(x, labels, seed=VALIDATION_SEED)
@@ -402,6 +420,14 @@ class FFModel(backends.Trainer, keras.Model):
             self._record(index, figures, trained[index] * batch)
         self._loss_tracker.update_state(total, sample_weight=batch)
         return self.compute_metrics(x, y, scores, sample_weight)
+
+    def _build_for(self, x):
+        """Create what variables are missing, with their values, though a step may be traced."""
+        if not (self.built and self.optimizer.built):
+            with backends.outside_graph():
+                if not self.built:
+                    self.build(tuple(x.shape))
+                self.optimizer.build(self.trainable_variables)
 
     def _score_share(self, x, y, sample_weight):
         """Measure metrics on one in `num_classes` samples, so that K passes cost as much as one."""
@@ -425,7 +451,7 @@ class FFModel(backends.Trainer, keras.Model):
     @property
     def _has_metrics(self):
         arguments = self._compile_arguments
-        return bool(arguments["metrics"] or arguments["weighted_metrics"])
+        return bool(arguments.metrics or arguments.weighted_metrics)
 
     def _class_labels(self, y):
         """Labels as int32 of shape (batch,), from integers or one-hot rows."""
@@ -491,7 +517,7 @@ class FFModel(backends.Trainer, keras.Model):
             batch_size=batch_size,
             epochs=epochs,
             verbose=verbose,
-            callbacks=ff_callbacks.with_own(callbacks, verbose, [own]),
+            callbacks=ff_callbacks.with_own(self, callbacks, verbose, [own]),
             validation_split=validation_split,
             validation_data=validation_data,
             # Keras warns where it cannot shuffle; that a dataset keeps its order is no news.
@@ -511,10 +537,13 @@ class FFModel(backends.Trainer, keras.Model):
         self._assert_compile_called("evaluate")
         if "_use_cached_eval_dataset" not in kwargs:  # `fit` has checked its validation data
             x = self._checked_data(x, y)
-            callbacks = ff_callbacks.with_own(callbacks, verbose)
-        return super().evaluate(
+            callbacks = ff_callbacks.with_own(self, callbacks, verbose)
+        results = super().evaluate(
             x=x, y=y, batch_size=batch_size, verbose=verbose, callbacks=callbacks, **kwargs
         )
+        if results in ({}, []):
+            raise ValueError(NO_DATA)
+        return results
 
     @checking_data
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
@@ -548,6 +577,13 @@ class FFModel(backends.Trainer, keras.Model):
         if not self.check_data:
             return x
         return self._data_check.data(x, y, needs_labels)
+
+    def export(self, filepath, **kwargs):
+        """Write the scoring function for serving; arguments as in Keras."""
+        if self.built:
+            # Keras exports what was called before, and `fit` does not call the model.
+            self(ops.zeros((1, *self._sample_shape)))
+        super().export(filepath, **kwargs)
 
     # --- configuration -------------------------------------------------------------------
 
@@ -621,6 +657,13 @@ def _checked_layers(layers):
                 "[FFDense(500) for _ in range(3)], not [FFDense(500)] * 3. "
                 f"Received: {layer.name!r} twice"
             )
+        for part in ("transform", "normalization"):
+            own = getattr(layer, part)
+            if own is not None and any(own is getattr(other, part) for other in layers[:position]):
+                raise ValueError(
+                    f"Every FF layer needs a {part} of its own. "
+                    f"Received: {own.name!r} in two layers"
+                )
     return layers
 
 

@@ -7,12 +7,12 @@ import pytest
 import keras_ff
 
 FEATURES = 6
-BATCH = 12
+BATCH = 20
 
 
 @pytest.fixture(scope="session")
 def two_classes():
-    """30 samples of two separable classes, in batches of 12 the last of which is short.
+    """30 samples of two separable classes, in batches of 20 and 10.
 
     With two classes the wrong label is the other one, so that nothing in a step is random.
     """
@@ -45,14 +45,16 @@ def digits():
 
 @pytest.fixture(scope="session")
 def new_model():
-    """A function that makes a small model, built and compiled, with the same weights each time.
+    """A function that makes a small model, compiled and built, with the same weights each time.
 
     Named arguments go to `compile`, those of `model` to `FFModel`, those of `layer` to all layers.
     It runs eagerly, which is quicker for a few steps than to compile them; tests that are about
     the compiled step, or whose subject could differ in it, say `run_eagerly=False`.
     """
 
-    def make(num_classes=2, units=(16, 16), model=None, layer=None, kind=None, **compiled):
+    def make(
+        num_classes=2, units=(16, 16), model=None, layer=None, kind=None, built=True, **compiled
+    ):
         keras.utils.set_random_seed(11)
         kind = kind or keras_ff.FFModel
         made = kind(
@@ -62,7 +64,8 @@ def new_model():
         )
         defaults = {"optimizer": keras.optimizers.SGD(0.1), "loss": "symba", "run_eagerly": True}
         made.compile(**{**defaults, **compiled})
-        made.build((None, FEATURES))
+        if built:
+            made.build((None, FEATURES))
         return made
 
     return make
@@ -75,7 +78,7 @@ def values():
     def read(variables):
         if isinstance(variables, keras.Model):
             variables = variables.variables
-        return [np.copy(keras.ops.convert_to_numpy(variable)) for variable in variables]
+        return [np.copy(variable.value.numpy()) for variable in variables]
 
     return read
 
@@ -94,10 +97,12 @@ def same():
 
 @pytest.fixture(scope="session")
 def fit():
-    """A function that fits without noise: in the order of the data, in batches of 12."""
+    """A function that fits without noise: in the order of the data, in batches of 20."""
 
     def run(model, *data, **arguments):
-        return model.fit(*data, **{"batch_size": BATCH, "shuffle": False, "verbose": 0, **arguments})
+        return model.fit(
+            *data, **{"batch_size": BATCH, "shuffle": False, "verbose": 0, **arguments}
+        )
 
     return run
 
@@ -116,7 +121,9 @@ def losses_by_hand():
         figures = []
         for layer in model.ff_layers:
             scale = np.sqrt(np.mean(activities**2, axis=1, keepdims=True) + 1e-8)
-            kernel, bias = (weight.numpy().astype("float64") for weight in layer.transform.weights)
+            kernel, bias = (
+                weight.value.numpy().astype("float64") for weight in layer.transform.weights
+            )
             activities = np.maximum(activities / scale @ kernel + bias, 0.0)
             figures.append(np.mean(activities**2, axis=1))
         return np.array(figures)
@@ -146,29 +153,29 @@ class Batches(keras.utils.PyDataset):
 
 @pytest.fixture(scope="session")
 def py_dataset():
-    """The class of a PyDataset over arrays, in batches of 12."""
+    """The class of a PyDataset over arrays, in batches of 20."""
     return Batches
 
 
 @pytest.fixture(scope="session")
 def tf_dataset():
-    """A function that makes a tf.data pipeline over arrays, in batches of 12."""
+    """A function that makes a tf.data pipeline over arrays, in batches of 20."""
 
-    def make(*arrays):
+    def make(*arrays, batch_size=BATCH):
         import tensorflow as tf
 
-        return tf.data.Dataset.from_tensor_slices(arrays).batch(BATCH)
+        return tf.data.Dataset.from_tensor_slices(arrays).batch(batch_size)
 
     return make
 
 
 @pytest.fixture(scope="session")
 def generator():
-    """A function that makes an endless generator of batches of 12 over arrays."""
+    """A function that makes an endless generator of batches of 20 over arrays."""
 
-    def make(*arrays, endless=True):
+    def make(*arrays, endless=True, batch_size=BATCH):
         while True:
-            yield from Batches(*arrays)
+            yield from Batches(*arrays, batch_size=batch_size)
             if not endless:
                 return
 

@@ -6,6 +6,9 @@ import pytest
 
 import keras_ff
 
+# By how much a compiled step may differ from an eager one.
+ROUNDING = 1e-6
+
 
 def farthest(first, second):
     """The largest change of a number in each array, and of these the smallest."""
@@ -37,7 +40,7 @@ def weighted(new_model, fit, two_classes, weights_of_samples, values, reference)
     return values(model)
 
 
-# --- sources of data -------------------------------------------------------------------------
+# --- sources of data --------------------------------------------------------------------
 
 
 def test_numpy_arrays(digits):
@@ -57,7 +60,7 @@ def test_numpy_arrays(digits):
 def test_tf_data_of_x_y(new_model, fit, two_classes, tf_dataset, values, same, reference):
     model = new_model()
     fit(model, tf_dataset(*two_classes), batch_size=None, epochs=2)
-    same(values(model), reference)
+    same(values(model), reference, ROUNDING)
 
 
 def test_tf_data_of_x_y_sample_weight(
@@ -65,13 +68,13 @@ def test_tf_data_of_x_y_sample_weight(
 ):
     model = new_model()
     fit(model, tf_dataset(*two_classes, weights_of_samples), batch_size=None, epochs=2)
-    same(values(model), weighted)
+    same(values(model), weighted, ROUNDING)
 
 
 def test_py_dataset(new_model, fit, two_classes, py_dataset, values, same, reference):
     model = new_model()
     fit(model, py_dataset(*two_classes), batch_size=None, epochs=2)
-    same(values(model), reference)
+    same(values(model), reference, ROUNDING)
 
 
 def test_py_dataset_with_workers(
@@ -82,7 +85,7 @@ def test_py_dataset_with_workers(
         *two_classes, weights_of_samples, workers=2, use_multiprocessing=False, max_queue_size=4
     )
     fit(model, dataset, batch_size=None, epochs=2)
-    same(values(model), weighted)
+    same(values(model), weighted, ROUNDING)
 
 
 def test_py_dataset_is_told_of_epochs(new_model, fit, two_classes, py_dataset):
@@ -103,8 +106,8 @@ def test_py_dataset_is_told_of_epochs(new_model, fit, two_classes, py_dataset):
 
 def test_generator(new_model, fit, two_classes, generator, values, same, reference):
     model = new_model()
-    fit(model, generator(*two_classes), batch_size=None, epochs=2, steps_per_epoch=3)
-    same(values(model), reference)
+    fit(model, generator(*two_classes), batch_size=None, epochs=2, steps_per_epoch=2)
+    same(values(model), reference, ROUNDING)
 
 
 def test_generator_with_sample_weight(
@@ -112,35 +115,35 @@ def test_generator_with_sample_weight(
 ):
     model = new_model()
     batches = generator(*two_classes, weights_of_samples)
-    fit(model, batches, batch_size=None, epochs=2, steps_per_epoch=3)
-    same(values(model), weighted)
+    fit(model, batches, batch_size=None, epochs=2, steps_per_epoch=2)
+    same(values(model), weighted, ROUNDING)
 
 
 def test_tensors(new_model, fit, two_classes, values, same, reference):
     model = new_model()
     fit(model, *map(keras.ops.convert_to_tensor, two_classes), epochs=2)
-    same(values(model), reference)
+    same(values(model), reference, ROUNDING)
 
 
-# --- labels and classes ----------------------------------------------------------------------
+# --- labels and classes -----------------------------------------------------------------
 
 
 def test_one_hot_labels(new_model, fit, two_classes, values, same, reference):
     x, y = two_classes
     model = new_model()
     fit(model, x, np.eye(2, dtype="float32")[y], epochs=2)
-    same(values(model), reference)
+    same(values(model), reference, ROUNDING)
 
 
 def test_integer_labels_in_a_column(new_model, fit, two_classes, values, same, reference):
     x, y = two_classes
     model = new_model()
     fit(model, x, y[:, None].astype("int64"), epochs=2)
-    same(values(model), reference)
+    same(values(model), reference, ROUNDING)
 
 
 def test_two_classes(new_model, fit, two_classes):
-    model = new_model(metrics=["accuracy"])
+    model = new_model(metrics=["accuracy"], run_eagerly=False)
     fit(model, *two_classes, epochs=15)
     assert model.predict(two_classes[0], verbose=0).shape == (30, 2)
     assert model.evaluate(*two_classes, verbose=0, return_dict=True)["accuracy"] > 0.9
@@ -149,18 +152,18 @@ def test_two_classes(new_model, fit, two_classes):
 def test_a_hundred_classes():
     rng = np.random.default_rng(0)
     centers = rng.normal(size=(100, 20))
-    y = np.arange(800) % 100
-    x = (centers[y] + 0.3 * rng.normal(size=(800, 20))).astype("float32")
+    y = np.arange(400) % 100
+    x = (centers[y] + 0.1 * rng.normal(size=(400, 20))).astype("float32")
     keras.utils.set_random_seed(1)
-    model = keras_ff.FFModel([keras_ff.layers.FFDense(200)], num_classes=100)
-    model.compile(keras.optimizers.Adam(0.01), metrics=["accuracy"])
+    model = keras_ff.FFModel([keras_ff.layers.FFDense(100)], num_classes=100)
+    model.compile(keras.optimizers.Adam(0.01))
     model.fit(x, y, batch_size=50, epochs=30, verbose=0)
     scores = model.predict(x[:100], verbose=0)
     assert scores.shape == (100, 100)
     assert np.mean(np.argmax(scores, axis=1) == y[:100]) > 0.3  # by chance 0.01
 
 
-# --- validation ------------------------------------------------------------------------------
+# --- validation -------------------------------------------------------------------------
 
 
 def test_validation_split(new_model, fit, two_classes, values, same):
@@ -169,7 +172,7 @@ def test_validation_split(new_model, fit, two_classes, values, same):
     history = fit(model, x, y, epochs=2, validation_split=0.2).history
     fit(whole, x[:24], y[:24], epochs=2)
     same(values(model), values(whole))
-    expected = model.evaluate(x[24:], y[24:], batch_size=12, verbose=0, return_dict=True)
+    expected = model.evaluate(x[24:], y[24:], batch_size=20, verbose=0, return_dict=True)
     assert {f"val_{name}" for name in expected} == {name for name in history if "val_" in name}
     for name, value in expected.items():
         assert history[f"val_{name}"][-1] == pytest.approx(value, abs=1e-6), name
@@ -178,7 +181,7 @@ def test_validation_split(new_model, fit, two_classes, values, same):
 @pytest.mark.parametrize("source", ["arrays", "tf.data", "PyDataset", "generator"])
 def test_validation_data(source, new_model, fit, two_classes, tf_dataset, py_dataset, generator):
     x, y = two_classes
-    part = (x[:20], y[:20], np.linspace(0.0, 2.0, 20, dtype="float32"))
+    part = (x[:25], y[:25], np.linspace(0.0, 2.0, 25, dtype="float32"))
     data = {
         "arrays": lambda: part,
         "tf.data": lambda: tf_dataset(*part),
@@ -187,7 +190,7 @@ def test_validation_data(source, new_model, fit, two_classes, tf_dataset, py_dat
     }[source]()
     model = new_model(weighted_metrics=["accuracy"])
     history = fit(model, x, y, epochs=2, validation_data=data, validation_steps=2).history
-    expected = model.evaluate(*part[:2], 12, 0, sample_weight=part[2], return_dict=True)
+    expected = model.evaluate(*part[:2], 20, 0, sample_weight=part[2], return_dict=True)
     for name, value in expected.items():
         assert len(history[f"val_{name}"]) == 2
         assert history[f"val_{name}"][-1] == pytest.approx(value, abs=1e-6), name
@@ -218,7 +221,15 @@ def test_validation_leaves_training_untouched(new_model, fit, three_classes, val
     same(trained(), trained(validation_data=three_classes))
 
 
-# --- sample weights and class weights ---------------------------------------------------------
+def test_validation_is_repeatable(new_model, fit, three_classes):
+    model = new_model(3, optimizer=keras.optimizers.SGD(0.0), layer={"dropout": 0.3})
+    history = fit(model, *three_classes, epochs=2, validation_data=three_classes).history
+    # Nothing is learned at a rate of zero: only new negatives and dropout change the loss.
+    assert len(set(history["loss"])) == 2
+    assert len(set(history["val_loss"])) == 1
+
+
+# --- sample weights and class weights ---------------------------------------------------
 
 
 def test_sample_weight_weighs_the_loss(new_model, two_classes, weights_of_samples, losses_by_hand):
@@ -300,7 +311,7 @@ def test_class_weight_of_zero_is_training_without_the_class(
     same(values(model.trainable_variables), values(half_rate.trainable_variables), atol=1e-6)
 
 
-# --- epochs and steps --------------------------------------------------------------------------
+# --- epochs and steps -------------------------------------------------------------------
 
 
 def test_steps_per_epoch_with_a_repeated_dataset(
@@ -308,10 +319,10 @@ def test_steps_per_epoch_with_a_repeated_dataset(
 ):
     model = new_model()
     dataset = tf_dataset(*two_classes).repeat()
-    history = fit(model, dataset, batch_size=None, epochs=3, steps_per_epoch=2)
-    assert len(history.history["loss"]) == 3
-    assert int(model.optimizer.iterations) == 6
-    same(values(model), reference)  # six batches in all, as in two epochs of three
+    history = fit(model, dataset, batch_size=None, epochs=4, steps_per_epoch=1)
+    assert len(history.history["loss"]) == 4
+    assert int(model.optimizer.iterations) == 4
+    same(values(model), reference, ROUNDING)  # four batches in all, as in two epochs of two
 
 
 def test_initial_epoch_goes_on_with_the_layer_schedule(new_model, fit, two_classes, values, same):
@@ -344,7 +355,7 @@ def test_no_epochs(new_model, fit, two_classes, values, same):
     same(values(model), start)
 
 
-# --- what is printed and returned ---------------------------------------------------------------
+# --- what is printed and returned -------------------------------------------------------
 
 
 def test_verbose_0_prints_nothing(new_model, fit, two_classes, capsys):
@@ -358,7 +369,7 @@ def test_verbose_1_shows_a_bar_with_few_figures(verbose, new_model, fit, two_cla
     model = new_model(metrics=["accuracy"])
     fit(model, *two_classes, verbose=verbose, epochs=2, validation_data=two_classes)
     printed = capsys.readouterr().out
-    assert "Epoch 2/2" in printed and "3/3" in printed and "━━" in printed
+    assert "Epoch 2/2" in printed and "2/2\x1b" in printed and "━━" in printed
     for name in ("accuracy", "loss", "val_accuracy", "val_loss"):
         assert f" {name}: " in printed
     assert "layer_" not in printed and "goodness" not in printed
@@ -369,7 +380,7 @@ def test_verbose_2_prints_a_line_an_epoch(new_model, fit, two_classes, capsys):
     history = fit(model, *two_classes, verbose=2, epochs=2, validation_data=two_classes).history
     lines = capsys.readouterr().out.strip().split("\n")
     assert [line for line in lines if line.startswith("Epoch")] == ["Epoch 1/2", "Epoch 2/2"]
-    figures = [line for line in lines if line.startswith("3/3")]
+    figures = [line for line in lines if line.startswith("2/2")]
     assert len(figures) == 2 and "━" not in "".join(lines)
     assert f" - loss: {history['loss'][1]:.4f}" in figures[1]
     assert f" - val_loss: {history['val_loss'][1]:.4f}" in figures[1]
