@@ -11,6 +11,7 @@ from keras_ff import goodness
 FORMULAS = {
     "sum_of_squares": lambda rows, scale, center: scale * ((rows - center) ** 2).sum(axis=1),
     "mean_of_squares": lambda rows, scale, center: scale * ((rows - center) ** 2).mean(axis=1),
+    "mean_activity": lambda rows, scale, center: scale * (rows - center).mean(axis=1),
 }
 SHAPES = [(3, 7), (2, 4, 5), (4, 3, 3, 2), (1, 1)]
 SETTINGS = [{}, {"scale": 64.0}, {"center": 0.5}, {"scale": 0.25, "center": -1.5}]

@@ -1,0 +1,199 @@
+"""Class groups: one stream, a logit a class out of each layer, cross-entropy a layer."""
+
+import keras
+import numpy as np
+import pytest
+import sklearn.datasets
+import tensorflow as tf
+
+import keras_ff
+from keras_ff import goodness, losses
+from keras_ff.layers import FFConv2D, FFDense
+
+
+def drawn(shape, seed=1):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    data = sklearn.datasets.load_digits()
+    order = np.random.default_rng(0).permutation(len(data.target))
+    return data.images[order, ..., None].astype("float32") / 16, data.target[order]
+
+
+def model_of(layers, **kwargs):
+    kwargs = {"label_embedding": None, "negatives": None, **kwargs}
+    return keras_ff.FFModel(layers, num_classes=10, **kwargs)
+
+
+def dense_model(**kwargs):
+    groups = {"goodness": "class_groups", "normalization": "centered_length"}
+    return model_of([FFDense(40, **groups), FFDense(60, **groups)], **kwargs)
+
+
+@pytest.mark.parametrize("of", ["mean_activity", "mean_of_squares", "sum_of_squares"])
+@pytest.mark.parametrize("shape", [(4, 12), (4, 5, 3, 6), (4, 7, 9)], ids=str)
+def test_each_group_of_neighbours_is_measured_by_itself(shape, of):
+    activities = drawn(shape)
+    figures = goodness.ClassGroups(of=of, scale=2.0)(activities, num_classes=3)
+    width = shape[-1] // 3
+    for k in range(3):
+        group = activities[..., k * width : (k + 1) * width].reshape(4, -1).astype("float64")
+        measured = {
+            "mean_activity": group.mean(axis=1),
+            "mean_of_squares": (group**2).mean(axis=1),
+            "sum_of_squares": (group**2).sum(axis=1),
+        }[of]
+        np.testing.assert_allclose(figures[:, k], 2.0 * measured, rtol=2e-5, atol=1e-6)
+
+
+def test_a_width_that_the_classes_do_not_divide_names_its_neighbours():
+    with pytest.raises(ValueError, match="20 or 30 can"):
+        model_of([FFDense(25, goodness="class_groups")]).build((None, 4))
+    with pytest.raises(ValueError, match="told the number of classes"):
+        goodness.ClassGroups()(drawn((2, 4)))
+
+
+def test_the_loss_is_the_cross_entropy_of_the_true_class():
+    logits, labels = 5 * drawn((6, 4)), np.array([0, 3, 2, 1, 1, 0])
+    shifted = logits.astype("float64") - logits.max(axis=1, keepdims=True)
+    by_hand = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(6), labels]
+    np.testing.assert_allclose(losses.ClassLoss()(labels, logits), by_hand, rtol=1e-5)
+    assert np.isfinite(losses.ClassLoss()(labels, 1e4 * logits)).all()
+
+
+def test_losses_and_goodness_must_fit():
+    with pytest.raises(ValueError, match="does not fit"):
+        dense_model().compile(loss="symba")
+    with pytest.raises(ValueError, match="does not fit"):
+        keras_ff.FFModel([FFDense(4)], 2).compile(loss="sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="from_logits=True"):
+        dense_model().compile(loss=keras.losses.SparseCategoricalCrossentropy())
+    with pytest.raises(ValueError, match="label_embedding=None"):
+        dense_model(label_embedding="append")
+    with pytest.raises(ValueError, match="negatives=None"):
+        dense_model(negatives="random_labels")
+    with pytest.raises(ValueError, match="all contrastive or all class groups"):
+        model_of([FFDense(20, goodness="class_groups"), FFDense(20)])
+
+
+def test_gradients_stay_in_their_layer():
+    layers = [
+        FFDense(
+            20,
+            goodness=goodness.ClassGroups(num_classes=10),
+            loss=losses.ClassLoss(),
+            optimizer="sgd",
+        )
+        for _ in range(3)
+    ]
+    inputs, labels = tf.constant(drawn((8, 6))), np.arange(8)
+    for layer, width in zip(layers, (6, 20, 20), strict=True):
+        layer.build((8, width))
+    with tf.GradientTape(persistent=True) as tape:
+        figures = []
+        for layer in layers:
+            measured, inputs = layer.train_step(inputs, streams=1, labels=labels)
+            figures.append(measured["loss"])
+    for k, loss in enumerate(figures):
+        for j, layer in enumerate(layers):
+            gradient = tape.gradient(loss, layer.kernel.value)
+            assert (gradient is not None and np.abs(gradient).max() > 1e-5) == (j == k)
+
+
+def test_scores_are_the_sum_of_the_layers_logits():
+    model = dense_model(layer_schedule="simultaneous")
+    model.compile()
+    x = np.abs(drawn((5, 4, 4, 1)))
+    by_hand, activities = 0.0, x
+    model.build(x.shape)
+    for layer in model.ff_layers:
+        activities = np.array(layer(activities))
+        by_hand = by_hand + 10.0 * activities.reshape(5, 10, -1).mean(axis=2)
+    np.testing.assert_allclose(model.predict(x, verbose=0), by_hand, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("schedule", ["simultaneous", "greedy"])
+@pytest.mark.parametrize("readout", ["goodness", "softmax"])
+def test_learns_digits_and_goes_on_after_loading(digits, schedule, readout, tmp_path):
+    x, y = digits
+    model = dense_model(layer_schedule=schedule, readout=readout)
+    model.compile(keras.optimizers.Adam(3e-3), metrics=["accuracy"])
+    history = model.fit(x, y, epochs=6, batch_size=64, verbose=0, shuffle=False).history
+    assert history["accuracy"][-1] > 0.9
+    assert history["layer_2/accuracy"][-1] > 0.9
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for one in (model, loaded):
+        one.fit(x, y, epochs=8, initial_epoch=6, batch_size=64, verbose=0, shuffle=False)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), loaded.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("activation", ["relu_full_grad", "t_distribution", "tanh", "sigmoid"])
+def test_every_activation_learns(digits, activation):
+    x, y = digits
+    groups = {"goodness": goodness.ClassGroups(scale=20.0), "normalization": "centered_length"}
+    model = model_of(
+        [FFDense(100, activation=activation, **groups) for _ in range(2)],
+        layer_schedule="simultaneous",
+    )
+    model.compile(keras.optimizers.Adam(3e-3), metrics=["accuracy"])
+    model.fit(x[:1400], y[:1400], epochs=6, batch_size=64, verbose=0)
+    assert model.evaluate(x[1400:], y[1400:], verbose=0, return_dict=True)["accuracy"] > 0.9
+
+
+def test_a_convolutional_net_of_class_groups(digits):
+    x, y = digits
+    group_norm = {"groups": 10, "center": False, "scale": False}
+    model = model_of(
+        [
+            FFConv2D(20, goodness="class_groups", normalization=None),
+            FFConv2D(
+                40,
+                goodness="class_groups",
+                normalization=keras.layers.GroupNormalization(**group_norm),
+                pooling=keras.layers.AveragePooling2D(2),
+            ),
+        ],
+        layer_schedule="simultaneous",
+    )
+    model.compile(keras.optimizers.Adam(1e-2), metrics=["accuracy"])
+    model.fit(x[:1400], y[:1400], epochs=6, batch_size=64, verbose=0)
+    assert [tuple(layer.kernel.shape) for layer in model.ff_layers] == [
+        (3, 3, 1, 20),
+        (3, 3, 20, 40),
+    ]
+    assert model.ff_layers[1].compute_output_shape((None, 8, 8, 20)) == (None, 4, 4, 40)
+    assert model.evaluate(x[1400:], y[1400:], verbose=0, return_dict=True)["accuracy"] > 0.9
+
+
+def test_a_stack_that_shrinks_to_nothing_is_refused():
+    layers = [FFConv2D(4, padding="valid", strides=2) for _ in range(4)]
+    with pytest.raises(ValueError):
+        keras_ff.FFModel(layers, 2, label_embedding="overlay").build((None, 8, 8, 1))
+    pooled = FFConv2D(4, pooling=keras.layers.MaxPooling2D(2))
+    with pytest.raises(ValueError, match="Nothing is left"):
+        pooled.build((None, 1, 1, 3))
+
+
+def test_figures_of_the_convolution_by_hand():
+    """Pooling stands before goodness, and goodness before the next layer's normalisation."""
+    layer = FFConv2D(
+        2,
+        kernel_size=1,
+        activation=None,
+        normalization=None,
+        pooling=keras.layers.MaxPooling2D(2),
+        kernel_initializer="ones",
+        loss=losses.SymBa(1.0),
+    )
+    positive, negative = np.ones((1, 2, 2, 1)), 0.5 * np.ones((1, 2, 2, 1))
+    positive[0, 1, 1, 0] = 3.0
+    figures, activities = layer.measure(
+        tf.constant(np.concatenate([positive, negative]), "float32")
+    )
+    assert tuple(activities.shape) == (2, 1, 1, 2)
+    assert float(figures["positive_goodness"][0]) == 9.0
+    assert float(figures["negative_goodness"][0]) == 0.25
+    np.testing.assert_allclose(figures["loss"], np.log1p(np.exp(-(9.0 - 0.25))), rtol=1e-4)
