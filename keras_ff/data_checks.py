@@ -219,7 +219,7 @@ def checking_data(method):
             return method(self, *args, **kwargs)
         except UnboundLocalError:
             # What Keras's `predict` ends with where there was no batch.
-            if check.seen:
+            if check.seen or not self.check_data:
                 raise
             raise ValueError(NO_DATA) from None
         except Exception:

@@ -517,11 +517,13 @@ def check_same(saved, chosen):
     chosen = chosen.to_dict() if isinstance(chosen, TrainingConfig) else _for_json(chosen)
     for name, value in chosen.items():
         if saved.get(name) != value:
-            option = name.replace("_", "-")
+            option = "--" + name.replace("_", "-")
+            kept = f"no {option}"
+            if saved.get(name) is not None:
+                kept = f"{option} {_plainly(saved[name])}"
             raise ValueError(
-                f"The run to resume has --{option} {_plainly(saved.get(name))}, which a resumed "
-                f"run keeps: leave --{option} out, or start another run. "
-                f"Received: --{option} {_plainly(value)}"
+                f"The run to resume has {kept}, which a resumed run keeps: leave {option} out, or "
+                f"start another run. Received: {option} {_plainly(value)}"
             )
 
 
