@@ -11,6 +11,7 @@ from keras_ff import (
     labels,
     layer_schedules,
     layers,
+    learning_rates,
     losses,
     negatives,
     readouts,
