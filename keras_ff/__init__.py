@@ -11,6 +11,7 @@ from keras_ff import (
     labels,
     layer_schedules,
     layers,
+    learning_rates,
     losses,
     negatives,
     readouts,
@@ -19,7 +20,7 @@ from keras_ff.models import FFModel
 from keras_ff.version import __version__
 
 # These need more than Keras and numpy, and are imported when they are first asked for.
-_LAZY = ("callbacks", "datasets", "visualization", "cli")
+_LAZY = ("callbacks", "cli", "datasets", "training", "visualization")
 
 __all__ = [
     "FFModel",
@@ -29,6 +30,7 @@ __all__ = [
     "labels",
     "layer_schedules",
     "layers",
+    "learning_rates",
     "losses",
     "negatives",
     "readouts",

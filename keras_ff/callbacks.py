@@ -50,6 +50,9 @@ class ProgressBar(keras.callbacks.ProgbarLogger):
 def with_own(model, callbacks, verbose, own=()):
     """A user's callbacks with keras_ff's own before them, and the progress bar if wanted."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
+        # What an earlier `fit` put into the list would go by that one's epochs.
+        kinds = tuple(type(callback) for callback in own)
+        callbacks.callbacks[:] = [one for one in callbacks.callbacks if not isinstance(one, kinds)]
         for callback in own:
             callback.set_model(model)
             callback.set_params(callbacks.params)

@@ -52,17 +52,11 @@ class Greedy(LayerSchedule):
     """
 
     def __init__(self, epochs_per_layer=None):
-        if isinstance(epochs_per_layer, (list, tuple)):
-            epochs_per_layer = list(epochs_per_layer)
-        entries = epochs_per_layer if isinstance(epochs_per_layer, list) else [epochs_per_layer]
-        for entry in entries:
-            if entry is None and entry is epochs_per_layer:
-                continue
-            if isinstance(entry, bool) or not isinstance(entry, int) or entry < 1:
-                raise ValueError(
-                    "`epochs_per_layer` must be None, an integer above 0 or a list of them. "
-                    f"Received: epochs_per_layer={epochs_per_layer!r}"
-                )
+        name = "epochs_per_layer"
+        if isinstance(epochs_per_layer, (list, tuple)) and epochs_per_layer:
+            epochs_per_layer = [parts.whole_number(entry, name) for entry in epochs_per_layer]
+        elif epochs_per_layer is not None:
+            epochs_per_layer = parts.whole_number(epochs_per_layer, name)
         self.epochs_per_layer = epochs_per_layer
 
     def learning_layers(self, epoch, epochs, num_layers):

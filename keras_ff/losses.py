@@ -16,6 +16,9 @@ from keras_ff.parts import registered
 
 AUTO = "auto"
 LEARNED = "learned"
+# Where thresholds stand that are not given, in units of goodness: about what a rectified layer
+# starts with under normalised inputs, and within reach of activations bounded by one.
+AUTO_THRESHOLD = 0.5
 
 
 def _columns(positive_goodness, negative_goodness):
@@ -57,9 +60,9 @@ class Logistic(FFLoss):
     above θ + ε and negatives below θ − ε).
 
     Args:
-        threshold: a number; a list with one number a layer; `"auto"`: one unit of the goodness
-            (1 for means of squares, the number of units for sums), the default; or `"learned"`:
-            starts there and is trained with the layer by the layer's own optimizer.
+        threshold: a number; a list with one number a layer; `"auto"`: half a unit of the goodness
+            (0.5 for means of squares, half the number of units for sums), the default; or
+            `"learned"`: starts there and is trained with the layer by the layer's own optimizer.
         margin: number ≥ 0, in units of goodness, or a list with one number a layer. Defaults
             to `0.0`.
 
@@ -86,15 +89,15 @@ class Logistic(FFLoss):
     """
 
     def __init__(self, threshold=AUTO, margin=0.0):
+        if not isinstance(threshold, str):
+            threshold = self._numbers(threshold, "threshold")
+        elif threshold not in (AUTO, LEARNED):
+            raise ValueError(
+                "`threshold` must be a number, a list of one number a layer, 'auto' or "
+                f"'learned'. {parts.nearest(threshold, [AUTO, LEARNED])} "
+                f"Received: threshold={threshold!r}"
+            )
         self.threshold = threshold
-        if threshold not in (AUTO, LEARNED):
-            if isinstance(threshold, str):
-                raise ValueError(
-                    "`threshold` must be a number, a list of one number a layer, 'auto' or "
-                    f"'learned'. {parts.nearest(threshold, [AUTO, LEARNED])} "
-                    f"Received: threshold={threshold!r}"
-                )
-            self.threshold = self._numbers(threshold, "threshold")
         self.margin = self._numbers(margin, "margin")
         margins = self.margin if isinstance(self.margin, list) else [self.margin]
         if min(margins, default=0) < 0:
@@ -102,7 +105,7 @@ class Logistic(FFLoss):
 
     @staticmethod
     def _numbers(value, name):
-        if isinstance(value, (list, tuple)):
+        if isinstance(value, (list, tuple)) and len(value):
             return [parts.finite_number(item, name) for item in value]
         return parts.finite_number(value, name)
 
@@ -111,8 +114,8 @@ class Logistic(FFLoss):
         return self.threshold == LEARNED
 
     def initial_threshold(self, unit=1.0):
-        """The threshold as a float; `"auto"` and `"learned"` start at `unit`."""
-        return float(unit) if self.threshold in (AUTO, LEARNED) else self.threshold
+        """The threshold as a number; `"auto"` and `"learned"` start at half a `unit`."""
+        return AUTO_THRESHOLD * unit if isinstance(self.threshold, str) else self.threshold
 
     def __call__(self, positive_goodness, negative_goodness, threshold=None):
         for name, value in (("threshold", self.threshold), ("margin", self.margin)):
@@ -159,7 +162,9 @@ class _ScaledDifference(FFLoss):
     typical_alpha = 16.0
 
     def __init__(self, alpha=AUTO):
-        self.alpha = alpha if alpha == AUTO else parts.positive_number(alpha, "alpha")
+        if not (isinstance(alpha, str) and alpha == AUTO):
+            alpha = parts.positive_number(alpha, "alpha")
+        self.alpha = alpha
 
     def on_scale(self, unit):
         if self.alpha != AUTO:

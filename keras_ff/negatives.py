@@ -17,9 +17,7 @@ class Negatives(keras.layers.Layer):
 
     def __init__(self, count=1, seed=None, **kwargs):
         super().__init__(**kwargs)
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ValueError(f"`count` must be an integer of at least 1. Received: count={count!r}")
-        self.count = count
+        self.count = parts.whole_number(count, "count")
         self.seed = seed
         self.generator = keras.random.SeedGenerator(seed)
         self.built = True

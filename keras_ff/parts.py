@@ -105,3 +105,12 @@ def share(value, name):
     if not 0 <= number < 1:
         raise ValueError(f"`{name}` must lie in [0, 1). Received: {name}={value!r}")
     return number
+
+
+def whole_number(value, name, minimum=1):
+    """`value` as an integer of at least `minimum`, or a ValueError that names the parameter."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
+        raise ValueError(
+            f"`{name}` must be an integer of at least {minimum}. Received: {name}={value!r}"
+        )
+    return int(value)

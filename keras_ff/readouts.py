@@ -1,5 +1,7 @@
 """Readouts: how the layers' goodness or activities become one score a class."""
 
+import numbers
+
 import keras
 from keras import ops
 
@@ -13,10 +15,11 @@ ALL = "all"
 
 def _checked_layers(layers):
     """`layers` as `"all"`, `None` or a list of indices; ValueError otherwise."""
-    if layers is None or layers == ALL:
+    if layers is None or (isinstance(layers, str) and layers == ALL):
         return layers
-    if isinstance(layers, (list, tuple)) and layers and all(type(index) is int for index in layers):
-        return list(layers)
+    listed = isinstance(layers, (list, tuple)) and len(layers) > 0
+    if listed and all(isinstance(index, numbers.Integral) for index in layers):
+        return [int(index) for index in layers]
     raise ValueError(
         "`layers` must be 'all' or a list of layer indices, 0 the first, -1 the last. "
         f"Received: layers={layers!r}"

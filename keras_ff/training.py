@@ -52,12 +52,14 @@ DEFAULTS = {
         "learning_rate": 3e-3,
     },
     "mnist": {
-        "units": (1000, 1000, 1000),
+        "units": (500, 500, 500),
+        "negatives_count": 9,
         "alpha": 32.0,
         "label_strength": 0.05,
+        "standardize": False,
         "shift": 1,
         "layer_schedule": "simultaneous",
-        "epochs": 10,
+        "epochs": 12,
         "batch_size": 128,
         "learning_rate": 2e-3,
         "dtype_policy": "mixed_bfloat16",
@@ -356,8 +358,8 @@ def train(config, folder, resume=False, data_dir=None, verbose="auto"):
 
     Example:
 
-    >>> metrics = train(TrainingConfig.for_dataset("digits", epochs=3), "runs/first", verbose=0)
-    >>> metrics["test_accuracy"] > 0.8
+    >>> metrics = train(TrainingConfig.for_dataset(epochs=1), "runs/first", verbose=0)
+    >>> metrics["test_accuracy"] > 0.6
     True
     """
     folder = pathlib.Path(folder)
@@ -517,11 +519,13 @@ def check_same(saved, chosen):
     chosen = chosen.to_dict() if isinstance(chosen, TrainingConfig) else _for_json(chosen)
     for name, value in chosen.items():
         if saved.get(name) != value:
-            option = name.replace("_", "-")
+            option = "--" + name.replace("_", "-")
+            kept = f"no {option}"
+            if saved.get(name) is not None:
+                kept = f"{option} {_plainly(saved[name])}"
             raise ValueError(
-                f"The run to resume has --{option} {_plainly(saved.get(name))}, which a resumed "
-                f"run keeps: leave --{option} out, or start another run. "
-                f"Received: --{option} {_plainly(value)}"
+                f"The run to resume has {kept}, which a resumed run keeps: leave {option} out, or "
+                f"start another run. Received: {option} {_plainly(value)}"
             )
 
 

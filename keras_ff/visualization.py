@@ -7,11 +7,12 @@ in colour, so that a print in grey can be read.
 
 import numpy as np
 
-# Colours that differ in lightness, too (Okabe and Ito 2008).
+# Colours that the colour-blind tell apart (Okabe and Ito 2008).
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 # One more than there are colours, so that it takes many layers until a pair comes again.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-POSITIVE_COLOR, NEGATIVE_COLOR = "#0072b2", "#d55e00"
+# A dark one and a light one.
+POSITIVE_COLOR, NEGATIVE_COLOR = "#0072b2", "#e69f00"
 MOST_BINS = 40
 # Samples that go through the network at once.
 BATCH = 250

@@ -136,7 +136,7 @@ def test_options_that_say_the_same_again_are_welcome(trained):
         (("--layers", "3"), "has --units 24,16, "),
         (("--dataset", "mnist"), "has --dataset digits, "),
         (("--loss", "symba"), "has --loss label_softmax, "),
-        (("--threshold", "2"), "has --threshold None, "),
+        (("--threshold", "2"), "has no --threshold, "),
         (("--flip",), "has --flip False, "),
     ],
 )

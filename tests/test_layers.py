@@ -495,7 +495,7 @@ def test_transforms(name):
     assert layer.compute_output_shape((None, 6, 6, 2)) == (None, *shape)
     assert layer.num_activities == np.prod(shape)
     assert layer.locality == locality
-    assert layer.loss.threshold == np.prod(shape)
+    assert layer.loss.threshold == 0.5 * np.prod(shape)
     np.testing.assert_allclose(
         np.concatenate([figures["positive_goodness"], figures["negative_goodness"]]),
         np.sum(np.square(activities), axis=tuple(range(1, len(activities.shape)))),

@@ -281,7 +281,7 @@ def test_symba_with_alpha_one_on_sums_is_the_softmax_over_the_pair():
 
 @pytest.mark.parametrize("unit", [1.0, 0.25, 500.0])
 def test_auto_follows_the_unit(unit):
-    assert losses.Logistic().on_scale(unit).threshold == unit
+    assert losses.Logistic().on_scale(unit).threshold == 0.5 * unit
     assert losses.Logistic(margin=0.5).on_scale(unit).margin == 0.5
     assert losses.SymBa().on_scale(unit).alpha == 16.0 / unit
     assert losses.LabelSoftmax().on_scale(unit).alpha == 16.0 / unit
@@ -303,7 +303,7 @@ def test_what_is_given_is_left_alone(loss):
 
 @pytest.mark.parametrize("part", [losses.Logistic, losses.SymBa, losses.LabelSoftmax])
 def test_auto_makes_sums_and_means_alike(part):
-    """At a threshold of one unit, and with alpha one over it, only the figure's scale differs."""
+    """At a threshold of half a unit, and with alpha one over it, only the figure's scale differs."""
     activities = np.random.default_rng(5).normal(size=(2, 4, 40))
     found = []
     for name in ("sum_of_squares", "mean_of_squares"):
@@ -320,10 +320,10 @@ def test_auto_makes_sums_and_means_alike(part):
 @pytest.mark.parametrize(
     ("measure", "threshold", "alpha"),
     [
-        ("mean_of_squares", 1.0, 16.0),
-        ("sum_of_squares", 12.0, 16.0 / 12),
-        (goodness.MeanOfSquares(scale=64.0), 64.0, 0.25),
-        (goodness.SumOfSquares(scale=0.5), 6.0, 16.0 / 6),
+        ("mean_of_squares", 0.5, 16.0),
+        ("sum_of_squares", 6.0, 16.0 / 12),
+        (goodness.MeanOfSquares(scale=64.0), 32.0, 0.25),
+        (goodness.SumOfSquares(scale=0.5), 3.0, 16.0 / 6),
     ],
     ids=str,
 )
@@ -386,7 +386,7 @@ def test_a_threshold_given_in_the_call_counts():
 
 
 @pytest.mark.parametrize("measure", ["mean_of_squares", "sum_of_squares"])
-def test_a_learned_threshold_starts_at_the_unit_and_takes_the_layers_step(measure):
+def test_a_learned_threshold_starts_at_half_a_unit_and_takes_the_layers_step(measure):
     layer = FFDense(
         6,
         goodness=measure,
@@ -394,17 +394,17 @@ def test_a_learned_threshold_starts_at_the_unit_and_takes_the_layers_step(measur
         optimizer=keras.optimizers.SGD(0.5),
     )
     layer.build((None, 4))
-    unit = 1.0 if measure == "mean_of_squares" else 6.0
-    assert float(layer.threshold) == unit
+    start = 0.5 if measure == "mean_of_squares" else 3.0
+    assert float(layer.threshold) == start
     assert any(weight is layer.threshold for weight in layer.trainable_weights)
     figures, _ = layer.train_step(np.random.default_rng(8).normal(size=(10, 4)).astype("float32"))
     positive = np.array(figures["positive_goodness"])
     negative = np.array(figures["negative_goodness"])
-    expected = logistic_by_hand(positive, negative, unit, 0.25).mean()
+    expected = logistic_by_hand(positive, negative, start, 0.25).mean()
     assert float(figures["loss"]) == pytest.approx(expected, rel=1e-5)
-    slope = np.mean(sigmoid(unit + 0.25 - positive) - sigmoid(negative - unit + 0.25))
+    slope = np.mean(sigmoid(start + 0.25 - positive) - sigmoid(negative - start + 0.25))
     assert abs(slope) > 1e-3
-    assert float(layer.threshold) == pytest.approx(unit - 0.5 * slope, rel=1e-5)
+    assert float(layer.threshold) == pytest.approx(start - 0.5 * slope, rel=1e-5)
 
 
 def test_a_learned_threshold_is_saved_and_loaded(tmp_path):

@@ -436,7 +436,13 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(changes, tmp_path, monkey
             training.train(config, tmp_path / "run", verbose=0)
     assert training.load(tmp_path / "run")[1]["epoch"] == 1
     assert len(read(tmp_path / "run", "history.json")["loss"]) == 1
-    # Once more, between the last epoch and the end.
+    # Once more between the last epoch and the trained model; then between that and the figures.
+    saves = iter([training._save, training._save, interrupt])
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "_save", lambda *args: next(saves)(*args))
+        with pytest.raises(Interruption):
+            training.train(config, tmp_path / "run", resume=True, verbose=0)
+    assert training.load(tmp_path / "run")[1]["epoch"] == 3
     with monkeypatch.context() as patched:
         patched.setattr(training, "figures", interrupt)
         with pytest.raises(Interruption):

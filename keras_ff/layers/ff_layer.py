@@ -170,7 +170,9 @@ class FFLayer(keras.layers.Layer):
             locked = self._tracker.locked
             self._tracker.unlock()
             self.threshold = self.add_weight(
-                shape=(), initializer=keras.initializers.Constant(self._unit), name="threshold"
+                shape=(),
+                initializer=keras.initializers.Constant(self.loss.initial_threshold(self._unit)),
+                name="threshold",
             )
             if locked:
                 self._tracker.lock()

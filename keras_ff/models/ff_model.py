@@ -8,26 +8,18 @@ from keras import ops
 
 from keras_ff import (
     backends,
-    layer_schedules,
-    readouts,
-)
-from keras_ff import (
     callbacks as ff_callbacks,
-)
-from keras_ff import (
     labels as ff_labels,
-)
-from keras_ff import (
+    layer_schedules,
     losses as ff_losses,
-)
-from keras_ff import (
     negatives as ff_negatives,
+    readouts,
 )
 from keras_ff.data_checks import NO_DATA, checking_data
 from keras_ff.layer_optimizers import LayerLossScale, LayerOptimizers, OptimizerTemplate
 from keras_ff.layers.ff_layer import FFLayer
 from keras_ff.models.figure import Figure
-from keras_ff.parts import registered
+from keras_ff.parts import registered, whole_number
 
 # Validation draws its negatives from here, so that it is repeatable and leaves training alone.
 VALIDATION_SEED = 20220627
@@ -548,13 +540,14 @@ class FFModel(backends.Trainer, keras.Model):
     @checking_data
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """Scores of shape (samples, num_classes), as a numpy array; arguments as in Keras."""
-        return super().predict(
-            self._checked_data(x, needs_labels=False),
-            batch_size=batch_size,
-            verbose=verbose,
-            steps=steps,
-            callbacks=callbacks,
-        )
+        x = self._checked_data(x, needs_labels=False)
+        try:
+            return super().predict(x, batch_size, verbose, steps, callbacks)
+        except UnboundLocalError as error:
+            # What Keras ends with where there was no batch.
+            if "batch_outputs" in str(error):
+                raise ValueError(NO_DATA) from None
+            raise
 
     @checking_data
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
@@ -624,18 +617,17 @@ class FFModel(backends.Trainer, keras.Model):
 
 def _needed(part, name):
     if part is None:
-        raise ValueError(f"FFModel needs a {name}. Received: {name}=None")
+        raise ValueError(f"FFModel cannot do without `{name}`. Received: {name}=None")
     return part
 
 
 def _checked_num_classes(num_classes):
-    if isinstance(num_classes, bool) or not isinstance(num_classes, (int, np.integer)):
-        raise ValueError(f"`num_classes` must be an integer. Received: num_classes={num_classes!r}")
-    if num_classes < 2:
+    number = whole_number(num_classes, "num_classes", minimum=0)
+    if number < 2:
         raise ValueError(
             f"A classifier needs at least two classes. Received: num_classes={num_classes}"
         )
-    return int(num_classes)
+    return number
 
 
 def _checked_layers(layers):

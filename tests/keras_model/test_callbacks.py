@@ -362,6 +362,18 @@ def test_a_callback_list_can_be_passed(new_model, fit, two_classes):
     assert model.history.epoch == [0, 1]
 
 
+def test_a_callback_list_can_be_passed_twice(new_model, fit, two_classes):
+    model = new_model(model={"layer_schedule": "greedy"})
+    callbacks = keras.callbacks.CallbackList([], add_history=True, model=model, epochs=4)
+    fit(model, *two_classes, epochs=4, callbacks=callbacks)
+    other = new_model(model={"layer_schedule": "greedy"})
+    callbacks.set_model(other)
+    history = fit(other, *two_classes, epochs=2, callbacks=callbacks).history
+    # The schedule is that of two epochs, not of four. Keras goes on with the same History.
+    assert np.isfinite(history["layer_2/loss"][-2:]).tolist() == [False, True]
+    assert int(other.layers_trained) == 2
+
+
 def test_a_single_callback_can_be_passed(new_model, fit, two_classes):
     epochs = []
     callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: epochs.append(epoch))
