@@ -54,7 +54,7 @@ def test_own_activations_are_saved_by_name(name):
 
 @pytest.mark.parametrize("goodness", ["mean_of_squares", "mean_activity"])
 def test_relu_full_grad_learns_as_relu_under_squares_alone(goodness):
-    """dG/dz = 2 · relu(z) · f'(z) is zero for silent units whatever f' is; with G = mean y it is not."""
+    """dG/dz = 2 · relu(z) · f'(z) is zero for silent units, whatever f' is."""
     x = np.random.default_rng(0).normal(size=(8, 6)).astype("float32")
     kernels = []
     for activation in ("relu", "relu_full_grad"):

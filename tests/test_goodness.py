@@ -8,6 +8,9 @@ import tensorflow as tf
 from keras_ff import goodness
 
 # Independent of the code: float64, on rows.
+
+# Contrastive ones; class groups have a file of their own.
+GOODNESS = [name for name, part in goodness.KNOWN.items() if not part.per_class]
 FORMULAS = {
     "sum_of_squares": lambda rows, scale, center: scale * ((rows - center) ** 2).sum(axis=1),
     "mean_of_squares": lambda rows, scale, center: scale * ((rows - center) ** 2).mean(axis=1),
@@ -96,9 +99,9 @@ def test_large_activities(name):
         tape.watch(activities)
         figures = part(activities)
     expected = by_hand(name, activities)
-    assert expected[0] >= 1e8
+    assert expected[0] >= 1e4
     np.testing.assert_allclose(figures, expected, rtol=1e-6)
-    slope = 2e4 * part.unit((None, 5)) / 5
+    slope = (1.0 if name == "mean_activity" else 2e4) * part.unit((None, 5)) / 5
     np.testing.assert_allclose(tape.gradient(figures, activities), slope, rtol=1e-6)
 
 
@@ -135,7 +138,7 @@ def test_sum_is_mean_times_the_number_of_units():
     np.testing.assert_allclose(sums, 10 * np.array(means), rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", goodness.KNOWN)
+@pytest.mark.parametrize("name", GOODNESS)
 def test_get(name):
     part = goodness.get(name)
     assert type(part) is goodness.KNOWN[name]
@@ -144,7 +147,7 @@ def test_get(name):
 
 
 @pytest.mark.parametrize("settings", [{}, {"scale": 3.0}], ids=str)
-@pytest.mark.parametrize("name", goodness.KNOWN)
+@pytest.mark.parametrize("name", GOODNESS)
 def test_round_trip(name, settings):
     part = made(name, **settings)
     serialised = keras.saving.serialize_keras_object(part)

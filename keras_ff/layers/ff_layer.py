@@ -134,12 +134,6 @@ class FFLayer(keras.layers.Layer):
         shape = self.transform.compute_output_shape(input_shape)
         if self.pooling is not None:
             shape = self.pooling.compute_output_shape(shape)
-        if any(size == 0 for size in shape):
-            raise ValueError(
-                f"Nothing is left of the activities of layer {self.name!r}; use fewer strides and "
-                f"pools, or padding='same'. Received: inputs of shape {tuple(input_shape)}, "
-                f"activities of shape {tuple(shape)}"
-            )
         return tuple(shape)
 
     def set_objective(self, loss, optimizer):
