@@ -303,7 +303,7 @@ def test_what_is_given_is_left_alone(loss):
 
 @pytest.mark.parametrize("part", [losses.Logistic, losses.SymBa, losses.LabelSoftmax])
 def test_auto_makes_sums_and_means_alike(part):
-    """At a threshold of half a unit, and with alpha one over it, only the figure's scale differs."""
+    """At half a unit, and with alpha one over it, only the scale of the figures differs."""
     activities = np.random.default_rng(5).normal(size=(2, 4, 40))
     found = []
     for name in ("sum_of_squares", "mean_of_squares"):
