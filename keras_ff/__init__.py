@@ -20,7 +20,7 @@ from keras_ff.models import FFModel
 from keras_ff.version import __version__
 
 # These need more than Keras and numpy, and are imported when they are first asked for.
-_LAZY = ("callbacks", "cli", "datasets", "training", "visualization")
+_LAZY = ("callbacks", "cli", "datasets", "recipes", "training", "visualization")
 
 __all__ = [
     "FFModel",

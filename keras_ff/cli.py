@@ -54,7 +54,7 @@ def main(argv=None):
 
 def train(out=None, resume=False, data_dir=None, dataset=None, layers=None, units=None, **chosen):
     """Train a model and say how it went."""
-    from keras_ff import training
+    from keras_ff import recipes, training
 
     if resume and out is None:
         raise ValueError(f"--resume needs the folder of the run to go on with: {_resumable()}.")
@@ -63,14 +63,14 @@ def train(out=None, resume=False, data_dir=None, dataset=None, layers=None, unit
     if dataset is not None:
         chosen["dataset"] = dataset
     if config is None:
-        config = training.TrainingConfig.for_dataset(
+        config = recipes.TrainingConfig.for_dataset(
             layers=layers, units=units, data_dir=data_dir, **chosen
         )
         if resume:
             print(f"There is no run to resume in {folder}: starting it.")
     else:
         if (layers, units) != (None, None):
-            chosen["units"] = training.widths(units, layers, config.units)
+            chosen["units"] = recipes.widths(units, layers, config.units)
         training.check_same(config.to_dict(), chosen)
     complete = resume and (folder / training.METRICS_FILE).exists()
     print(
@@ -88,12 +88,12 @@ def train(out=None, resume=False, data_dir=None, dataset=None, layers=None, unit
 
 def evaluate(model, dataset=None, as_json=False, batch_size=None, data_dir=None):
     """Measure a model on a data set, prepared as it was for training."""
-    from keras_ff import datasets, training
+    from keras_ff import datasets, recipes, training
 
     model, run = training.load(model)
     changes = {"dataset": dataset, "batch_size": batch_size}
     changes = {name: value for name, value in changes.items() if value is not None}
-    config = training.TrainingConfig.from_dict({**(run["config"] if run else {}), **changes})
+    config = recipes.TrainingConfig.from_dict({**(run["config"] if run else {}), **changes})
     info = datasets.info(config.dataset, data_dir=data_dir)
     if info.num_classes != model.num_classes:
         raise ValueError(
@@ -188,11 +188,11 @@ def _resumable():
 
 def _saved_config(folder):
     """The configuration of the run in a folder, or None where there is none."""
-    from keras_ff import training
+    from keras_ff import recipes, training
 
     if not (folder / training.CONFIG_FILE).exists():
         return None
-    return training.TrainingConfig.from_dict(training.read_json(folder / training.CONFIG_FILE))
+    return recipes.TrainingConfig.from_dict(training.read_json(folder / training.CONFIG_FILE))
 
 
 # Options. Those that are not given are absent, so that defaults are the dataset's or the run's.

@@ -52,12 +52,17 @@ class Greedy(LayerSchedule):
     """
 
     def __init__(self, epochs_per_layer=None):
-        name = "epochs_per_layer"
-        if isinstance(epochs_per_layer, (list, tuple)) and epochs_per_layer:
-            epochs_per_layer = [parts.whole_number(entry, name) for entry in epochs_per_layer]
-        elif epochs_per_layer is not None:
-            epochs_per_layer = parts.whole_number(epochs_per_layer, name)
-        self.epochs_per_layer = epochs_per_layer
+        listed = isinstance(epochs_per_layer, (list, tuple)) and len(epochs_per_layer) > 0
+        entries = epochs_per_layer if listed else [epochs_per_layer]
+        if epochs_per_layer is not None:
+            try:
+                entries = [parts.whole_number(entry, "epochs_per_layer") for entry in entries]
+            except ValueError:
+                raise ValueError(
+                    "`epochs_per_layer` must be None, an integer above 0 or a list of them. "
+                    f"Received: epochs_per_layer={epochs_per_layer!r}"
+                ) from None
+        self.epochs_per_layer = entries if listed else entries[0]
 
     def learning_layers(self, epoch, epochs, num_layers):
         if self.epochs_per_layer is None:

@@ -105,7 +105,7 @@ class Logistic(FFLoss):
 
     @staticmethod
     def _numbers(value, name):
-        if isinstance(value, (list, tuple)) and len(value):
+        if isinstance(value, (list, tuple)):
             return [parts.finite_number(item, name) for item in value]
         return parts.finite_number(value, name)
 
@@ -315,6 +315,6 @@ KNOWN = {
 
 def get(identifier):
     """A loss by name, object or configuration; see `keras_ff.parts.get`."""
-    if isinstance(identifier, keras.losses.Loss):
+    if isinstance(identifier, keras.losses.SparseCategoricalCrossentropy):
         return ClassLoss(identifier)
     return parts.get(identifier, FFLoss, KNOWN, "loss")

@@ -18,12 +18,16 @@ def _checked_layers(layers):
     if layers is None or (isinstance(layers, str) and layers == ALL):
         return layers
     listed = isinstance(layers, (list, tuple)) and len(layers) > 0
-    if listed and all(isinstance(index, numbers.Integral) for index in layers):
+    if listed and all(_is_index(index) for index in layers):
         return [int(index) for index in layers]
     raise ValueError(
         "`layers` must be 'all' or a list of layer indices, 0 the first, -1 the last. "
         f"Received: layers={layers!r}"
     )
+
+
+def _is_index(value):
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _chosen(layers, num_layers):

@@ -1,13 +1,11 @@
 """Training runs: one folder a run, one file an epoch, to be gone on with after any interruption."""
 
 import contextlib
-import dataclasses
 import importlib
 import json
 import os
 import pathlib
 import platform
-import shlex
 import time
 import warnings
 import zipfile
@@ -17,16 +15,10 @@ import numpy as np
 
 from keras_ff import (
     datasets,
-    labels,
-    layer_schedules,
-    layers,
-    losses,
-    negatives,
-    parts,
     visualization,
 )
-from keras_ff.learning_rates import ConstantThenLinear
 from keras_ff.models import FFModel
+from keras_ff.recipes import TrainingConfig, for_json, plainly
 from keras_ff.version import __version__
 
 CONFIG_FILE = "config.json"
@@ -40,291 +32,6 @@ GOODNESS_FILE = "goodness_separation.png"
 RUN_ENTRY = "keras_ff_run.json"
 # Samples on which the picture of the goodness separation is measured, at most.
 PICTURE_SAMPLES = 1000
-
-# What to train with where nothing else is asked for, by dataset. Datasets that are not listed
-# take the defaults of `TrainingConfig`.
-DEFAULTS = {
-    "digits": {
-        "units": (300, 300, 300),
-        "layer_schedule": "simultaneous",
-        "epochs": 30,
-        "batch_size": 64,
-        "learning_rate": 3e-3,
-    },
-    "mnist": {
-        "units": (500, 500, 500),
-        "negatives_count": 9,
-        "alpha": 32.0,
-        "label_strength": 0.05,
-        "standardize": False,
-        "shift": 1,
-        "layer_schedule": "simultaneous",
-        "epochs": 12,
-        "batch_size": 128,
-        "learning_rate": 2e-3,
-        "dtype_policy": "mixed_bfloat16",
-    },
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingConfig:
-    """All that a training run depends on: two runs of one configuration end with equal figures.
-
-    `TrainingConfig.for_dataset` starts from what suits a dataset.
-
-    Args:
-        dataset: string, a name for `keras_ff.datasets.load`.
-        units: tuple of integers, the width of each layer, first to last.
-        activation: string, a name for `keras_ff.activations.get`.
-        goodness, loss, negatives, label_embedding, layer_schedule, readout: strings, names for the
-            modules of keras_ff that they are called after.
-        alpha, threshold, margin: parameters of the loss, for those losses that have them;
-            `None` stands for the loss's default.
-        negatives_count: integer, negatives a sample.
-        label_strength: float, energy of the label as a share of the sample's.
-        normalization: string, a name for `FFLayer`.
-        dropout: float in [0, 1).
-        epochs: integer, epochs in all.
-        batch_size: integer.
-        learning_rate: float: Adam's rate for the first half of a layer's steps, which then falls
-            linearly to 0.
-        weight_averaging: float in [0, 1), momentum of a moving average of the weights which takes
-            their place in validation and at the end; 0 for none.
-        validation_share: float in [0, 1), share of the training samples kept for validation.
-        standardize: boolean. Whether channels are standardised.
-        shift: integer, pixels by which training images are shifted at most.
-        flip: boolean. Whether training images are mirrored at random.
-        image_size: tuple (height, width) to resize images to, or `None`.
-        dtype_policy: string, a Keras dtype policy.
-        seed: integer: of the split, the order of samples, the weights and the negatives.
-
-    Raises:
-        ValueError: if a name is unknown, a value is out of its range or a parameter is not one of
-            the loss.
-
-    Example:
-
-    >>> TrainingConfig(units=[500, 300], loss="logistic").threshold
-    'auto'
-    """
-
-    dataset: str = datasets.EMBEDDED
-    units: tuple = (500, 500, 500)
-    activation: str = "relu"
-    goodness: str = "mean_of_squares"
-    loss: str = "label_softmax"
-    alpha: float | str | None = None
-    threshold: float | str | tuple | None = None
-    margin: float | tuple | None = None
-    negatives: str = "random_labels"
-    negatives_count: int = 5
-    label_embedding: str = "append"
-    label_strength: float = 0.1
-    normalization: str = "length"
-    dropout: float = 0.0
-    layer_schedule: str = "greedy"
-    readout: str = "goodness"
-    epochs: int = 30
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    weight_averaging: float = 0.0
-    validation_share: float = 1 / 6
-    standardize: bool = True
-    shift: int = 0
-    flip: bool = False
-    image_size: tuple | None = None
-    dtype_policy: str = "float32"
-    seed: int = 0
-
-    def __post_init__(self):
-        for name, value in dataclasses.asdict(self).items():
-            if isinstance(value, list):
-                object.__setattr__(self, name, tuple(value))
-        if not isinstance(self.units, tuple) or not self.units:
-            raise ValueError(
-                "`units` must hold the width of each layer, at least one. "
-                f"Received: units={self.units!r}"
-            )
-        for width in self.units:
-            _check_count(width, "units")
-        _check_count(self.epochs, "epochs")
-        _check_count(self.batch_size, "batch_size")
-        _check_count(self.seed, "seed", minimum=0)
-        parts.positive_number(self.learning_rate, "learning_rate")
-        parts.share(self.weight_averaging, "weight_averaging")
-        # Parameters of the loss are written out, so that a configuration says all.
-        for name, value in self._loss().get_config().items():
-            object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
-
-    @classmethod
-    def for_dataset(cls, dataset=datasets.EMBEDDED, layers=None, data_dir=None, **chosen):
-        """A configuration that suits a dataset, apart from what is chosen.
-
-        Args:
-            dataset: string, a name for `keras_ff.datasets.load`. Defaults to `"digits"`.
-            layers: integer, number of layers. Defaults to `None`: as `units` or the dataset say.
-            data_dir: folder of the prepared datasets, as for `keras_ff.datasets.info`.
-            **chosen: arguments of `TrainingConfig`; `units` may be one integer for all layers. A
-                threshold or a margin without a loss implies the logistic loss.
-
-        Returns:
-            A `TrainingConfig`.
-
-        Raises:
-            ValueError: as for `TrainingConfig`, or if the dataset is unknown or `layers` and
-                `units` contradict each other.
-        """
-        num_classes = datasets.info(dataset, data_dir=data_dir).num_classes
-        fallback = {field.name: field.default for field in dataclasses.fields(cls)}
-        recipe = {**fallback, **DEFAULTS.get(dataset.partition(":")[0], {}), "dataset": dataset}
-        recipe["negatives_count"] = min(recipe["negatives_count"], num_classes - 1)
-        recipe["units"] = widths(chosen.pop("units", None), layers, recipe["units"])
-        if not {"threshold", "margin"}.isdisjoint(chosen):
-            chosen.setdefault("loss", "logistic")
-        # The steepness of a loss suits that loss and the goodness it is measured on.
-        if any(chosen.get(name, recipe[name]) != recipe[name] for name in ("loss", "goodness")):
-            recipe["alpha"] = None
-        unknown = [name for name in chosen if name not in recipe]
-        if unknown:
-            raise ValueError(
-                f"A training has no option {unknown[0]!r}. {parts.nearest(unknown[0], recipe)} "
-                f"Received: {unknown[0]}={chosen[unknown[0]]!r}"
-            )
-        return cls(**{**recipe, **chosen})
-
-    @classmethod
-    def from_dict(cls, config):
-        """The configuration that `to_dict` gave, or a ValueError where it is of another kind."""
-        try:
-            return cls(**config)
-        except TypeError as error:
-            raise ValueError(
-                f"This is not the configuration of a training of keras_ff {__version__} "
-                f"({error}). Received: {config!r}"
-            ) from error
-
-    def to_dict(self):
-        """The configuration as JSON holds it."""
-        return _for_json(dataclasses.asdict(self))
-
-    def command(self):
-        """The command that trains by this configuration, every option written out."""
-        words = ["keras-ff", "train"]
-        for name, value in self.to_dict().items():
-            option = "--" + name.replace("_", "-")
-            if isinstance(value, bool):
-                words.append(option if value else option.replace("--", "--no-", 1))
-            elif value is not None:
-                words += [option, _plainly(value)]
-        return shlex.join(words)
-
-    def load_data(self, initial_epoch=0, data_dir=None):
-        """Training, validation and test pipelines, the first one from epoch `initial_epoch` on."""
-        return datasets.load(
-            self.dataset,
-            self.batch_size,
-            validation_share=self.validation_share,
-            seed=self.seed,
-            standardize=self.standardize,
-            augment={"shift": self.shift, "flip": self.flip},
-            image_size=self.image_size,
-            data_dir=data_dir,
-            initial_epoch=initial_epoch,
-        )
-
-    def new_model(self, image_shape, num_classes, steps_per_epoch):
-        """An `FFModel`, built and compiled. Dtype policy and seed are for the caller to set.
-
-        Args:
-            image_shape: tuple, shape of a sample.
-            num_classes: integer.
-            steps_per_epoch: integer, batches an epoch: the learning rates fall by them.
-        """
-        schedule = layer_schedules.get(self.layer_schedule)
-        turns = [
-            schedule.learning_layers(epoch, self.epochs, len(self.units))
-            for epoch in range(self.epochs)
-        ]
-        model = FFModel(
-            [
-                layers.FFDense(
-                    width,
-                    activation=self.activation,
-                    goodness=self.goodness,
-                    normalization=self.normalization,
-                    dropout=self.dropout,
-                    optimizer=self._optimizer(
-                        sum(index in turn for turn in turns) * steps_per_epoch
-                    ),
-                )
-                for index, width in enumerate(self.units)
-            ],
-            num_classes=num_classes,
-            label_embedding=_with(labels.get(self.label_embedding), strength=self.label_strength),
-            negatives=_with(negatives.get(self.negatives), count=self.negatives_count),
-            layer_schedule=schedule,
-            readout=self.readout,
-        )
-        model.compile(
-            optimizer=self._optimizer(self.epochs * steps_per_epoch),
-            loss=self._loss(),
-            metrics=["accuracy"],
-        )
-        model.build((None, *image_shape))
-        return model
-
-    def _optimizer(self, total_steps):
-        averaging = {}
-        if self.weight_averaging:
-            averaging = {"use_ema": True, "ema_momentum": self.weight_averaging}
-        # A layer whose turn never comes takes no steps, but has an optimizer all the same.
-        return keras.optimizers.Adam(
-            ConstantThenLinear(self.learning_rate, max(total_steps, 1)), **averaging
-        )
-
-    def _loss(self):
-        loss = losses.get(self.loss)
-        parameters = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name in ("alpha", "threshold", "margin")
-            if (value := getattr(self, name)) is not None
-        }
-        for name in parameters:
-            if name not in loss.get_config():
-                takers = [other for other in losses.KNOWN if name in losses.get(other).get_config()]
-                raise ValueError(
-                    f"The loss {self.loss!r} has no {name}; "
-                    f"{' and '.join(repr(taker) for taker in takers)} "
-                    f"{'has' if len(takers) == 1 else 'have'} one. "
-                    f"Received: {name}={getattr(self, name)!r}"
-                )
-        return _with(loss, **parameters)
-
-
-def widths(units, layers, default):
-    """The width of each layer, as a tuple.
-
-    Args:
-        units: `None`, an integer for all layers, or a list with one integer a layer.
-        layers: `None` or the number of layers.
-        default: tuple, the widths where neither says anything.
-
-    Raises:
-        ValueError: if a list of units has not one entry a layer.
-    """
-    if layers is not None:
-        _check_count(layers, "layers")
-    if units is None:
-        return default if layers in (None, len(default)) else (default[0],) * layers
-    if isinstance(units, int):
-        return (units,) * (layers or len(default))
-    if layers not in (None, len(units)):
-        raise ValueError(
-            f"`units` must be one number or one for each of the {layers} layers. "
-            f"Received: layers={layers}, units={','.join(map(str, units))}"
-        )
-    return tuple(units)
 
 
 def train(config, folder, resume=False, data_dir=None, verbose="auto"):
@@ -472,7 +179,7 @@ def report(model, config, run, validation, test):
         "dataset": config.dataset,
         "test_accuracy": test["accuracy"],
         "validation_accuracy": validation,
-        "per_class_accuracy": _for_json(test["per_class_accuracy"]),
+        "per_class_accuracy": for_json(test["per_class_accuracy"]),
         "confusion_matrix": test["confusion_matrix"],
         "epochs": epochs,
         "seconds": seconds,
@@ -516,16 +223,16 @@ def check_same(saved, chosen):
         saved: dictionary, the configuration of the run.
         chosen: a `TrainingConfig`, or a dictionary of some options.
     """
-    chosen = chosen.to_dict() if isinstance(chosen, TrainingConfig) else _for_json(chosen)
+    chosen = chosen.to_dict() if isinstance(chosen, TrainingConfig) else for_json(chosen)
     for name, value in chosen.items():
         if saved.get(name) != value:
             option = "--" + name.replace("_", "-")
             kept = f"no {option}"
             if saved.get(name) is not None:
-                kept = f"{option} {_plainly(saved[name])}"
+                kept = f"{option} {plainly(saved[name])}"
             raise ValueError(
                 f"The run to resume has {kept}, which a resumed run keeps: leave {option} out, or "
-                f"start another run. Received: {option} {_plainly(value)}"
+                f"start another run. Received: {option} {plainly(value)}"
             )
 
 
@@ -638,14 +345,14 @@ def _save(model, run, folder):
     def write(path):
         model.save(path)
         with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr(RUN_ENTRY, json.dumps(_for_json(run)))
+            archive.writestr(RUN_ENTRY, json.dumps(for_json(run)))
 
     _write_atomically(folder / MODEL_FILE, write)
     _write_json(folder / HISTORY_FILE, run["history"])
 
 
 def _write_json(path, content):
-    text = json.dumps(_for_json(content), indent=1) + "\n"
+    text = json.dumps(for_json(content), indent=1) + "\n"
     _write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
 
@@ -667,34 +374,7 @@ def _flush_to_disk(path, mode):
         os.close(descriptor)
 
 
-def _for_json(content):
-    """`content` with lists for tuples and None for what JSON has no number for."""
-    if isinstance(content, dict):
-        return {name: _for_json(value) for name, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [_for_json(value) for value in content]
-    if isinstance(content, float) and not np.isfinite(content):
-        return None
-    return content
-
-
 # Arguments and errors.
-
-
-def _with(part, **changed):
-    """A part like `part`, with some arguments changed."""
-    return type(part).from_config({**part.get_config(), **changed})
-
-
-def _check_count(value, name, minimum=1):
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise ValueError(
-            f"`{name}` must be an integer of at least {minimum}. Received: {name}={value!r}"
-        )
-
-
-def _plainly(value):
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _first_sentence(error):

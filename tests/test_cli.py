@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import keras_ff
-from keras_ff import cli, training
+from keras_ff import cli, recipes, training
 from keras_ff.version import __version__
 
 SMALL = ("--units", "24,16", "--epochs", "2", "--batch-size", "256", "--learning-rate", "0.01")
@@ -79,8 +79,8 @@ def test_train_says_where_the_run_is_and_how_it_went(trained):
 
 def test_the_run_has_the_options_and_the_rest_of_the_recipe(trained):
     _, run = trained
-    config = training.TrainingConfig.from_dict(json.loads((run / "config.json").read_text()))
-    assert config == training.TrainingConfig.for_dataset(
+    config = recipes.TrainingConfig.from_dict(json.loads((run / "config.json").read_text()))
+    assert config == recipes.TrainingConfig.for_dataset(
         "digits", units=(24, 16), epochs=2, batch_size=256, learning_rate=0.01, seed=3
     )
 
@@ -264,7 +264,7 @@ def test_evaluate_prints_accuracies_and_the_confusion_matrix(trained):
 
 def test_evaluate_prepares_data_as_in_training(tmp_path):
     """The very same pixels: not standardised, of another size, split by another seed."""
-    config = training.TrainingConfig.for_dataset(
+    config = recipes.TrainingConfig.for_dataset(
         "digits", units=(16,), epochs=1, standardize=False, image_size=(6, 6), seed=9
     )
     metrics = training.train(config, tmp_path / "run", verbose=0)

@@ -33,7 +33,7 @@ def columns(positive, negative):
     return positive[:, None], negative.reshape(len(positive), -1)
 
 
-def logistic_by_hand(positive, negative, threshold=1.0, margin=0.0):
+def logistic_by_hand(positive, negative, threshold=0.5, margin=0.0):
     positive, negative = columns(positive, negative)
     pull = softplus(threshold + margin - positive)[:, 0]
     return pull + softplus(negative - threshold + margin).mean(axis=1)

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import keras_ff
-from keras_ff import cli, datasets, training
+from keras_ff import cli, datasets, recipes, training
 from keras_ff.learning_rates import ConstantThenLinear
-from keras_ff.training import TrainingConfig
+from keras_ff.recipes import TrainingConfig
 
 SMALL = {"units": (24, 16), "epochs": 4, "batch_size": 256, "learning_rate": 0.01}
 
@@ -63,7 +63,7 @@ def finished(tmp_path_factory):
 
 def test_a_recipe_suits_its_dataset_and_choices_win():
     digits = TrainingConfig.for_dataset("digits")
-    recipe = training.DEFAULTS["digits"]
+    recipe = recipes.DEFAULTS["digits"]
     assert {name: getattr(digits, name) for name in recipe} == recipe
     assert TrainingConfig.for_dataset("digits", epochs=3).epochs == 3
 
@@ -101,7 +101,7 @@ def test_a_threshold_or_a_margin_implies_the_logistic_loss(chosen):
 
 
 def test_the_steepness_of_a_recipe_belongs_to_its_loss_and_goodness(monkeypatch):
-    monkeypatch.setitem(training.DEFAULTS, "digits", {"alpha": 32.0})
+    monkeypatch.setitem(recipes.DEFAULTS, "digits", {"alpha": 32.0})
     for_digits = TrainingConfig.for_dataset
     assert for_digits("digits").alpha == 32.0
     assert for_digits("digits", goodness="sum_of_squares").alpha == "auto"

@@ -17,9 +17,9 @@ from keras_ff import (
 )
 from keras_ff.data_checks import NO_DATA, checking_data
 from keras_ff.layer_optimizers import LayerLossScale, LayerOptimizers, OptimizerTemplate
-from keras_ff.layers.ff_layer import FFLayer
+from keras_ff.models import arguments
 from keras_ff.models.figure import Figure
-from keras_ff.parts import registered, whole_number
+from keras_ff.parts import registered
 
 # Validation draws its negatives from here, so that it is repeatable and leaves training alone.
 VALIDATION_SEED = 20220627
@@ -96,17 +96,19 @@ class FFModel(backends.Trainer, keras.Model):
     ):
         # The label is embedded in float32; the layers cast their own inputs.
         super().__init__(autocast=False, **kwargs)
-        self.num_classes = _checked_num_classes(num_classes)
-        self.ff_layers = _checked_layers(layers)
-        self.class_groups = _family(self.ff_layers)
+        self.num_classes = arguments.checked_num_classes(num_classes)
+        self.ff_layers = arguments.checked_layers(layers)
+        self.class_groups = arguments.family(self.ff_layers)
         self.label_embedding = ff_labels.get(label_embedding)
         self.negatives = ff_negatives.get(negatives)
         for name in ("label_embedding", "negatives"):
-            _check_fits_family(self.class_groups, name, getattr(self, name))
+            arguments.check_fits_family(self.class_groups, name, getattr(self, name))
         if self.negatives is not None:
             self.negatives.check(self.num_classes)
-        self.layer_schedule = _needed(layer_schedules.get(layer_schedule), "layer_schedule")
-        self.readout = _needed(readouts.get(readout), "readout")
+        self.layer_schedule = arguments.needed(
+            layer_schedules.get(layer_schedule), "layer_schedule"
+        )
+        self.readout = arguments.needed(readouts.get(readout), "readout")
         self.check_data = bool(check_data)
         self.figures = [
             {name: Figure(f"layer_{number}/{name}") for name in layer.figure_names}
@@ -120,7 +122,7 @@ class FFModel(backends.Trainer, keras.Model):
 
     def build(self, input_shape):
         """Create all variables for samples of `input_shape[1:]`; the batch axis is ignored."""
-        shape = _checked_sample_shape(input_shape)
+        shape = arguments.checked_sample_shape(input_shape)
         self._sample_shape = shape[1:]
         self.layers_trained = self.add_weight(
             shape=(), dtype="int32", initializer="zeros", trainable=False, name="layers_trained"
@@ -258,7 +260,7 @@ class FFModel(backends.Trainer, keras.Model):
         if loss is None:
             loss = "sparse_categorical_crossentropy" if self.class_groups else "symba"
         loss = ff_losses.get(loss)
-        template = OptimizerTemplate(_needed(optimizer, "optimizer"))
+        template = OptimizerTemplate(arguments.needed(optimizer, "optimizer"))
         # In a namespace, because Keras would take metrics in a dictionary for the model's state.
         self._compile_arguments = types.SimpleNamespace(
             optimizer=template,
@@ -295,9 +297,9 @@ class FFModel(backends.Trainer, keras.Model):
     def get_compile_config(self):
         if not self.compiled:
             return None
-        arguments = dict(vars(self._compile_arguments))
-        arguments["optimizer"] = arguments["optimizer"].get_config()
-        return keras.saving.serialize_keras_object(arguments)
+        config = dict(vars(self._compile_arguments))
+        config["optimizer"] = config["optimizer"].get_config()
+        return keras.saving.serialize_keras_object(config)
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
@@ -442,8 +444,8 @@ class FFModel(backends.Trainer, keras.Model):
 
     @property
     def _has_metrics(self):
-        arguments = self._compile_arguments
-        return bool(arguments.metrics or arguments.weighted_metrics)
+        compiled = self._compile_arguments
+        return bool(compiled.metrics or compiled.weighted_metrics)
 
     def _class_labels(self, y):
         """Labels as int32 of shape (batch,), from integers or one-hot rows."""
@@ -613,84 +615,3 @@ class FFModel(backends.Trainer, keras.Model):
             for layer in config["layers"]
         ]
         return cls(**config)
-
-
-def _needed(part, name):
-    if part is None:
-        raise ValueError(f"FFModel cannot do without `{name}`. Received: {name}=None")
-    return part
-
-
-def _checked_num_classes(num_classes):
-    number = whole_number(num_classes, "num_classes", minimum=0)
-    if number < 2:
-        raise ValueError(
-            f"A classifier needs at least two classes. Received: num_classes={num_classes}"
-        )
-    return number
-
-
-def _checked_layers(layers):
-    layers = list(layers) if isinstance(layers, (list, tuple)) else [layers]
-    if not layers:
-        raise ValueError("FFModel needs at least one FF layer. Received: layers=[]")
-    for position, layer in enumerate(layers):
-        if not isinstance(layer, FFLayer):
-            hint = ""
-            if isinstance(layer, keras.layers.Layer):
-                hint = f" Wrap it: keras_ff.layers.FFLayer({type(layer).__name__}(...))."
-            raise ValueError(
-                f"`layers` must hold FF layers, such as keras_ff.layers.FFDense(500).{hint} "
-                f"Received: {layer!r} at position {position}"
-            )
-        if any(layer is earlier for earlier in layers[:position]):
-            raise ValueError(
-                "Every FF layer must be an object of its own; write "
-                "[FFDense(500) for _ in range(3)], not [FFDense(500)] * 3. "
-                f"Received: {layer.name!r} twice"
-            )
-        for part in ("transform", "normalization"):
-            own = getattr(layer, part)
-            if own is not None and any(own is getattr(other, part) for other in layers[:position]):
-                raise ValueError(
-                    f"Every FF layer needs a {part} of its own. "
-                    f"Received: {own.name!r} in two layers"
-                )
-    return layers
-
-
-def _family(layers):
-    """Whether the layers are class groups (True) or contrastive (False); all must be one."""
-    families = {layer.goodness.per_class for layer in layers}
-    if len(families) > 1:
-        raise ValueError(
-            "The layers of a model are either all contrastive or all class groups. Received: "
-            f"{[type(layer.goodness).__name__ for layer in layers]}"
-        )
-    return families.pop()
-
-
-def _check_fits_family(class_groups, name, part):
-    if class_groups and part is not None:
-        raise ValueError(
-            f"Class groups have one stream, without labels in it: pass {name}=None. "
-            f"Received: {name}={part!r}"
-        )
-    if not class_groups:
-        _needed(part, name)
-
-
-def _checked_sample_shape(input_shape):
-    """(None, *sample shape), or a ValueError."""
-    if isinstance(input_shape, dict) or any(
-        not (size is None or isinstance(size, int)) for size in input_shape
-    ):
-        raise ValueError(
-            f"FFModel takes one input of shape (batch, ...). Received: {input_shape!r}"
-        )
-    if len(input_shape) < 2 or any(not size for size in input_shape[1:]):
-        raise ValueError(
-            "Samples must have a known shape of at least one axis, (batch, features) or "
-            f"(batch, height, width, channels). Received: {tuple(input_shape)}"
-        )
-    return (None, *input_shape[1:])
