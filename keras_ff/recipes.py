@@ -8,6 +8,7 @@ import keras
 
 from keras_ff import (
     datasets,
+    goodness,
     labels,
     layer_schedules,
     layers,
@@ -18,6 +19,8 @@ from keras_ff import (
 from keras_ff.learning_rates import ConstantThenLinear
 from keras_ff.models import FFModel
 from keras_ff.version import __version__
+
+LOSS_PARAMETERS = ("alpha", "threshold", "margin")
 
 # What to train with where nothing else is asked for, by dataset. Datasets that are not listed
 # take the defaults of `TrainingConfig`.
@@ -133,7 +136,8 @@ class TrainingConfig:
         parts.share(self.weight_averaging, "weight_averaging")
         # Parameters of the loss are written out, so that a configuration says all.
         for name, value in self._loss().get_config().items():
-            object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
+            if name in LOSS_PARAMETERS:
+                object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
 
     @classmethod
     def for_dataset(cls, dataset=datasets.EMBEDDED, layers=None, data_dir=None, **chosen):
@@ -144,7 +148,8 @@ class TrainingConfig:
             layers: integer, number of layers. Defaults to `None`: as `units` or the dataset say.
             data_dir: folder of the prepared datasets, as for `keras_ff.datasets.info`.
             **chosen: arguments of `TrainingConfig`; `units` may be one integer for all layers. A
-                threshold or a margin without a loss implies the logistic loss.
+                threshold or a margin without a loss implies the logistic loss, class groups the
+            cross-entropy.
 
         Returns:
             A `TrainingConfig`.
@@ -160,6 +165,8 @@ class TrainingConfig:
         recipe["units"] = widths(chosen.pop("units", None), layers, recipe["units"])
         if not {"threshold", "margin"}.isdisjoint(chosen):
             chosen.setdefault("loss", "logistic")
+        if goodness.get(chosen.get("goodness", recipe["goodness"])).per_class:
+            chosen.setdefault("loss", "sparse_categorical_crossentropy")
         # The steepness of a loss suits that loss and the goodness it is measured on.
         if any(chosen.get(name, recipe[name]) != recipe[name] for name in ("loss", "goodness")):
             recipe["alpha"] = None
@@ -220,6 +227,7 @@ class TrainingConfig:
             steps_per_epoch: integer, batches an epoch: the learning rates fall by them.
         """
         schedule = layer_schedules.get(self.layer_schedule)
+        class_groups = goodness.get(self.goodness).per_class
         turns = [
             schedule.learning_layers(epoch, self.epochs, len(self.units))
             for epoch in range(self.epochs)
@@ -239,8 +247,9 @@ class TrainingConfig:
                 for index, width in enumerate(self.units)
             ],
             num_classes=num_classes,
-            label_embedding=_with(labels.get(self.label_embedding), strength=self.label_strength),
-            negatives=_with(negatives.get(self.negatives), count=self.negatives_count),
+            # Class groups have neither labels in their input nor negatives.
+            label_embedding=None if class_groups else self._label_embedding(),
+            negatives=None if class_groups else self._negatives(),
             layer_schedule=schedule,
             readout=self.readout,
         )
@@ -261,11 +270,17 @@ class TrainingConfig:
             ConstantThenLinear(self.learning_rate, max(total_steps, 1)), **averaging
         )
 
+    def _label_embedding(self):
+        return _with(labels.get(self.label_embedding), strength=self.label_strength)
+
+    def _negatives(self):
+        return _with(negatives.get(self.negatives), count=self.negatives_count)
+
     def _loss(self):
         loss = losses.get(self.loss)
         parameters = {
             name: list(value) if isinstance(value, tuple) else value
-            for name in ("alpha", "threshold", "margin")
+            for name in LOSS_PARAMETERS
             if (value := getattr(self, name)) is not None
         }
         for name in parameters:

@@ -90,8 +90,9 @@ def goodness_separation(model, x, y, seed=0):
 
     Returns:
         A `matplotlib.figure.Figure` with a histogram of positive and one of negative goodness for
-        each layer, and the share of pairs in which the positive has more. Where the loss has a
-        threshold, a line marks it.
+        each layer, and the share of pairs in which the positive has more. For class groups these
+        are the goodness of the true class and of the others. Where the loss has a threshold, a
+        line marks it.
 
     Raises:
         ValueError: if there are no samples.
@@ -144,11 +145,17 @@ def _goodness_by_layer(model, x, y, seed):
         labels = keras.ops.cast(keras.ops.convert_to_tensor(y[start : start + BATCH]), "int32")
         samples = keras.ops.convert_to_tensor(x[start : start + BATCH])
         embedded, streams = model.streams(samples, labels, seed=seed + start)
-        for index, activities in enumerate(model.activities(embedded)):
-            goodness = keras.ops.convert_to_numpy(model.ff_layers[index].goodness(activities))
-            goodness = goodness.reshape(streams, -1)
-            found[index][0].append(goodness[0])
-            found[index][1].append(goodness[1:].T)
+        of_layers = model.goodness_of(model.activities(embedded))
+        for (positives, negatives), goodness in zip(found, of_layers, strict=True):
+            goodness = keras.ops.convert_to_numpy(goodness)
+            if model.class_groups:
+                true = np.eye(model.num_classes, dtype=bool)[np.asarray(labels)]
+                positives.append(goodness[true])
+                negatives.append(goodness[~true].reshape(len(goodness), -1))
+            else:
+                goodness = goodness.reshape(streams, -1)
+                positives.append(goodness[0])
+                negatives.append(goodness[1:].T)
     return [tuple(np.concatenate(side) for side in sides) for sides in found]
 
 

@@ -7,7 +7,7 @@ import sklearn.datasets
 import tensorflow as tf
 
 import keras_ff
-from keras_ff import goodness, losses
+from keras_ff import goodness, losses, recipes, visualization
 from keras_ff.layers import FFConv2D, FFDense
 
 
@@ -161,6 +161,25 @@ def test_every_activation_learns(digits, activation):
     model.compile(keras.optimizers.Adam(3e-3), metrics=["accuracy"])
     model.fit(x[:1400], y[:1400], epochs=6, batch_size=64, verbose=0)
     assert model.evaluate(x[1400:], y[1400:], verbose=0, return_dict=True)["accuracy"] > 0.9
+
+
+def test_a_recipe_and_the_picture_of_class_groups(digits):
+    config = recipes.TrainingConfig.for_dataset("digits", goodness="class_groups", units=(20, 30))
+    assert config.loss == "sparse_categorical_crossentropy"
+    assert (config.alpha, config.threshold, config.margin) == (None, None, None)
+    assert recipes.TrainingConfig.from_dict(config.to_dict()) == config
+    model = config.new_model((8, 8, 1), num_classes=10, steps_per_epoch=10)
+    assert model.label_embedding is None and model.negatives is None
+    x, y = digits
+    model.fit(x[:500], y[:500], epochs=3, verbose=0)
+    figure = visualization.goodness_separation(model, x[500:700], y[500:700])
+    logs = model.evaluate(x[500:700], y[500:700], verbose=0, return_dict=True)
+    goodness_of_layer = model.goodness_of(model.activities(model.embed(x[500:700], None)))[1]
+    goodness_of_layer = keras.ops.convert_to_numpy(goodness_of_layer)
+    true = goodness_of_layer[np.arange(200), y[500:700]]
+    ahead = (true[:, np.newaxis] > goodness_of_layer).sum(axis=1) / 9
+    assert figure.axes[1].get_title() == f"Layer 2: {100 * ahead.mean():.1f} % of pairs told apart"
+    assert np.mean(ahead == 1) == pytest.approx(logs["layer_2/accuracy"])
 
 
 def test_a_convolutional_net_of_class_groups(digits):

@@ -151,7 +151,7 @@ class FFLayer(keras.layers.Layer):
                 name for name, known in losses.KNOWN.items() if known.per_class != loss.per_class
             ]
             raise ValueError(
-                f"The loss does not fit the goodness {self.goodness!r}, which goes with "
+                f"The loss does not fit {type(self.goodness).__name__}, which goes with "
                 f"{' or '.join(map(repr, fitting))}. Received: loss={loss!r}"
             )
         self.loss = loss
