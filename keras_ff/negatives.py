@@ -85,7 +85,40 @@ class RandomLabels(Negatives):
             )
 
 
-KNOWN = {"random_labels": RandomLabels}
+@registered
+class AllLabels(Negatives):
+    """Every wrong label of every sample, in each step.
+
+    With `LabelSoftmax` the loss is then the cross-entropy over all classes. A step costs as many
+    passes as there are classes.
+
+    Args:
+        seed: integer or `None`; nothing is drawn. Defaults to `None`.
+
+    Example:
+
+    >>> import numpy as np
+    >>> print(np.array(AllLabels().labels(np.array([0, 2]), num_classes=3)))
+    [[1 2]
+     [0 1]]
+    """
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(seed=seed, **kwargs)
+
+    def labels(self, y, num_classes, seed=None):
+        del seed
+        y = ops.expand_dims(ops.cast(y, "int32"), 1)
+        wrong = (y + ops.arange(1, num_classes, dtype="int32")) % num_classes
+        return wrong[:, 0] if num_classes == 2 else wrong
+
+    def get_config(self):
+        config = super().get_config()
+        del config["count"]
+        return config
+
+
+KNOWN = {"all_labels": AllLabels, "random_labels": RandomLabels}
 
 
 def get(identifier):

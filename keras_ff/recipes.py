@@ -274,7 +274,11 @@ class TrainingConfig:
         return _with(labels.get(self.label_embedding), strength=self.label_strength)
 
     def _negatives(self):
-        return _with(negatives.get(self.negatives), count=self.negatives_count)
+        source = negatives.get(self.negatives)
+        # All wrong labels have no count of their own.
+        if "count" not in source.get_config():
+            return source
+        return _with(source, count=self.negatives_count)
 
     def _loss(self):
         loss = losses.get(self.loss)

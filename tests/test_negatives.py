@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from keras.ops import convert_to_numpy
 
+import keras_ff
 from keras_ff import negatives
 from keras_ff.negatives import RandomLabels
 
@@ -180,3 +181,24 @@ def test_round_trip_of_a_count():
     copy = negatives.get(keras.saving.serialize_keras_object(RandomLabels(count=3, seed=11)))
     y = np.arange(40) % 10
     np.testing.assert_array_equal(drawn(copy, y, 10), drawn(RandomLabels(count=3, seed=11), y, 10))
+
+
+@pytest.mark.parametrize("classes", [2, 3, 10])
+def test_all_labels_are_each_wrong_one_once(classes):
+    y = np.arange(classes).repeat(2)
+    wrong = np.array(negatives.AllLabels().labels(y, classes)).reshape(len(y), -1)
+    assert wrong.shape == (2 * classes, classes - 1)
+    for label, row in zip(y, wrong, strict=True):
+        assert sorted([label, *row]) == list(range(classes))
+
+
+def test_a_model_learns_with_all_labels():
+    x = np.eye(4, dtype="float32").repeat(8, axis=0)
+    y = np.arange(4).repeat(8)
+    model = keras_ff.FFModel(
+        [keras_ff.layers.FFDense(16)], 4, negatives="all_labels", layer_schedule="simultaneous"
+    )
+    model.compile(keras.optimizers.Adam(0.01), loss="label_softmax", metrics=["accuracy"])
+    assert model.streams(x[:2], y[:2])[0].shape == (8, 8)
+    model.fit(x, y, epochs=30, verbose=0)
+    assert model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] == 1.0

@@ -18,6 +18,7 @@ from keras_ff import (
 from keras_ff.data_checks import NO_DATA, checking_data
 from keras_ff.layer_optimizers import LayerLossScale, LayerOptimizers, OptimizerTemplate
 from keras_ff.models import arguments
+from keras_ff.models.backprop import to_backprop
 from keras_ff.models.figure import Figure
 from keras_ff.parts import registered
 
@@ -345,9 +346,9 @@ class FFModel(backends.Trainer, keras.Model):
         if self.class_groups:
             return self.embed(x, None), 1
         wrong = self.negatives.labels(labels, self.num_classes, seed=seed)
-        wrong = ops.reshape(wrong, (-1, self.negatives.count))
+        wrong = ops.expand_dims(wrong, 1) if len(wrong.shape) == 1 else wrong
         every = ops.concatenate([ops.expand_dims(labels, 0), ops.transpose(wrong)], axis=0)
-        streams = 1 + self.negatives.count
+        streams = 1 + wrong.shape[1]
         repeated = ops.tile(x, (streams,) + (1,) * (len(x.shape) - 1))
         return self.embed(repeated, ops.reshape(every, (-1,))), streams
 
@@ -579,6 +580,33 @@ class FFModel(backends.Trainer, keras.Model):
             # Keras exports what was called before, and `fit` does not call the model.
             self(ops.zeros((1, *self._sample_shape)))
         super().export(filepath, **kwargs)
+
+    @property
+    def sample_shape(self):
+        """Shape of a sample, known once the model is built."""
+        return self._sample_shape
+
+    def to_backprop(self, carry_weights=True):
+        """The same network as a plain `keras.Model` with a softmax head, for backpropagation.
+
+        Args:
+            carry_weights: boolean. Whether it starts from this model's weights, which it copies,
+                or from new ones. Defaults to `True`.
+
+        Returns:
+            A built `keras.Sequential` from samples to class probabilities, not compiled.
+
+        Raises:
+            ValueError: if the model is not built.
+
+        Example:
+
+        >>> model = FFModel([keras_ff.layers.FFDense(32)], num_classes=10)
+        >>> model.build((None, 8, 8, 1))
+        >>> model.to_backprop().output_shape
+        (None, 10)
+        """
+        return to_backprop(self, carry_weights)
 
     # --- configuration -------------------------------------------------------------------
 

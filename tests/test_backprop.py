@@ -1,0 +1,88 @@
+"""`to_backprop`: the same network as a plain Keras model."""
+
+import keras
+import numpy as np
+import pytest
+import sklearn.datasets
+import tensorflow as tf
+
+import keras_ff
+from keras_ff.layers import FFConv2D, FFDense
+
+
+@pytest.fixture(scope="module")
+def digits():
+    data = sklearn.datasets.load_digits()
+    order = np.random.default_rng(0).permutation(len(data.target))
+    return data.images[order, ..., None].astype("float32") / 16, data.target[order]
+
+
+def class_groups(layers):
+    return keras_ff.FFModel(layers, num_classes=10, label_embedding=None, negatives=None)
+
+
+def test_it_is_the_same_network(digits):
+    x, _ = digits
+    model = class_groups(
+        [
+            FFConv2D(10, goodness="class_groups", pooling=keras.layers.MaxPooling2D(2)),
+            FFDense(20, goodness="class_groups", normalization="batch"),
+        ]
+    )
+    model.build((None, 8, 8, 1))
+    network = model.to_backprop()
+    assert isinstance(network, keras.Model)
+    hidden = x[:5]
+    for plain, activities in zip(network.layers[:2], model.activities(x[:5]), strict=True):
+        hidden = plain(hidden, training=False)
+        np.testing.assert_allclose(hidden, activities, rtol=1e-6)
+    head = network.layers[-1]
+    np.testing.assert_allclose(network(x[:5]), head(hidden), rtol=1e-5)
+    np.testing.assert_allclose(np.sum(network(x[:5]), axis=1), 1.0, rtol=1e-5)
+    assert not {id(weight) for weight in network.weights} & {id(weight) for weight in model.weights}
+
+
+def test_gradients_pass_from_layer_to_layer(digits):
+    x, y = digits
+    model = keras_ff.FFModel([FFDense(12) for _ in range(3)], num_classes=10)
+    model.build((None, 8, 8, 1))
+    network = model.to_backprop()
+    with tf.GradientTape() as tape:
+        scores = network(x[:16])
+        loss = tf.reduce_mean(keras.losses.sparse_categorical_crossentropy(y[:16], scores))
+    kernels = [layer.kernel.value for layer in network.layers[:3]]
+    assert all(np.abs(gradient).max() > 1e-5 for gradient in tape.gradient(loss, kernels))
+
+
+@pytest.mark.parametrize("label_embedding", ["append", "overlay"])
+def test_weights_are_carried_without_those_of_appended_labels(label_embedding):
+    layers = [FFDense(15, loss=keras_ff.losses.Logistic("learned")), FFDense(6)]
+    model = keras_ff.FFModel(layers, num_classes=10, label_embedding=label_embedding)
+    model.compile()
+    model.build((None, 8, 8, 1))
+    carried = model.to_backprop().layers
+    np.testing.assert_array_equal(carried[0].kernel, layers[0].kernel[:64])
+    np.testing.assert_array_equal(carried[1].kernel, layers[1].kernel)
+    fresh = model.to_backprop(carry_weights=False).layers
+    assert np.abs(np.array(fresh[1].kernel) - np.array(layers[1].kernel)).max() > 0.1
+    assert len(carried[0].weights) == 2  # no threshold
+
+
+@pytest.mark.parametrize("activation", ["relu", "relu_full_grad", "t_distribution", "tanh"])
+def test_every_activation_learns_by_backpropagation(digits, activation):
+    x, y = digits
+    normalization = "centered_length" if activation == "t_distribution" else "length"
+    model = keras_ff.FFModel(
+        [FFDense(64, activation=activation, normalization=normalization) for _ in range(2)], 10
+    )
+    model.build((None, 8, 8, 1))
+    network = model.to_backprop(carry_weights=False)
+    network.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    history = network.fit(x[:1400], y[:1400], epochs=12, batch_size=64, verbose=0).history
+    assert np.isfinite(history["loss"]).all()
+    assert network.evaluate(x[1400:], y[1400:], verbose=0)[1] > 0.85
+
+
+def test_an_unbuilt_model_is_refused():
+    with pytest.raises(ValueError, match="must be built"):
+        keras_ff.FFModel([FFDense(4)], 2).to_backprop()
