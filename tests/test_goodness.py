@@ -99,7 +99,7 @@ def test_large_activities(name):
         tape.watch(activities)
         figures = part(activities)
     expected = by_hand(name, activities)
-    assert expected[0] >= 1e4
+    assert expected[0] >= (1e4 if name == "mean_activity" else 1e8)
     np.testing.assert_allclose(figures, expected, rtol=1e-6)
     slope = (1.0 if name == "mean_activity" else 2e4) * part.unit((None, 5)) / 5
     np.testing.assert_allclose(tape.gradient(figures, activities), slope, rtol=1e-6)
