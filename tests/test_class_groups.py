@@ -163,6 +163,20 @@ def test_every_activation_learns(digits, activation):
     assert model.evaluate(x[1400:], y[1400:], verbose=0, return_dict=True)["accuracy"] > 0.9
 
 
+def test_evaluate_scores_as_predict_does_in_one_pass(digits):
+    x, y = digits[0][:200], digits[1][:200]
+    model = dense_model()
+    model.compile(keras.optimizers.Adam(3e-3), metrics=["accuracy"], run_eagerly=True)
+    with pytest.warns(UserWarning, match="reaches layer 1 of 2"):
+        model.fit(x, y, verbose=0)  # the second layer, untrained, counts in neither
+    by_hand = np.mean(model.predict(x, verbose=0).argmax(axis=1) == y)
+    passes, call = [], model.ff_layers[0].call
+    model.ff_layers[0].call = lambda *args, **kwargs: passes.append(1) or call(*args, **kwargs)
+    logs = model.evaluate(x, y, batch_size=200, verbose=0, return_dict=True)
+    assert logs["accuracy"] == pytest.approx(by_hand)
+    assert len(passes) == 1
+
+
 def test_a_recipe_and_the_picture_of_class_groups(digits):
     config = recipes.TrainingConfig.for_dataset("digits", goodness="class_groups", units=(20, 30))
     assert config.loss == "sparse_categorical_crossentropy"

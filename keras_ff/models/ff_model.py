@@ -403,16 +403,20 @@ class FFModel(backends.Trainer, keras.Model):
         """
         x = self._checked_input(x)
         self._build_for(x)
-        scores = self(x, training=False)
         labels = self._class_labels(y)
         inputs, streams = self.streams(x, labels, seed=VALIDATION_SEED)
         trained = self.trained()
         batch = ops.cast(ops.shape(x)[0], "float32")
-        total = 0.0
+        total, class_goodness = 0.0, []
         for index, layer in enumerate(self.ff_layers):
             figures, inputs = layer.measure(inputs, streams, sample_weight, labels=labels)
             total = total + trained[index] * figures["loss"]
+            class_goodness.append(figures.get("class_goodness"))
             self._record(index, figures, trained[index] * batch)
+        if self.class_groups and not self._has_head:
+            scores = self.readout.total(self, class_goodness)
+        else:
+            scores = self(x, training=False)
         self._loss_tracker.update_state(total, sample_weight=batch)
         return self.compute_metrics(x, y, scores, sample_weight)
 
