@@ -22,7 +22,19 @@ class LayerScheduleCallback(keras.callbacks.Callback):
             epoch, self.epochs, len(model.ff_layers)
         )
 
+    def on_train_batch_end(self, batch, logs=None):
+        if batch + 1 == self.params["steps"]:
+            self.model.drain()  # before Keras reads the epoch's figures
+
+    def on_test_begin(self, logs=None):
+        self.model.readout.begin_choice(self.model)
+
+    def on_test_end(self, logs=None):
+        # Within `fit`, and so on validation data alone.
+        self.model.readout.choose_layers(self.model)
+
     def on_epoch_end(self, epoch, logs=None):
+        self.model.drain()
         if "loss" not in (logs or {}):
             raise ValueError(NO_DATA)
 

@@ -44,11 +44,15 @@ class LabelEmbedding(parts.Part):
             labels: integer tensor of shape (batch,), or `None` for the neutral label.
             num_classes: number of classes.
         """
-        energy = ops.sum(ops.square(pixels), axis=1, keepdims=True)
-        length = ops.sqrt(self.strength * ops.maximum(energy, SMALLEST_ENERGY))
+        length = self._length(pixels)
         if labels is None:
             return length * ops.full((1, num_classes), 1 / math.sqrt(num_classes))
         return length * ops.one_hot(labels, num_classes, dtype="float32")
+
+    def _length(self, pixels):
+        """Length of the label that goes with `pixels`, of shape (batch, 1)."""
+        energy = ops.sum(ops.square(pixels), axis=1, keepdims=True)
+        return ops.sqrt(self.strength * ops.maximum(energy, SMALLEST_ENERGY))
 
     def get_config(self):
         return {"strength": self.strength}
@@ -89,6 +93,19 @@ class Append(LabelEmbedding):
 
     def output_shape(self, input_shape, num_classes):
         return (input_shape[0], math.prod(input_shape[1:]) + num_classes)
+
+    def separate(self, x, num_classes):
+        """Pixels with room for the label, the label's length, and its direction a class.
+
+        Returns:
+            float32 tensors of shape (batch, features + num_classes), (batch, 1) and
+            (num_classes, features + num_classes): an embedded sample, as a row, is the first plus
+            the second times its class's row of the third.
+        """
+        pixels = _rows(x)
+        blank = ops.zeros_like(pixels[:, :1]) * ops.ones((1, num_classes))
+        patterns = ops.eye(num_classes, pixels.shape[1] + num_classes, k=pixels.shape[1])
+        return ops.concatenate([pixels, blank], axis=1), self._length(pixels), patterns
 
 
 @registered
@@ -133,6 +150,16 @@ class Overlay(LabelEmbedding):
     def output_shape(self, input_shape, num_classes):
         self._pixels(input_shape, num_classes)
         return tuple(input_shape)
+
+    def separate(self, x, num_classes):
+        """As for `Append`, the rows being of x's own size."""
+        pixels, channels = self._pixels(x.shape, num_classes)
+        rows = _rows(x)
+        own = num_classes * channels
+        blanked = ops.concatenate([ops.zeros_like(rows[:, :own]), rows[:, own:]], axis=1)
+        directions = ops.repeat(ops.eye(num_classes), channels, axis=1) / math.sqrt(channels)
+        rest = ops.zeros((num_classes, pixels * channels - own))
+        return blanked, self._length(blanked), ops.concatenate([directions, rest], axis=1)
 
     @staticmethod
     def _pixels(shape, num_classes):

@@ -9,6 +9,11 @@ from keras_ff.parts import registered
 class LayerSchedule(parts.Part):
     """Base of the layer schedules."""
 
+    # FF layers that one gradient passes.
+    layers_per_gradient = 1
+    # Whether a layer works on what the one before it produced a step earlier.
+    delayed = False
+
     def learning_layers(self, epoch, epochs, num_layers):
         """Indices of the layers that learn in an epoch, lowest first.
 
@@ -27,6 +32,18 @@ class LayerSchedule(parts.Part):
 
     def check(self, epochs, num_layers):
         """Raise ValueError or warn where `epochs` do not suit `num_layers`."""
+
+    def chains(self, learning_layers):
+        """Which layers learn together in a step, from the last one's loss.
+
+        Args:
+            learning_layers: indices, as from `learning_layers`.
+
+        Returns:
+            A list of ways for the steps to take in turn; each is a list of chains, tuples of the
+            indices of neighbouring layers, and names every layer up to the last that learns.
+        """
+        return [[(index,) for index in range(learning_layers[-1] + 1)]]
 
 
 @registered
@@ -117,7 +134,59 @@ class Simultaneous(LayerSchedule):
         return tuple(range(num_layers))
 
 
-KNOWN = {"greedy": Greedy, "simultaneous": Simultaneous}
+@registered
+class Alternating(Simultaneous):
+    """Overlapping pairs of layers learn together, even and odd steps in turn.
+
+    In even steps layers 1 and 2, 3 and 4, … are pairs, in odd steps 2 and 3, 4 and 5, …; a layer
+    without a partner learns by itself. A pair has one loss, that of its second layer, and its
+    gradient passes both: the one schedule whose gradient crosses a boundary (the alternating
+    pairwise learning of Dooms et al. 2023, The Trifecta). Each layer steps with its own optimizer.
+
+    Example:
+
+    >>> Alternating().chains(learning_layers=(0, 1, 2, 3))
+    [[(0, 1), (2, 3)], [(0,), (1, 2), (3,)]]
+    """
+
+    layers_per_gradient = 2
+
+    def chains(self, learning_layers):
+        indices = range(learning_layers[-1] + 1)
+        even = [tuple(indices[start : start + 2]) for start in range(0, len(indices), 2)]
+        odd = [tuple(indices[start : start + 2]) for start in range(1, len(indices), 2)]
+        return [even, [(0,), *odd]]
+
+
+@registered
+class Pipelined(Simultaneous):
+    """Every layer learns in every step, each one step behind the layer before it.
+
+    Layer k works on what layer k−1 produced one step earlier, with the labels of that earlier
+    batch, so that no layer waits for another and all could run at once on devices of their own.
+    What is under way at the end of an epoch is worked off before the next begins.
+
+    A layer sees the batches in the same order, and for each the answers of the layer before it
+    as they were before that layer's own step, just as under `Simultaneous`: the weights at the
+    end of an epoch are the same. Between, the later layers are some batches behind, which figures
+    and metrics of a step show. A softmax readout learns from a batch when it leaves the last
+    layer.
+
+    Example:
+
+    >>> Pipelined().learning_layers(epoch=0, epochs=6, num_layers=3)
+    (0, 1, 2)
+    """
+
+    delayed = True
+
+
+KNOWN = {
+    "alternating": Alternating,
+    "greedy": Greedy,
+    "pipelined": Pipelined,
+    "simultaneous": Simultaneous,
+}
 
 
 def get(identifier):

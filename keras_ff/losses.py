@@ -45,9 +45,15 @@ class FFLoss(parts.Part):
         del index, num_layers
         return self
 
-    def on_scale(self, unit):
-        """This loss with `"auto"` parameters set for a goodness whose unit is `unit`."""
-        del unit
+    def on_scale(self, unit, typical_alpha=None):
+        """This loss with `"auto"` parameters set for a goodness whose unit is `unit`.
+
+        Args:
+            unit: float, goodness of activities that are all one.
+            typical_alpha: float, the alpha that suits the layer's activation at a unit of one.
+                Defaults to `None`: that of rectified activations.
+        """
+        del unit, typical_alpha
         return self
 
 
@@ -145,7 +151,7 @@ class Logistic(FFLoss):
             chosen[name] = value
         return Logistic(**chosen)
 
-    def on_scale(self, unit):
+    def on_scale(self, unit, typical_alpha=None):
         if self.threshold != AUTO:
             return self
         return Logistic(threshold=self.initial_threshold(unit), margin=self.margin)
@@ -166,10 +172,10 @@ class _ScaledDifference(FFLoss):
             alpha = parts.positive_number(alpha, "alpha")
         self.alpha = alpha
 
-    def on_scale(self, unit):
+    def on_scale(self, unit, typical_alpha=None):
         if self.alpha != AUTO:
             return self
-        return type(self)(alpha=self.typical_alpha / unit)
+        return type(self)(alpha=(typical_alpha or self.typical_alpha) / unit)
 
     def _differences(self, positive_goodness, negative_goodness):
         positive, negative = _columns(positive_goodness, negative_goodness)
@@ -190,8 +196,9 @@ class SymBa(_ScaledDifference):
 
     Args:
         alpha: float above 0, the steepness, in units of one over goodness; or `"auto"`, the
-            default: 16 divided by the unit of the layer's goodness, which is 16 for means of
-            squares. The published 4 is slow on means of squares.
+            default: for most activations 16 and for bounded ones 64 (see
+            `keras_ff.activations.typical_alpha`), divided by the unit of the layer's goodness,
+            which is one for means of squares. The published 4 is slow on means of squares.
 
     Call arguments:
         positive_goodness: tensor of shape (batch,).
@@ -224,8 +231,8 @@ class LabelSoftmax(_ScaledDifference):
     `SymBa`; with every wrong label as a negative it is the full cross-entropy over classes.
 
     Args:
-        alpha: float above 0, in units of one over goodness; or `"auto"`, the default: 16 divided
-            by the unit of the layer's goodness.
+        alpha: float above 0, in units of one over goodness; or `"auto"`, the default, as for
+            `SymBa`.
 
     Call arguments:
         positive_goodness: tensor of shape (batch,).

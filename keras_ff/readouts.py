@@ -6,11 +6,13 @@ import keras
 from keras import ops
 
 from keras_ff import backends, parts
+from keras_ff.labelled_samples import LabelledSamples
 from keras_ff.layer_optimizers import OptimizerTemplate
 from keras_ff.layers.length_normalization import LengthNormalization
 from keras_ff.parts import registered
 
 ALL = "all"
+VALIDATION = "validation"
 
 
 def _checked_layers(layers):
@@ -51,14 +53,16 @@ class Goodness(parts.Part):
     """Scores by goodness: one pass a class, the class's goodness summed over layers.
 
     `score(c) = Σ_k G_k(x with label c)` over the layers that count (Hinton 2022, §3.3). The passes
-    of all classes are one batch.
+    of all classes are one batch; class groups have every class's goodness in one pass.
 
     Args:
-        layers: `"all"`, or a list of layer indices (0 the first, −1 the last). Layers that have
-            not been trained yet never count. Defaults to `"all"`.
+        layers: `"all"`; a list of layer indices (0 the first, −1 the last); or `"validation"`:
+            the unbroken run of layers with the best accuracy on `fit`'s validation data, chosen
+            anew whenever these are evaluated (Sun et al. 2025). Layers that have not been
+            trained yet never count. Defaults to `"all"`.
 
     Raises:
-        ValueError: if an index is not that of a layer.
+        ValueError: if an index is not that of a layer, or `"validation"` finds no validation data.
 
     Example:
 
@@ -69,11 +73,31 @@ class Goodness(parts.Part):
     def __init__(self, layers=ALL):
         if layers is None:
             layers = ALL
-        self.layers = _checked_layers(layers)
+        self.layers = layers if self._is_validation(layers) else _checked_layers(layers)
+
+    @staticmethod
+    def _is_validation(layers):
+        return isinstance(layers, str) and layers == VALIDATION
+
+    @property
+    def chooses(self):
+        """Whether validation data decide which layers count."""
+        return self._is_validation(self.layers)
 
     def build_for(self, model):
-        """Check the layer indices against the model's layers."""
-        _chosen(self.layers, len(model.ff_layers))
+        """Check the layer indices against the model's layers, or make room for the choice."""
+        if self.chooses:
+            model.add_layer_choice()
+        else:
+            _chosen(self.layers, len(model.ff_layers))
+
+    def check_fit(self, has_validation_data):
+        """Raise ValueError where layers are to be chosen, and there is nothing to choose by."""
+        if self.chooses and not has_validation_data:
+            raise ValueError(
+                "readouts.Goodness(layers='validation') chooses layers on validation data: call "
+                "`fit(..., validation_data=...)`. Received: validation_data=None"
+            )
 
     def scores(self, model, x):
         """Scores of a batch.
@@ -85,15 +109,18 @@ class Goodness(parts.Part):
         Returns:
             float32 tensor of shape (batch, num_classes).
         """
+        return self.total(model, self.of_layers(model, x))
+
+    def of_layers(self, model, x):
+        """Every layer's scores of a batch: a list of tensors of shape (batch, num_classes)."""
         num_classes = model.num_classes
         if model.class_groups:
-            activities = model.activities(model.embed(x, None))
-            return self.total(model, model.goodness_of(activities))
+            return model.goodness_of(model.activities(model.embed(x, None)))
         labels = ops.expand_dims(ops.arange(num_classes, dtype="int32"), 1)
-        labels = ops.reshape(labels + ops.zeros((1, ops.shape(x)[0]), dtype="int32"), (-1,))
-        activities = model.activities(model.embed(_repeated(x, num_classes), labels))
-        total = self.total(model, model.goodness_of(activities))
-        return ops.transpose(ops.reshape(total, (num_classes, -1)))
+        labels = labels + ops.zeros((1, ops.shape(x)[0]), dtype="int32")
+        samples = LabelledSamples(model.label_embedding, x, labels, num_classes)
+        goodness = model.goodness_of(model.activities(samples))
+        return [ops.transpose(ops.reshape(each, (num_classes, -1))) for each in goodness]
 
     def total(self, model, goodness):
         """Goodness summed over the layers that count.
@@ -106,12 +133,52 @@ class Goodness(parts.Part):
         Returns:
             float32 tensor of that shape.
         """
-        counts = model.trained(_chosen(self.layers, len(model.ff_layers)))
+        if self.chooses:
+            counts = model.trained() * ops.cast(model.layer_choice, "float32")
+        else:
+            counts = model.trained(_chosen(self.layers, len(model.ff_layers)))
         return sum(counts[index] * of_layer for index, of_layer in enumerate(goodness))
+
+    def judge(self, model, goodness, labels):
+        """Count the hits of every run of layers on a validation batch."""
+        if self.chooses:
+            trained = model.trained()
+            goodness = [trained[index] * each for index, each in enumerate(goodness)]
+            hits = []
+            for first, end in _runs(len(goodness)):
+                best = ops.argmax(sum(goodness[first:end]), axis=1)
+                hits.append(ops.sum(ops.cast(ops.equal(best, ops.cast(labels, best.dtype)), "int32")))
+            model.layer_hits.assign_add(ops.stack(hits))
+
+    def begin_choice(self, model):
+        """Forget what was counted on other data."""
+        if self.chooses:
+            model.layer_hits.assign(ops.zeros_like(model.layer_hits))
+
+    def choose_layers(self, model):
+        """Let the run of layers with most hits count from now on; of equals the longest."""
+        if not self.chooses:
+            return
+        hits = ops.convert_to_numpy(model.layer_hits)
+        trained = ops.convert_to_numpy(model.trained())
+        runs = [
+            (count, end - first, first)
+            for count, (first, end) in zip(hits, _runs(len(trained)), strict=True)
+            if trained[first:end].all()
+        ]
+        _, length, first = max(runs)
+        model.layer_choice.assign([first <= index < first + length for index in range(len(trained))])
 
     def get_config(self):
         layers = self.layers
-        return {"layers": layers if layers == ALL else list(layers)}
+        return {"layers": list(layers) if isinstance(layers, list) else layers}
+
+
+def _runs(num_layers):
+    """(first, end) of every unbroken run of layers."""
+    return [
+        (first, end) for first in range(num_layers) for end in range(first + 1, num_layers + 1)
+    ]
 
 
 @registered
@@ -173,6 +240,15 @@ class Softmax(keras.layers.Layer):
         self.head.build((None, features))
         self.built = True
 
+    def check_fit(self, has_validation_data):
+        """Nothing to check: the head learns from the training data."""
+
+    def begin_choice(self, model):
+        """Nothing to choose: the layers are given."""
+
+    def choose_layers(self, model):
+        """Nothing to choose: the layers are given."""
+
     def features(self, model, x):
         """What the head sees: float32 tensor of shape (batch, features), detached."""
         chosen = _chosen(self.layers, len(model.ff_layers))
@@ -188,21 +264,29 @@ class Softmax(keras.layers.Layer):
         """Scores of a batch: the head's logits, float32 of shape (batch, num_classes)."""
         return self.head(self.features(model, x))
 
+    def scores_and_loss(self, model, x, labels, sample_weight=None):
+        """Scores of a batch, and the head's loss: cross-entropy and regularisers, a scalar."""
+        return self._logits_and_loss(self.features(model, x), labels, sample_weight)
+
+    def _logits_and_loss(self, features, labels, sample_weight):
+        logits = self.head(features)
+        losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+        if sample_weight is not None:
+            losses = losses * ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+        return logits, sum(self.head.losses, ops.mean(losses))
+
     def train_step(self, model, x, labels, sample_weight=None, optimizer=None):
-        """One step of the head; returns its scores of before the step, as `scores` does."""
+        """One step of the head; returns its scores and its loss of before the step."""
         optimizer = optimizer or self.optimizer
         features = self.features(model, x)
 
         def objective():
-            logits = self.head(features)
-            losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
-            if sample_weight is not None:
-                losses = losses * ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
-            return optimizer.scale_loss(sum(self.head.losses, ops.mean(losses))), logits
+            logits, loss = self._logits_and_loss(features, labels, sample_weight)
+            return optimizer.scale_loss(loss), (logits, loss)
 
-        logits, gradients = backends.auxiliary_and_gradients(objective, self.trainable_variables)
+        answers, gradients = backends.auxiliary_and_gradients(objective, self.trainable_variables)
         optimizer.apply(gradients, self.trainable_variables)
-        return logits
+        return answers
 
     def get_config(self):
         layers = self.layers
@@ -212,11 +296,6 @@ class Softmax(keras.layers.Layer):
             "optimizer": self.own_optimizer.get_config(),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
-
-
-def _repeated(x, count):
-    """x `count` times along the batch axis."""
-    return ops.tile(x, (count,) + (1,) * (len(x.shape) - 1))
 
 
 KNOWN = {"goodness": Goodness, "softmax": Softmax}

@@ -1,5 +1,7 @@
 """The TensorFlow backend: a gradient tape a layer, and Keras's step functions."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -22,6 +24,22 @@ def auxiliary_and_gradients(function, variables):
     return auxiliary, tape.gradient(loss, watched)
 
 
+def numpy_function(function, inputs, shape):
+    """Call a function on arrays from within a graph.
+
+    Args:
+        function: from a float32 array to one of `shape`.
+        inputs: tensor.
+        shape: shape of the answer, the first axis `None` where it is not known.
+
+    Returns:
+        float32 tensor of that shape, without a gradient.
+    """
+    answer = tf.numpy_function(function, [tf.cast(inputs, tf.float32)], tf.float32)
+    answer.set_shape(shape)
+    return tf.stop_gradient(answer)
+
+
 def outside_graph():
     """A context in which variables are created and assigned at once, while a graph is traced."""
     return tf.init_scope()
@@ -35,3 +53,22 @@ class Trainer:
 
     def test_step(self, data):
         return self.score_on(*keras.utils.unpack_x_y_sample_weight(data))
+
+    def make_train_function(self, force=False):
+        pipeline = self.make_pipeline(force, functools.partial(_compiled, self))
+        if pipeline is None:
+            return super().make_train_function(force)
+        if self.train_function is None or force:
+            self.train_function = functools.partial(_train_by, pipeline, self.steps_per_execution)
+        return self.train_function
+
+
+def _compiled(model, function):
+    return function if model.run_eagerly else tf.function(function, reduce_retracing=True)
+
+
+def _train_by(pipeline, steps, iterator):
+    """Keras's train function over a pipeline, whose stages are compiled one by one."""
+    for _ in range(steps):
+        pipeline.advance(*keras.utils.unpack_x_y_sample_weight(next(iterator)))
+    return pipeline.logs()

@@ -1,5 +1,6 @@
 """FFLayer: a Keras layer that learns by itself, from the goodness of what it answers."""
 
+import contextlib
 import functools
 import math
 
@@ -7,7 +8,9 @@ import keras
 from keras import ops
 
 from keras_ff import activations, backends, goodness, losses, parts
+from keras_ff.labelled_samples import embedded
 from keras_ff.layer_optimizers import OptimizerTemplate
+from keras_ff.layers.class_group_normalization import ClassGroupNormalization
 from keras_ff.layers.length_normalization import LengthNormalization
 from keras_ff.parts import registered
 
@@ -16,6 +19,7 @@ NORMALIZATIONS = {
     "centered_length": functools.partial(LengthNormalization, center=True),
     "batch": keras.layers.BatchNormalization,
     "layer": keras.layers.LayerNormalization,
+    "class_groups": ClassGroupNormalization,
 }
 
 CONTRAST_FIGURES = ("loss", "positive_goodness", "negative_goodness", "pairs_told_apart")
@@ -32,6 +36,9 @@ class FFLayer(keras.layers.Layer):
     with negative samples, and its optimizer moves the layer's own variables, those of its
     normalisation included. No gradient leaves the layer.
 
+    An activation without a useful gradient, such as `"sign"`, learns by the surrogate that its
+    docstring states.
+
     Args:
         transform: a `keras.layers.Layer`, built by this layer. Its regularisers join the loss;
             its initialisers and constraints work as everywhere.
@@ -42,10 +49,15 @@ class FFLayer(keras.layers.Layer):
             `FFModel.compile` is given.
         optimizer: a Keras optimizer, by name or object, of which the layer uses a copy of its
             own. Defaults to `None`: a copy of the one that `FFModel.compile` is given.
+        auxiliary: further terms of the loss, from the activities of the positive samples alone: a
+            Keras layer or a list of them. One that takes labels answers its term, such as
+            `keras_ff.losses.SupCon`; another adds it by `add_loss`, such as
+            `keras_ff.layers.PeerNormalization` or `keras.layers.ActivityRegularization`. Defaults
+            to `None`.
         normalization: what happens to the inputs first: `"length"`, `"centered_length"`,
-            `"batch"`, `"layer"`, any Keras layer, or `None`. Length normalisation leaves no trace
-            of the previous layer's goodness; batch normalisation leaves some. Defaults to
-            `"length"`.
+            `"batch"`, `"layer"`, `"class_groups"`, any Keras layer, or `None`. Length
+            normalisation leaves no trace of the previous layer's goodness, and that of class
+            groups none of each group's; batch normalisation leaves some. Defaults to `"length"`.
         pooling: a Keras layer that pools what the activation gives, before goodness is measured,
             or `None`. Defaults to `None`.
         dropout: float in [0, 1), share of the activities dropped in training. Defaults to `0.0`.
@@ -58,8 +70,8 @@ class FFLayer(keras.layers.Layer):
         The activities, in the compute dtype, not normalised.
 
     Raises:
-        ValueError: if the transform is not a Keras layer, a part has an unknown name, or a
-            parameter is out of its range.
+        ValueError: if the transform is not a Keras layer, a part has an unknown name, a
+            parameter is out of its range, or the goodness of such activities is a constant.
 
     Example:
 
@@ -73,6 +85,9 @@ class FFLayer(keras.layers.Layer):
     (8, 16)
     """
 
+    # How many FF layers a shortcut leads around; none but in residual layers.
+    span = 0
+
     def __init__(
         self,
         transform,
@@ -83,6 +98,7 @@ class FFLayer(keras.layers.Layer):
         normalization="length",
         dropout=0.0,
         pooling=None,
+        auxiliary=None,
         **kwargs,
     ):
         # The normalisation sees inputs as they come; the transform casts for itself.
@@ -97,6 +113,7 @@ class FFLayer(keras.layers.Layer):
         self.transform = transform
         self.activation = activations.get(activation)
         self.goodness = _get_goodness(goodness)
+        _check_not_constant(self.goodness, self.activation)
         dtype = self.dtype_policy
         known = {
             name: functools.partial(make, dtype=dtype) for name, make in NORMALIZATIONS.items()
@@ -104,6 +121,9 @@ class FFLayer(keras.layers.Layer):
         self.normalization = parts.get(normalization, keras.layers.Layer, known, "normalization")
         self.pooling = parts.get(pooling, keras.layers.Layer, {}, "pooling")
         self.dropout = keras.layers.Dropout(parts.share(dropout, "dropout"), dtype=dtype)
+        self.auxiliary = _get_auxiliary(auxiliary)
+        # A label embedding that learns belongs to the model's first layer.
+        self.label_embedding = None
         # What the layer was given for itself; `loss` and `optimizer` are what it works with.
         self.own_loss = losses.get(loss)
         self.own_optimizer = OptimizerTemplate(optimizer)
@@ -118,6 +138,8 @@ class FFLayer(keras.layers.Layer):
     # --- shape and state -----------------------------------------------------------------
 
     def build(self, input_shape):
+        if isinstance(self.normalization, ClassGroupNormalization):
+            self.normalization.num_classes = self.normalization.num_classes or self.num_classes
         if self.normalization is not None and not self.normalization.built:
             self.normalization.build(input_shape)
         if not self.transform.built:
@@ -127,6 +149,11 @@ class FFLayer(keras.layers.Layer):
         num_classes = self.num_classes or getattr(self.goodness, "num_classes", None)
         if num_classes is not None and self.goodness.per_class:
             self.goodness.check(activities_shape, num_classes)
+        if isinstance(self.goodness, keras.layers.Layer):
+            self.goodness.build_for(activities_shape, num_classes)
+        for term in self.auxiliary:
+            if not term.built:
+                term.build(activities_shape)
         self._unit = self.goodness.unit(activities_shape)
         self.set_objective(self.loss, self.optimizer)
 
@@ -135,6 +162,20 @@ class FFLayer(keras.layers.Layer):
         if self.pooling is not None:
             shape = self.pooling.compute_output_shape(shape)
         return tuple(shape)
+
+    def own_label_embedding(self, label_embedding):
+        """Take a label embedding that learns among the layer's own variables."""
+        with self._unlocked():
+            self.label_embedding = label_embedding
+
+    @contextlib.contextmanager
+    def _unlocked(self):
+        """Variables and layers may come after the layer was built, as when a model is loaded."""
+        locked = self._tracker.locked
+        self._tracker.unlock()
+        yield
+        if locked:
+            self._tracker.lock()
 
     def set_objective(self, loss, optimizer):
         """Give the layer the loss and the optimizer it works with.
@@ -158,26 +199,32 @@ class FFLayer(keras.layers.Layer):
         self.optimizer = optimizer
         if self._unit is None or loss is None:
             return
-        self.loss = loss.on_scale(self._unit)
+        self.loss = loss.on_scale(self._unit, activations.typical_alpha(self._last_activation))
         if self.loss.learns_threshold and self.threshold is None:
-            # A loss may come after the layer was built, as when a model is loaded.
-            locked = self._tracker.locked
-            self._tracker.unlock()
-            self.threshold = self.add_weight(
-                shape=(),
-                initializer=keras.initializers.Constant(self.loss.initial_threshold(self._unit)),
-                name="threshold",
-            )
-            if locked:
-                self._tracker.lock()
+            initial = keras.initializers.Constant(self.loss.initial_threshold(self._unit))
+            with self._unlocked():
+                self.threshold = self.add_weight(shape=(), initializer=initial, name="threshold")
         elif not self.loss.learns_threshold and self.threshold is not None:
             self._untrack_variable(self.threshold)
             self.threshold = None
 
     @property
+    def goodness_unit(self):
+        """Goodness of activities that are all one unit away from the center; built layers only."""
+        return self._unit
+
+    @property
+    def _last_activation(self):
+        """The activation whose values goodness is measured on: the layer's or its transform's."""
+        if self.activation is keras.activations.linear:
+            return getattr(self.transform, "activation", None) or self.activation
+        return self.activation
+
+    @property
     def locality(self):
-        """Trainable matrices that the layer's gradient passes, counted in its transform."""
-        return sum(len(weight.shape) > 1 for weight in self.transform.trainable_weights)
+        """Trainable matrices that the layer's gradient passes, those behind goodness included."""
+        behind = max(_matrices(part) for part in [*self.auxiliary, self.goodness])
+        return _matrices(self.label_embedding) + _matrices(self.transform) + behind
 
     # --- forward and learning ------------------------------------------------------------
 
@@ -186,17 +233,37 @@ class FFLayer(keras.layers.Layer):
         if self.normalization is not None:
             x = self.normalization(x, **_training_argument(self.normalization, training))
         x = self.transform(x, **_training_argument(self.transform, training))
-        x = self.activation(x)
+        return self.respond(x, training)
+
+    def respond(self, transformed, training=False):
+        """Activities from what the transform answers."""
+        x = self.activation(transformed)
         if self.pooling is not None:
             x = self.pooling(x)
         return self.dropout(x, training=training)
+
+    def enter(self, inputs, training=False):
+        """Activities of inputs, or of labelled samples that the model's first layer is given."""
+        return self(embedded(inputs), training=training)
+
+    def hand_on(self, activities, shortcut=None):
+        """What the next layer is given, from the activities; `shortcut` is for residual layers."""
+        del shortcut
+        return activities
+
+    def handed_shape(self, activities_shape, shortcut_shape=None):
+        """Shape of what `hand_on` gives; raises ValueError where the shortcut does not fit."""
+        del shortcut_shape
+        return tuple(activities_shape)
 
     @property
     def figure_names(self):
         """Names of the figures that `measure` reports."""
         return COMPETITION_FIGURES if self.goodness.per_class else CONTRAST_FIGURES
 
-    def measure(self, inputs, streams=2, sample_weight=None, training=False, labels=None):
+    def measure(
+        self, inputs, streams=2, sample_weight=None, training=False, labels=None, shortcut=None
+    ):
         """The layer's figures for a batch, without learning from it.
 
         Args:
@@ -205,10 +272,13 @@ class FFLayer(keras.layers.Layer):
             streams: integer, 1 + the number of negatives a sample. Defaults to `2`.
             sample_weight: tensor of shape (batch,) or `None`: weights of the samples' losses.
             training: boolean. Defaults to `False`.
-            labels: integer tensor of shape (batch,), for class groups alone.
+            labels: integer tensor of shape (batch,), for class groups and auxiliary terms that
+                need them.
+            shortcut: tensor that a residual layer joins to its activities. Defaults to `None`:
+                the layer's own inputs.
 
         Returns:
-            A pair: a dictionary of figures and the detached activities, of shape
+            A pair: a dictionary of figures and what the next layer is given, detached, of shape
             (streams · batch, ...). The figures are `loss`, a float32 scalar: the weighted mean of
             the samples' losses plus the regularisers; and float32 tensors of shape (batch,):
             `positive_goodness`, `negative_goodness` and `pairs_told_apart` (the share of a
@@ -216,13 +286,21 @@ class FFLayer(keras.layers.Layer):
             `goodness` (of the true class) and `accuracy` (1 where the true class has most). Class
             groups add `class_goodness`, of shape (batch, num_classes).
         """
+        figures, handed = self.objective(
+            inputs, streams, sample_weight, training, labels, shortcut
+        )
+        return figures, ops.stop_gradient(handed)
+
+    def objective(self, inputs, streams, sample_weight, training, labels, shortcut=None):
+        """As `measure`, but what is handed on is not detached: for a chain under one tape."""
         self._check_objective(self.loss, "loss")
-        if inputs.shape[0] is not None and inputs.shape[0] % streams:
+        activities = self.enter(inputs, training)
+        count = activities.shape[0]
+        if count is not None and count % streams:
             raise ValueError(
                 f"The {streams} streams must be of one length, one after the other. "
-                f"Received: inputs of shape {tuple(inputs.shape)}"
+                f"Received: activities of shape {tuple(activities.shape)}"
             )
-        activities = self(inputs, training=training)
         if self.goodness.per_class:
             sample_losses, figures = self._compete(activities, labels)
         else:
@@ -231,9 +309,22 @@ class FFLayer(keras.layers.Layer):
             weight = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
             sample_losses = sample_losses * weight
         loss = ops.mean(sample_losses)
-        for penalty in self.losses:
+        for penalty in [*self.losses, *self._auxiliary_terms(activities, streams, labels, training)]:
             loss = loss + ops.cast(penalty, "float32")
-        return {"loss": loss, **figures}, ops.stop_gradient(activities)
+        if self.span and shortcut is None:
+            shortcut = embedded(inputs)
+        return {"loss": loss, **figures}, self.hand_on(activities, shortcut)
+
+    def _auxiliary_terms(self, activities, streams, labels, training):
+        positives = activities[: ops.shape(activities)[0] // streams]
+        terms = []
+        for auxiliary in self.auxiliary:
+            if getattr(auxiliary, "needs_labels", False):
+                terms.append(auxiliary(positives, labels, training=training))
+            else:
+                auxiliary(positives, **_training_argument(auxiliary, training))
+                terms.extend(auxiliary.losses)
+        return terms
 
     def _contrast(self, activities, streams):
         """Losses and figures of positives beside negatives."""
@@ -260,17 +351,25 @@ class FFLayer(keras.layers.Layer):
             "class_goodness": goodness,
         }
 
-    def train_step(self, inputs, streams=2, sample_weight=None, optimizer=None, labels=None):
+    def train_step(
+        self,
+        inputs,
+        streams=2,
+        sample_weight=None,
+        optimizer=None,
+        labels=None,
+        shortcut=None,
+    ):
         """One local step: figures, gradient of the layer's own variables, own optimizer.
 
         Args:
-            inputs, streams, sample_weight, labels: as for `measure`.
+            inputs, streams, sample_weight, labels, shortcut: as for `measure`.
             optimizer: stands in for the layer's own; a model passes one that gathers gradients
                 under a loss scale. Defaults to `None`.
 
         Returns:
-            A pair of figures, as from `measure`, and the detached activities of before the step,
-            which the next layer normalises.
+            A pair of figures, as from `measure`, and what the next layer is given, detached, as
+            it was before the step.
 
         Raises:
             ValueError: if the layer has no loss or no optimizer.
@@ -281,16 +380,16 @@ class FFLayer(keras.layers.Layer):
             self.build(tuple(inputs.shape))
 
         def objective():
-            figures, activities = self.measure(
-                inputs, streams, sample_weight, training=True, labels=labels
+            figures, handed = self.objective(
+                inputs, streams, sample_weight, True, labels, shortcut
             )
-            return optimizer.scale_loss(figures["loss"]), (figures, activities)
+            return optimizer.scale_loss(figures["loss"]), (figures, handed)
 
-        (figures, activities), gradients = backends.auxiliary_and_gradients(
+        (figures, handed), gradients = backends.auxiliary_and_gradients(
             objective, self.trainable_variables
         )
         optimizer.apply(gradients, self.trainable_variables)
-        return figures, activities
+        return figures, ops.stop_gradient(handed)
 
     def _check_objective(self, value, name):
         if value is None:
@@ -314,6 +413,7 @@ class FFLayer(keras.layers.Layer):
             "normalization": serialize(self.normalization),
             "dropout": self.dropout.rate,
             "pooling": serialize(self.pooling),
+            "auxiliary": [serialize(term) for term in self.auxiliary],
         }
 
 
@@ -322,6 +422,31 @@ def _get_goodness(identifier):
     if part is None:
         raise ValueError("An FFLayer needs a goodness. Received: goodness=None")
     return part
+
+
+def _check_not_constant(measure, activation):
+    """Refuse squares of what is one or minus one, which are one whatever the layer answers."""
+    measured = getattr(measure, "of", measure)
+    squared = isinstance(measured, (goodness.SumOfSquares, goodness.MeanOfSquares))
+    if squared and not measured.center and activations.squares_are_constant(activation):
+        raise ValueError(
+            "The squares of this activation are the same for every input, so that goodness is a "
+            "constant: give it a center, MeanOfSquares(center=-1.0), or use 'mean_activity'. "
+            f"Received: activation={activation!r}, goodness={measure!r}"
+        )
+
+
+def _get_auxiliary(auxiliary):
+    """Auxiliary terms as a list of Keras layers."""
+    terms = [] if auxiliary is None else auxiliary
+    terms = terms if isinstance(terms, (list, tuple)) else [terms]
+    return [parts.get(term, keras.layers.Layer, {}, "auxiliary term") for term in terms]
+
+
+def _matrices(part):
+    """Trainable matrices of a part; a part without weights has none."""
+    weights = part.trainable_weights if isinstance(part, keras.layers.Layer) else []
+    return sum(len(weight.shape) > 1 for weight in weights)
 
 
 class TransformArguments:

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_ff import readouts
 from keras_ff.layers.ff_layer import FFLayer
 from keras_ff.parts import whole_number
 
@@ -24,28 +25,33 @@ def checked_num_classes(num_classes):
 
 
 def checked_layers(layers):
-    """FF layers as a list, all of them different objects with parts of their own."""
+    """Layers as a list, all of them different objects with parts of their own."""
     layers = list(layers) if isinstance(layers, (list, tuple)) else [layers]
-    if not layers:
-        raise ValueError("FFModel needs at least one FF layer. Received: layers=[]")
     for position, layer in enumerate(layers):
-        if not isinstance(layer, FFLayer):
-            hint = ""
-            if isinstance(layer, keras.layers.Layer):
-                hint = f" Wrap it: keras_ff.layers.FFLayer({type(layer).__name__}(...))."
+        if not isinstance(layer, keras.layers.Layer):
             raise ValueError(
-                f"`layers` must hold FF layers, such as keras_ff.layers.FFDense(500).{hint} "
-                f"Received: {layer!r} at position {position}"
+                "`layers` must hold FF layers, such as keras_ff.layers.FFDense(500), and Keras "
+                f"layers between them. Received: {layer!r} at position {position}"
             )
         if any(layer is earlier for earlier in layers[:position]):
             raise ValueError(
-                "Every FF layer must be an object of its own; write "
+                "Every layer must be an object of its own; write "
                 "[FFDense(500) for _ in range(3)], not [FFDense(500)] * 3. "
                 f"Received: {layer.name!r} twice"
             )
+    ff_layers = [layer for layer in layers if isinstance(layer, FFLayer)]
+    if not ff_layers:
+        hint = ""
+        if layers:
+            hint = f" Wrap what is to learn: keras_ff.layers.FFLayer({type(layers[0]).__name__}(...))."
+        raise ValueError(
+            f"FFModel needs at least one FF layer.{hint} Received: layers={layers!r}"
+        )
+    for position, layer in enumerate(ff_layers):
         for part in ("transform", "normalization"):
             own = getattr(layer, part)
-            if own is not None and any(own is getattr(other, part) for other in layers[:position]):
+            others = [getattr(other, part) for other in ff_layers[:position]]
+            if own is not None and any(own is other for other in others):
                 raise ValueError(
                     f"Every FF layer needs a {part} of its own. "
                     f"Received: {own.name!r} in two layers"
@@ -64,15 +70,49 @@ def family(layers):
     return families.pop()
 
 
-def check_fits_family(class_groups, name, part):
-    """Raise ValueError where a part of one family is used, or missing, in the other."""
-    if class_groups and part is not None:
+def check_parts_fit(model):
+    """Raise ValueError where a model's parts cannot work together."""
+    embedding, negatives = model.label_embedding, model.negatives
+    if model.class_groups:
+        for name, part in (("label_embedding", embedding), ("negatives", negatives)):
+            if part is not None:
+                raise ValueError(
+                    f"Class groups have one stream, without labels in it: pass {name}=None. "
+                    f"Received: {name}={part!r}"
+                )
+        return
+    needed(negatives, "negatives")
+    negatives.check(model.num_classes)
+    has_head = isinstance(model.readout, readouts.Softmax)
+    if negatives.are_images and not negatives.wrong_labels:
+        if embedding is not None:
+            raise ValueError(
+                "These negatives are images without a label, so positives must have none either: "
+                "pass label_embedding=None and readout='softmax', or pair them with wrong labels, "
+                f"{type(negatives).__name__}(wrong_labels=True). "
+                f"Received: negatives={negatives!r}, label_embedding={embedding!r}"
+            )
+        if not has_head:
+            raise ValueError(
+                "A network that learns without labels has no goodness of a label to score by: use "
+                f"readout='softmax'. Received: readout={model.readout!r}"
+            )
+        if any(_needs_labels(layer) for layer in model.ff_layers):
+            raise ValueError(
+                "A network that learns without labels cannot have an auxiliary term of them. "
+                f"Received: {[layer.auxiliary for layer in model.ff_layers]}"
+            )
+    else:
+        needed(embedding, "label_embedding")
+    if negatives.needs_scores and not has_head:
         raise ValueError(
-            f"Class groups have one stream, without labels in it: pass {name}=None. "
-            f"Received: {name}={part!r}"
+            f"{type(negatives).__name__} draws from the scores of a softmax readout: use "
+            f"readout='softmax'. Received: readout={model.readout!r}"
         )
-    if not class_groups:
-        needed(part, name)
+
+
+def _needs_labels(layer):
+    return any(getattr(term, "needs_labels", False) for term in layer.auxiliary)
 
 
 def checked_sample_shape(input_shape):

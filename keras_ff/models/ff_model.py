@@ -1,5 +1,6 @@
 """FFModel: a `keras.Model` whose layers learn each by itself."""
 
+import functools
 import types
 
 import keras
@@ -16,10 +17,12 @@ from keras_ff import (
     readouts,
 )
 from keras_ff.data_checks import NO_DATA, checking_data
+from keras_ff.labelled_samples import LabelledSamples, embedded
 from keras_ff.layer_optimizers import LayerLossScale, LayerOptimizers, OptimizerTemplate
-from keras_ff.models import arguments
-from keras_ff.models.backprop import to_backprop
+from keras_ff.models import arguments, backprop
 from keras_ff.models.figure import Figure
+from keras_ff.models.passage import LayerOrder, Passage
+from keras_ff.models.pipeline import Pipeline
 from keras_ff.parts import registered
 
 # Validation draws its negatives from here, so that it is repeatable and leaves training alone.
@@ -36,12 +39,15 @@ class FFModel(backends.Trainer, keras.Model):
     goodness. In every other respect it is a `keras.Model`.
 
     Args:
-        layers: list of `keras_ff.layers.FFLayer`, first to last.
+        layers: list of `keras_ff.layers.FFLayer`, first to last. Between them any Keras layer may
+            stand, differentiable or not (`keras_ff.layers.Opaque` makes one of a function): it is
+            applied as it is and learns nothing.
         num_classes: integer of at least 2.
-        label_embedding: how a class enters the input, a name or object of `keras_ff.labels`.
-            Defaults to `"append"`.
-        negatives: where negatives come from, a name or object of `keras_ff.negatives`. Defaults
-            to `"random_labels"`.
+        label_embedding: how a class enters the input, a name or object of `keras_ff.labels`;
+            `None` for class groups, and for learning without labels from negatives that are
+            images. Defaults to `"append"`.
+        negatives: where negatives come from, a name or object of `keras_ff.negatives`; `None` for
+            class groups. Defaults to `"random_labels"`.
         layer_schedule: in which order layers learn, a name or object of
             `keras_ff.layer_schedules`. Defaults to `"greedy"`.
         readout: how layers give scores, a name or object of `keras_ff.readouts`. Defaults to
@@ -98,24 +104,27 @@ class FFModel(backends.Trainer, keras.Model):
         # The label is embedded in float32; the layers cast their own inputs.
         super().__init__(autocast=False, **kwargs)
         self.num_classes = arguments.checked_num_classes(num_classes)
-        self.ff_layers = arguments.checked_layers(layers)
+        order = LayerOrder(arguments.checked_layers(layers))
+        self.ff_layers = order.ff_layers
+        self.other_layers = order.others
+        # Outside Keras's eyes: a second list of the same layers would be saved a second time.
+        self._order = types.SimpleNamespace(layers=order)
         self.class_groups = arguments.family(self.ff_layers)
         self.label_embedding = ff_labels.get(label_embedding)
         self.negatives = ff_negatives.get(negatives)
-        for name in ("label_embedding", "negatives"):
-            arguments.check_fits_family(self.class_groups, name, getattr(self, name))
-        if self.negatives is not None:
-            self.negatives.check(self.num_classes)
         self.layer_schedule = arguments.needed(
             layer_schedules.get(layer_schedule), "layer_schedule"
         )
         self.readout = arguments.needed(readouts.get(readout), "readout")
+        arguments.check_parts_fit(self)
         self.check_data = bool(check_data)
         self.figures = [
             {name: Figure(f"layer_{number}/{name}") for name in layer.figure_names}
             for number, layer in enumerate(self.ff_layers, start=1)
         ]
         self._learning_layers = self.layer_schedule.learning_layers(0, 1, len(self.ff_layers))
+        self._readout_alone = False
+        self._under_way = types.SimpleNamespace(pipeline=None)
         self._sample_shape = None
         self._data_check = None
 
@@ -131,28 +140,38 @@ class FFModel(backends.Trainer, keras.Model):
         for layer in self.ff_layers:
             layer.num_classes = self.num_classes
         if self.label_embedding is not None:
+            self._embed_labels_in_first_layer(shape)
             shape = self.label_embedding.output_shape(shape, self.num_classes)
-        self._build_first_layer(shape)
-        for layer in self.ff_layers:
-            if not layer.built:
-                layer.build(shape)
-            shape = layer.compute_output_shape(shape)
-        self.readout.build_for(self)
-
-    def _build_first_layer(self, shape):
-        first = self.ff_layers[0]
-        if first.built:
-            return
+        elif self.unsupervised:
+            shape = self.negatives.output_shape(shape)
         try:
-            first.build(shape)
+            self.layer_order.build(shape)
         except ValueError as error:
-            if self.label_embedding is None:
+            if self.label_embedding is None or self.ff_layers[0].built:
                 raise
             raise ValueError(
-                f"The first layer, {first.name!r}, cannot take samples with their labels in them. "
-                f"Received: label_embedding={self.label_embedding!r}, which gives samples of shape "
-                f"{shape[1:]}: {error}"
+                f"The first layer, {self.ff_layers[0].name!r}, cannot take samples with their "
+                f"labels in them. Received: label_embedding={self.label_embedding!r}, which gives "
+                f"samples of shape {shape[1:]}: {error}"
             ) from error
+        self.readout.build_for(self)
+
+    def _embed_labels_in_first_layer(self, shape):
+        """A label embedding that learns belongs to the first layer's tape and optimizer."""
+        if self.label_embedding.learned:
+            self.label_embedding.build_for(shape, self.num_classes)
+            self.ff_layers[0].own_label_embedding(self.label_embedding)
+
+    def add_layer_choice(self):
+        """Make room for a readout that chooses among the layers: all count at first."""
+        number = len(self.ff_layers)
+        counter = {"dtype": "int32", "trainable": False}
+        self.layer_choice = self.add_weight(
+            shape=(number,), initializer="ones", name="layer_choice", **counter
+        )
+        self.layer_hits = self.add_weight(
+            shape=(number * (number + 1) // 2,), initializer="zeros", name="layer_hits", **counter
+        )
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.num_classes)
@@ -284,6 +303,12 @@ class FFModel(backends.Trainer, keras.Model):
             owners.append(self.readout)
         together = LayerOptimizers(owners)
         if self.dtype_policy.name == "mixed_float16":
+            if self.layer_schedule.delayed:
+                raise ValueError(
+                    "Under mixed_float16 all layers share one loss scale and step together; use "
+                    "mixed_bfloat16 or another layer schedule. "
+                    f"Received: layer_schedule={self.layer_schedule!r}"
+                )
             together = LayerLossScale(together)
         super().compile(
             optimizer=together,
@@ -309,18 +334,40 @@ class FFModel(backends.Trainer, keras.Model):
 
     # --- the way of the data -------------------------------------------------------------
 
+    @property
+    def layer_order(self):
+        """The FF layers and those between them, as a batch passes them."""
+        return self._order.layers
+
+    @property
+    def all_layers(self):
+        """All layers as they were given, first to last."""
+        return self.layer_order.all()
+
+    @property
+    def unsupervised(self):
+        """Whether the layers learn without labels, from negatives that are images."""
+        return self.label_embedding is None and not self.class_groups
+
     def embed(self, x, labels):
         """Samples with their labels, as the first layer takes them; `labels=None`: neutral."""
+        if self.unsupervised:
+            return self.negatives.neutral(x)
         if self.label_embedding is None:
             return ops.cast(x, "float32")
         return self.label_embedding(x, labels, self.num_classes)
 
-    def activities(self, embedded):
-        """Activities of every layer for embedded samples, as in scoring: a list, first to last."""
-        activities = []
-        for layer in self.ff_layers:
-            embedded = ops.stop_gradient(layer(embedded, training=False))
-            activities.append(embedded)
+    def activities(self, inputs):
+        """Activities of every layer, as in scoring: a list, first to last.
+
+        Args:
+            inputs: embedded samples, a tensor, or labelled samples.
+        """
+        activities, entered = [], []
+        for index, layer in enumerate(self.ff_layers):
+            taken, shortcut = self.layer_order.enter(index, inputs, entered)
+            activities.append(ops.stop_gradient(layer.enter(taken)))
+            inputs = ops.stop_gradient(layer.hand_on(activities[-1], shortcut))
         return activities
 
     def goodness_of(self, activities):
@@ -336,67 +383,176 @@ class FFModel(backends.Trainer, keras.Model):
 
         Args:
             x: tensor of shape (batch, ...).
-            labels: int32 tensor of shape (batch,).
+            labels: int32 tensor of shape (batch,); `None` where there are none.
             seed: integer to draw the negatives from, in place of the training generator.
 
         Returns:
             Embedded samples of shape ((1 + negatives a sample) · batch, ...), positives first,
             and the number of streams.
         """
+        inputs, streams = self._streams(x, labels, seed)
+        return embedded(inputs), streams
+
+    def _streams(self, x, labels, seed=None):
+        """As `streams`, but embedded only where the first layer could not do so itself."""
         if self.class_groups:
             return self.embed(x, None), 1
-        wrong = self.negatives.labels(labels, self.num_classes, seed=seed)
+        negatives = self.negatives
+        if negatives.are_images:
+            first = seed if seed is None else seed + 1
+            images = ops.concatenate([negatives.positives(x, seed), negatives.images(x, first)])
+            if self.unsupervised:
+                return images, 1 + negatives.count
+            every = self._true_and_wrong(labels, negatives.labels(labels, self.num_classes, seed))
+            return self.embed(images, ops.reshape(every, (-1,))), 1 + negatives.count
+        scores = self.readout.scores(self, x) if negatives.needs_scores else None
+        wrong = negatives.labels(labels, self.num_classes, seed=seed, x=x, scores=scores)
+        every = self._true_and_wrong(labels, wrong)
+        samples = LabelledSamples(self.label_embedding, x, every, self.num_classes)
+        if not negatives.adjusts:
+            return samples, samples.streams
+        tensor = samples.embedded()
+        batch = ops.shape(x)[0]
+        adjusted = negatives.adjust(tensor[batch:], self._first_goodness)
+        return ops.concatenate([tensor[:batch], adjusted]), samples.streams
+
+    @staticmethod
+    def _true_and_wrong(labels, wrong):
+        """True labels above wrong ones: int32 tensor of shape (streams, batch)."""
         wrong = ops.expand_dims(wrong, 1) if len(wrong.shape) == 1 else wrong
-        every = ops.concatenate([ops.expand_dims(labels, 0), ops.transpose(wrong)], axis=0)
-        streams = 1 + wrong.shape[1]
-        repeated = ops.tile(x, (streams,) + (1,) * (len(x.shape) - 1))
-        return self.embed(repeated, ops.reshape(every, (-1,))), streams
+        return ops.concatenate([ops.expand_dims(labels, 0), ops.transpose(wrong)], axis=0)
+
+    def _first_goodness(self, samples):
+        """Goodness of the first layer for embedded samples."""
+        taken, _ = self.layer_order.enter(0, samples, [])
+        return self.ff_layers[0].goodness(self.ff_layers[0](taken))
+
+    def samples(self, x, y=None, seed=0):
+        """Positive, negative and neutral samples, as the first layer is given them.
+
+        Args:
+            x: array of shape (batch, ...).
+            y: integer array of shape (batch,); may be `None` where learning needs no labels.
+            seed: integer to draw from. Defaults to `0`.
+
+        Returns:
+            A dictionary of float32 arrays: `"positive"` and `"neutral"` of shape (batch, ...),
+            `"negative"` of shape (negatives a sample, batch, ...). Class groups have positives
+            alone.
+        """
+        x = self._checked_input(x)
+        if not self.built:
+            self.build(tuple(x.shape))
+        streams, number = self.streams(x, self._class_labels(y), seed)
+        streams = ops.convert_to_numpy(streams)
+        streams = streams.reshape(number, -1, *streams.shape[1:])
+        if self.class_groups:
+            return {"positive": streams[0]}
+        neutral = ops.convert_to_numpy(self.embed(x, None))
+        return {"positive": streams[0], "negative": streams[1:], "neutral": neutral}
 
     def call(self, x, training=False):
         return self.readout.scores(self, self._checked_input(x))
 
-    def learn_from(self, x, y, sample_weight=None):
+    def learn_from(self, x, y=None, sample_weight=None):
         """One training step on a batch: each learning layer takes its own.
 
         Args:
             x: tensor of shape (batch, ...).
-            y: labels of shape (batch,), (batch, 1) or, one-hot, (batch, num_classes).
+            y: labels of shape (batch,), (batch, 1) or, one-hot, (batch, num_classes); `None`
+                where learning needs none.
             sample_weight: tensor of shape (batch,), or `None`.
 
         Returns:
             The logs, a dictionary.
         """
+        passage, data = self.arrive(x, y, sample_weight)
+        gathering = self.optimizer.begin_step()
+        total, class_goodness = 0.0, []
+        if not self._readout_alone:
+            total, class_goodness = self._learn_in_turn(passage, gathering)
+        self.leave(*data, total, class_goodness, gathering)
+        return self.get_metrics_result()
+
+    # The step in three parts, which a pipeline takes one by one.
+
+    def arrive(self, x, y, sample_weight):
+        """A batch before the first layer, and the data that are needed behind the last."""
         x = self._checked_input(x)
         self._build_for(x)
-        labels = self._class_labels(y)
-        if self._has_metrics and self.readout_passes > 1:
+        if self._has_metrics and self.readout_passes > 1 and not self._readout_alone:
             self._score_share(x, y, sample_weight)
-        gathering = self.optimizer.begin_step()
-        inputs, streams = self.streams(x, labels)
+        passage = None
+        if not self._readout_alone:
+            passage = self._passage(x, self._class_labels(y), sample_weight)
+        return passage, (x, y, sample_weight)
+
+    def learn_chains(self, passage, chains, gathering):
+        """Local steps of chains of layers: the sum of their losses, and class goodness a layer."""
         total, class_goodness = 0.0, []
-        for index in range(self.learning_layers[-1] + 1):
-            layer = self.ff_layers[index]
-            if index in self.learning_layers and layer.trainable_variables:
-                figures, inputs = layer.train_step(
-                    inputs, streams, sample_weight, gathering, labels=labels
-                )
-                total = total + figures["loss"]
+        for chain in chains:
+            learns = chain[-1] in self.learning_layers and any(
+                self.ff_layers[index].trainable_variables for index in chain
+            )
+            if learns:
+                figures = passage.teach(chain, gathering)
+                self.layers_trained.assign(ops.maximum(self.layers_trained, chain[-1] + 1))
             else:
-                figures, inputs = layer.measure(inputs, streams, sample_weight, labels=labels)
-            class_goodness.append(figures.get("class_goodness"))
-            self._record(index, figures, ops.shape(x)[0])
-        self.layers_trained.assign(ops.maximum(self.layers_trained, self.learning_layers[-1] + 1))
-        if self._has_head:
-            scores = self.readout.train_step(self, x, labels, sample_weight, gathering)
+                figures = [passage.measure(index) for index in chain]
+            for index, of_layer in zip(chain, figures, strict=True):
+                self._record(index, of_layer, passage.size)
+                if self.class_groups:
+                    class_goodness.append(of_layer["class_goodness"])
+                if index in self.learning_layers:
+                    total = total + of_layer["loss"]
+        return total, class_goodness
+
+    def leave(self, x, y, sample_weight, total, class_goodness, gathering):
+        """What a step does behind the last layer: the readout's own step, and metrics."""
+        if self._has_head and y is not None:
+            labels = self._class_labels(y)
+            scores, head_loss = self.readout.train_step(self, x, labels, sample_weight, gathering)
+            total = head_loss if self._readout_alone else total
             self.compute_metrics(x, y, scores, sample_weight)
         elif self._has_metrics and self.class_groups:
             scores = self.readout.total(self, class_goodness)
             self.compute_metrics(x, y, scores, sample_weight)
         self.optimizer.end_step(gathering)
         self._loss_tracker.update_state(total, sample_weight=ops.shape(x)[0])
-        return self.get_metrics_result()
 
-    def score_on(self, x, y, sample_weight=None):
+    def make_pipeline(self, renewed, compiled):
+        """The pipeline by which a delayed layer schedule trains; `None` for all others."""
+        if not self.layer_schedule.delayed or self._readout_alone:
+            return None
+        if self._under_way.pipeline is None or renewed:
+            self.drain()
+            self._under_way.pipeline = Pipeline(self, compiled)
+        return self._under_way.pipeline
+
+    def drain(self):
+        """Let the layers work off the batches that a delayed layer schedule has under way.
+
+        `fit` and `evaluate` do so by themselves; a loop over `train_on_batch` should at its end.
+        """
+        if self._under_way.pipeline is not None:
+            self._under_way.pipeline.drain()
+
+    def _learn_in_turn(self, passage, gathering):
+        ways = [
+            functools.partial(self.learn_chains, passage.copy(), chains, gathering)
+            for chains in self.layer_schedule.chains(self.learning_layers)
+        ]
+        if len(ways) == 1:
+            return ways[0]()
+        return ops.cond(ops.equal(self.optimizer.iterations % 2, 0), *ways)
+
+    def _passage(self, x, labels, sample_weight, seed=None):
+        """A batch before the first layer."""
+        inputs, streams = self._streams(x, labels, seed)
+        size = ops.shape(x)[0]
+        return Passage(self.layer_order, inputs, streams, size, labels, sample_weight)
+
+    def score_on(self, x, y=None, sample_weight=None):
         """One step of `evaluate`: losses, figures and metrics of a batch, without learning.
 
         Args and returns as for `learn_from`.
@@ -404,20 +560,28 @@ class FFModel(backends.Trainer, keras.Model):
         x = self._checked_input(x)
         self._build_for(x)
         labels = self._class_labels(y)
-        inputs, streams = self.streams(x, labels, seed=VALIDATION_SEED)
+        if self._readout_alone:
+            scores, loss = self.readout.scores_and_loss(self, x, labels, sample_weight)
+            self._loss_tracker.update_state(loss, sample_weight=ops.shape(x)[0])
+            return self.compute_metrics(x, y, scores, sample_weight)
         trained = self.trained()
-        batch = ops.cast(ops.shape(x)[0], "float32")
         total, class_goodness = 0.0, []
-        for index, layer in enumerate(self.ff_layers):
-            figures, inputs = layer.measure(inputs, streams, sample_weight, labels=labels)
+        passage = self._passage(x, labels, sample_weight, VALIDATION_SEED)
+        weight = ops.cast(ops.shape(x)[0], "float32")
+        for index in range(len(self.ff_layers)):
+            figures = passage.measure(index)
             total = total + trained[index] * figures["loss"]
             class_goodness.append(figures.get("class_goodness"))
-            self._record(index, figures, trained[index] * batch)
-        if self.class_groups and not self._has_head:
-            scores = self.readout.total(self, class_goodness)
-        else:
-            scores = self(x, training=False)
-        self._loss_tracker.update_state(total, sample_weight=batch)
+            self._record(index, figures, trained[index] * weight)
+        self._loss_tracker.update_state(total, sample_weight=weight)
+        if y is None:
+            return self.get_metrics_result()
+        if self._has_head:
+            return self.compute_metrics(x, y, self.readout.scores(self, x), sample_weight)
+        if not self.class_groups:
+            class_goodness = self.readout.of_layers(self, x)
+        self.readout.judge(self, class_goodness, labels)
+        scores = self.readout.total(self, class_goodness)
         return self.compute_metrics(x, y, scores, sample_weight)
 
     def _build_for(self, x):
@@ -453,7 +617,9 @@ class FFModel(backends.Trainer, keras.Model):
         return bool(compiled.metrics or compiled.weighted_metrics)
 
     def _class_labels(self, y):
-        """Labels as int32 of shape (batch,), from integers or one-hot rows."""
+        """Labels as int32 of shape (batch,), from integers or one-hot rows; `None` stays."""
+        if y is None:
+            return None
         if len(y.shape) == 2 and y.shape[1] == self.num_classes:
             return ops.cast(ops.argmax(y, axis=1), "int32")
         return ops.cast(ops.reshape(y, (-1,)), "int32")
@@ -503,20 +669,22 @@ class FFModel(backends.Trainer, keras.Model):
                 missing, fractional or out of range; see also `keras.Model.fit`.
         """
         self._assert_compile_called("fit")
-        self.layer_schedule.check(epochs, len(self.ff_layers))
+        if not self._readout_alone:
+            self.layer_schedule.check(epochs, len(self.ff_layers))
+        self.readout.check_fit(validation_data is not None or validation_split)
         x = self._checked_data(x, y)
         if validation_data is not None:
             validation_x, *rest = keras.utils.unpack_x_y_sample_weight(validation_data)
             validation_x = self._checked_data(validation_x, rest[0])
             validation_data = keras.utils.pack_x_y_sample_weight(validation_x, *rest)
-        own = ff_callbacks.LayerScheduleCallback(epochs)
+        own = [] if self._readout_alone else [ff_callbacks.LayerScheduleCallback(epochs)]
         return super().fit(
             x=x,
             y=y,
             batch_size=batch_size,
             epochs=epochs,
             verbose=verbose,
-            callbacks=ff_callbacks.with_own(self, callbacks, verbose, [own]),
+            callbacks=ff_callbacks.with_own(self, callbacks, verbose, own),
             validation_split=validation_split,
             validation_data=validation_data,
             # Keras warns where it cannot shuffle; that a dataset keeps its order is no news.
@@ -530,10 +698,65 @@ class FFModel(backends.Trainer, keras.Model):
             validation_freq=validation_freq,
         )
 
+    def fit_readout(self, x=None, y=None, **arguments):
+        """Train the softmax readout alone, on the activities of layers that stay as they are.
+
+        The readout is linear, so its accuracy says what the layers' activities are worth; that of
+        an untrained network belongs beside it.
+
+        Args:
+            x, y, **arguments: as for `fit`; labels are needed.
+
+        Returns:
+            A `keras.callbacks.History`, whose `loss` is the cross-entropy of the readout.
+
+        Raises:
+            ValueError: if the readout is not `"softmax"`, or as for `fit`.
+
+        Example:
+
+        >>> import numpy as np
+        >>> import keras_ff
+        >>> x, y = np.random.rand(64, 8, 8, 1), np.random.randint(0, 10, 64)
+        >>> encoder = FFModel(
+        ...     [keras_ff.layers.FFDense(32)],
+        ...     num_classes=10,
+        ...     label_embedding=None,
+        ...     negatives="hybrid_images",
+        ...     readout="softmax",
+        ... )
+        >>> encoder.compile(optimizer="adam", metrics=["accuracy"])
+        >>> history = encoder.fit(x, epochs=1, verbose=0)
+        >>> history = encoder.fit_readout(x, y, epochs=1, verbose=0)
+        >>> encoder.predict(x, verbose=0).shape
+        (64, 10)
+        """
+        if not self._has_head:
+            raise ValueError(
+                "Only a softmax readout is trained; make the model with readout='softmax'. "
+                f"Received: readout={self.readout!r}"
+            )
+        self._train_readout_alone(True)
+        try:
+            return self.fit(x, y, **arguments)
+        finally:
+            self._train_readout_alone(False)
+
+    def _train_readout_alone(self, alone):
+        self._readout_alone = alone
+        # It is part of the compiled steps.
+        for function, make in (
+            (self.train_function, self.make_train_function),
+            (self.test_function, self.make_test_function),
+        ):
+            if function is not None:
+                make(force=True)
+
     @checking_data
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", callbacks=None, **kwargs):
         """Loss, figures and metrics on data; arguments and return value as in Keras."""
         self._assert_compile_called("evaluate")
+        self.drain()
         if "_use_cached_eval_dataset" not in kwargs:  # `fit` has checked its validation data
             x = self._checked_data(x, y)
             callbacks = ff_callbacks.with_own(self, callbacks, verbose)
@@ -576,6 +799,8 @@ class FFModel(backends.Trainer, keras.Model):
     def _checked_data(self, x, y=None, needs_labels=True):
         if not self.check_data:
             return x
+        if self.unsupervised and not self._readout_alone and y is None:
+            needs_labels = False
         return self._data_check.data(x, y, needs_labels)
 
     def export(self, filepath, **kwargs):
@@ -610,14 +835,16 @@ class FFModel(backends.Trainer, keras.Model):
         >>> model.to_backprop().output_shape
         (None, 10)
         """
-        return to_backprop(self, carry_weights)
+        return backprop.to_backprop(self, carry_weights)
 
     # --- configuration -------------------------------------------------------------------
 
     @property
     def locality(self):
         """Trainable matrices that one gradient passes at most; 1 where layers are dense."""
-        return max(layer.locality for layer in self.ff_layers)
+        each = [layer.locality for layer in self.ff_layers]
+        together = self.layer_schedule.layers_per_gradient
+        return max(sum(each[start : start + together]) for start in range(len(each)))
 
     def summary(self, *args, print_fn=None, **kwargs):
         """Print Keras's summary, and how local the learning is."""
@@ -630,7 +857,7 @@ class FFModel(backends.Trainer, keras.Model):
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
-            "layers": [serialize(layer) for layer in self.ff_layers],
+            "layers": [serialize(layer) for layer in self.all_layers],
             "num_classes": self.num_classes,
             "label_embedding": serialize(self.label_embedding),
             "negatives": serialize(self.negatives),

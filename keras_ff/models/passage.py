@@ -1,0 +1,183 @@
+"""The way of a batch through a model's layers."""
+
+import copy
+
+from keras import ops
+
+from keras_ff import backends
+from keras_ff.labelled_samples import embedded
+from keras_ff.layers.ff_layer import FFLayer
+
+
+class LayerOrder:
+    """The FF layers of a model and the other layers that stand before each of them.
+
+    No gradient crosses from one FF layer to the next, so whatever stands between them needs
+    none: it is applied as it is, and learns nothing.
+
+    Args:
+        layers: list of Keras layers, first to last, some of them `FFLayer`s.
+    """
+
+    def __init__(self, layers):
+        self.ff_layers = [layer for layer in layers if isinstance(layer, FFLayer)]
+        # How many layers back the longest shortcut begins; none are remembered without shortcuts.
+        self.reach = max((layer.span for layer in self.ff_layers), default=0)
+        self.before = []
+        waiting = []
+        for layer in layers:
+            if isinstance(layer, FFLayer):
+                self.before.append(waiting)
+                waiting = []
+            else:
+                waiting.append(layer)
+        if waiting:
+            raise ValueError(
+                "Nothing learns from what stands behind the last FF layer. "
+                f"Received: {waiting[0].name!r} as the last of `layers`"
+            )
+
+    def all(self):
+        """All layers in their order."""
+        layers = []
+        for waiting, layer in zip(self.before, self.ff_layers, strict=True):
+            layers.extend([*waiting, layer])
+        return layers
+
+    @property
+    def others(self):
+        """The layers that are no FF layers."""
+        return [layer for waiting in self.before for layer in waiting]
+
+    def build(self, shape):
+        """Build every layer for samples of `shape`, labels embedded."""
+        shapes = []
+        for waiting, layer in zip(self.before, self.ff_layers, strict=True):
+            for other in waiting:
+                if not other.built:
+                    other.build(shape)
+                shape = tuple(other.compute_output_shape(shape))
+            shapes.append(shape)
+            if not layer.built:
+                layer.build(shape)
+            activities = layer.compute_output_shape(shape)
+            shape = layer.handed_shape(activities, self._shortcut(layer, shapes))
+        return shape
+
+    def enter(self, index, handed, entered, training=False):
+        """What FF layer `index` takes, and its shortcut, from what the one before handed on.
+
+        Args:
+            index: integer.
+            handed: tensor, or for the first layer labelled samples.
+            entered: list of what the layers before took, as far as shortcuts reach, to which this
+                one's is added.
+            training: boolean, for the layers between.
+        """
+        for other in self.before[index]:
+            arguments = {"training": training} if other._call_has_training_arg else {}
+            handed = other(embedded(handed), **arguments)
+        if self.reach:
+            handed = embedded(handed)
+            entered[:] = [*entered, handed][-self.reach :]
+        return handed, self._shortcut(self.ff_layers[index], entered)
+
+    @staticmethod
+    def _shortcut(layer, entered):
+        """What stands at the beginning of a residual layer's span."""
+        if not layer.span:
+            return None
+        if layer.span > len(entered):
+            raise ValueError(
+                f"The shortcut of layer {layer.name!r} begins before the model's first layer. "
+                f"Received: span={layer.span} at FF layer {len(entered)}"
+            )
+        return entered[-layer.span]
+
+
+class Passage:
+    """A batch on its way through the layers, with what travels along.
+
+    Args:
+        order: the `LayerOrder`.
+        handed: tensor or labelled samples of shape (streams · batch, ...), positives first.
+        streams: integer, 1 + the number of negatives a sample.
+        size: integer tensor, number of samples in the batch.
+        labels: int32 tensor of shape (batch,), or `None`.
+        sample_weight: tensor of shape (batch,), or `None`.
+    """
+
+    def __init__(self, order, handed, streams, size, labels=None, sample_weight=None):
+        self.order = order
+        self.handed = handed
+        self.streams = streams
+        self.size = size
+        self.labels = labels
+        self.sample_weight = sample_weight
+        self.entered = []
+
+    def copy(self):
+        """The same batch at the same place."""
+        other = copy.copy(self)
+        other.entered = list(self.entered)
+        return other
+
+    def packed(self):
+        """The batch behind its first layer, as a dictionary of tensors."""
+        return {key: value for key, value in vars(self).items() if key not in ("order", "streams")}
+
+    @classmethod
+    def unpacked(cls, order, streams, packed):
+        """The batch that was packed."""
+        packed = dict(packed)
+        entered = packed.pop("entered")
+        passage = cls(order, streams=streams, **packed)
+        passage.entered = list(entered)
+        return passage
+
+    def measure(self, index):
+        """Figures of FF layer `index`, which the batch passes without teaching it anything."""
+        taken, shortcut = self.order.enter(index, self.handed, self.entered)
+        figures, self.handed = self.order.ff_layers[index].measure(
+            taken, self.streams, self.sample_weight, labels=self.labels, shortcut=shortcut
+        )
+        return figures
+
+    def teach(self, chain, optimizer=None):
+        """A local step of one FF layer, or of several in a chain by the loss of the last one.
+
+        Args:
+            chain: indices of neighbouring layers.
+            optimizer: stands in for the layers' own; see `FFLayer.train_step`.
+
+        Returns:
+            A list of the layers' figures.
+        """
+        layers = [self.order.ff_layers[index] for index in chain]
+        if len(chain) == 1:
+            taken, shortcut = self.order.enter(*chain, self.handed, self.entered, training=True)
+            figures, self.handed = layers[0].train_step(
+                taken, self.streams, self.sample_weight, optimizer, self.labels, shortcut
+            )
+            return [figures]
+
+        def objective():
+            handed, figures = self.handed, []
+            for index, layer in zip(chain, layers, strict=True):
+                taken, shortcut = self.order.enter(index, handed, self.entered, training=True)
+                of_layer, handed = layer.objective(
+                    taken, self.streams, self.sample_weight, True, self.labels, shortcut
+                )
+                figures.append(of_layer)
+            scale = (optimizer or layers[-1].optimizer).scale_loss
+            return scale(figures[-1]["loss"]), (figures, handed)
+
+        variables = [layer.trainable_variables for layer in layers]
+        (figures, handed), gradients = backends.auxiliary_and_gradients(
+            objective, [variable for of_layer in variables for variable in of_layer]
+        )
+        for layer, of_layer in zip(layers, variables, strict=True):
+            own, gradients = gradients[: len(of_layer)], gradients[len(of_layer) :]
+            (optimizer or layer.optimizer).apply(own, of_layer)
+        self.handed = ops.stop_gradient(handed)
+        return figures
