@@ -147,7 +147,9 @@ class Goodness(parts.Part):
             hits = []
             for first, end in _runs(len(goodness)):
                 best = ops.argmax(sum(goodness[first:end]), axis=1)
-                hits.append(ops.sum(ops.cast(ops.equal(best, ops.cast(labels, best.dtype)), "int32")))
+                hits.append(
+                    ops.sum(ops.cast(ops.equal(best, ops.cast(labels, best.dtype)), "int32"))
+                )
             model.layer_hits.assign_add(ops.stack(hits))
 
     def begin_choice(self, model):
@@ -167,7 +169,9 @@ class Goodness(parts.Part):
             if trained[first:end].all()
         ]
         _, length, first = max(runs)
-        model.layer_choice.assign([first <= index < first + length for index in range(len(trained))])
+        model.layer_choice.assign(
+            [first <= index < first + length for index in range(len(trained))]
+        )
 
     def get_config(self):
         layers = self.layers
@@ -176,9 +180,7 @@ class Goodness(parts.Part):
 
 def _runs(num_layers):
     """(first, end) of every unbroken run of layers."""
-    return [
-        (first, end) for first in range(num_layers) for end in range(first + 1, num_layers + 1)
-    ]
+    return [(first, end) for first in range(num_layers) for end in range(first + 1, num_layers + 1)]
 
 
 @registered

@@ -6,6 +6,8 @@ A backend is a module with these names:
   `learn_from` and `score_on`;
 - `auxiliary_and_gradients(function, variables)`: calls `function() -> (loss, auxiliary)` and
   returns `(auxiliary, gradients of loss by variables)`;
+- `input_gradient(function, inputs)`: returns the gradient of the sum of `function(inputs)` by
+  `inputs`;
 - `numpy_function(function, inputs, shape)`: calls a function on arrays from within a graph;
 - `outside_graph()`: a context in which variables are created and assigned at once, even while a
   step is being traced.
@@ -19,6 +21,7 @@ if keras.backend.backend() == "tensorflow":
     from keras_ff.backends.tensorflow import (
         Trainer,
         auxiliary_and_gradients,
+        input_gradient,
         numpy_function,
         outside_graph,
     )
@@ -28,4 +31,10 @@ else:
         f"KERAS_BACKEND=tensorflow. Received: KERAS_BACKEND={keras.backend.backend()}"
     )
 
-__all__ = ["Trainer", "auxiliary_and_gradients", "numpy_function", "outside_graph"]
+__all__ = [
+    "Trainer",
+    "auxiliary_and_gradients",
+    "input_gradient",
+    "numpy_function",
+    "outside_graph",
+]

@@ -286,14 +286,13 @@ class FFLayer(keras.layers.Layer):
             `goodness` (of the true class) and `accuracy` (1 where the true class has most). Class
             groups add `class_goodness`, of shape (batch, num_classes).
         """
-        figures, handed = self.objective(
-            inputs, streams, sample_weight, training, labels, shortcut
-        )
+        figures, handed = self.objective(inputs, streams, sample_weight, training, labels, shortcut)
         return figures, ops.stop_gradient(handed)
 
     def objective(self, inputs, streams, sample_weight, training, labels, shortcut=None):
         """As `measure`, but what is handed on is not detached: for a chain under one tape."""
         self._check_objective(self.loss, "loss")
+        self._clear_losses()  # as Keras does where it calls a layer; `enter` need not go that way
         activities = self.enter(inputs, training)
         count = activities.shape[0]
         if count is not None and count % streams:
@@ -309,7 +308,10 @@ class FFLayer(keras.layers.Layer):
             weight = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
             sample_losses = sample_losses * weight
         loss = ops.mean(sample_losses)
-        for penalty in [*self.losses, *self._auxiliary_terms(activities, streams, labels, training)]:
+        for penalty in [
+            *self.losses,
+            *self._auxiliary_terms(activities, streams, labels, training),
+        ]:
             loss = loss + ops.cast(penalty, "float32")
         if self.span and shortcut is None:
             shortcut = embedded(inputs)
@@ -380,9 +382,7 @@ class FFLayer(keras.layers.Layer):
             self.build(tuple(inputs.shape))
 
         def objective():
-            figures, handed = self.objective(
-                inputs, streams, sample_weight, True, labels, shortcut
-            )
+            figures, handed = self.objective(inputs, streams, sample_weight, True, labels, shortcut)
             return optimizer.scale_loss(figures["loss"]), (figures, handed)
 
         (figures, handed), gradients = backends.auxiliary_and_gradients(

@@ -64,4 +64,7 @@ class Opaque(keras.layers.Layer):
         return (input_shape[0], *answer.shape[1:])
 
     def get_config(self):
-        return {**super().get_config(), "function": keras.saving.serialize_keras_object(self.function)}
+        return {
+            **super().get_config(),
+            "function": keras.saving.serialize_keras_object(self.function),
+        }

@@ -43,10 +43,10 @@ def checked_layers(layers):
     if not ff_layers:
         hint = ""
         if layers:
-            hint = f" Wrap what is to learn: keras_ff.layers.FFLayer({type(layers[0]).__name__}(...))."
-        raise ValueError(
-            f"FFModel needs at least one FF layer.{hint} Received: layers={layers!r}"
-        )
+            hint = (
+                f" Wrap what is to learn: keras_ff.layers.FFLayer({type(layers[0]).__name__}(...))."
+            )
+        raise ValueError(f"FFModel needs at least one FF layer.{hint} Received: layers={layers!r}")
     for position, layer in enumerate(ff_layers):
         for part in ("transform", "normalization"):
             own = getattr(layer, part)

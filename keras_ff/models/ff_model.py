@@ -474,6 +474,14 @@ class FFModel(backends.Trainer, keras.Model):
         self.leave(*data, total, class_goodness, gathering)
         return self.get_metrics_result()
 
+    def get_metrics_result(self):
+        """Logs of the figures and metrics so far; without labels there is nothing to score."""
+        scored = self._compile_metrics is None or self._compile_metrics.built
+        if scored:
+            return super().get_metrics_result()
+        others = [metric for metric in self.metrics if metric is not self._compile_metrics]
+        return {metric.name: metric.result() for metric in others}
+
     # The step in three parts, which a pipeline takes one by one.
 
     def arrive(self, x, y, sample_weight):

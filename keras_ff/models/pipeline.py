@@ -17,7 +17,8 @@ class Pipeline:
         number = len(model.ff_layers)
         self.later = [compiled(self._stage(index)) for index in range(1, number)]
         self.last = compiled(self._leave)
-        self.logs = compiled(model.get_metrics_result)
+        self._compiled = compiled
+        self._logs = None
         self.streams = None
         # What each layer but the first will work on, and what has left the last one.
         self.waiting = [None] * number
@@ -26,6 +27,10 @@ class Pipeline:
         """One step: every layer that has something to work on does, the last one first."""
         self._move()
         self.waiting[0] = self.first(x, y, sample_weight)
+
+    def logs(self):
+        """Figures and metrics so far."""
+        return (self._logs or self.model.get_metrics_result)()
 
     def drain(self):
         """Work off what is under way."""
@@ -36,6 +41,8 @@ class Pipeline:
         if self.waiting[-1] is not None:
             self.last(self.waiting[-1])
             self.waiting[-1] = None
+            # Before a batch has left there are metrics that do not exist yet.
+            self._logs = self._logs or self._compiled(self.model.get_metrics_result)
         for index in reversed(range(len(self.later))):
             if self.waiting[index] is not None:
                 self.waiting[index + 1] = self.later[index](self.waiting[index])
