@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from keras_ff import parts
+from keras_ff.local_classifier import LocalClassifier
 from keras_ff.parts import registered
 
 
@@ -238,9 +239,10 @@ KNOWN = {
     "mean_of_squares": MeanOfSquares,
     "mean_activity": MeanActivity,
     "class_groups": ClassGroups,
+    "local_classifier": LocalClassifier,
 }
 
 
 def get(identifier):
     """A goodness by name, object or configuration; see `keras_ff.parts.get`."""
-    return parts.get(identifier, (Goodness, ClassGroups), KNOWN, "goodness")
+    return parts.get(identifier, (Goodness, ClassGroups, LocalClassifier), KNOWN, "goodness")

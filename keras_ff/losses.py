@@ -13,6 +13,7 @@ from keras import ops
 
 from keras_ff import parts
 from keras_ff.parts import registered
+from keras_ff.supervised_contrast import SupCon as SupCon  # an auxiliary term, not in KNOWN
 
 AUTO = "auto"
 LEARNED = "learned"

@@ -1,11 +1,13 @@
 """The seam between keras_ff and the array framework below Keras.
 
-A backend is a module with three names:
+A backend is a module with four names:
 
 - `Trainer`: a mixin that hands Keras's `train_step` and `test_step` to the model's
   `learn_from` and `score_on`;
 - `auxiliary_and_gradients(function, variables)`: calls `function() -> (loss, auxiliary)` and
   returns `(auxiliary, gradients of loss by variables)`;
+- `input_gradient(function, inputs)`: returns the gradient of the sum of `function(inputs)` by
+  `inputs`;
 - `outside_graph()`: a context in which variables are created and assigned at once, even while a
   step is being traced.
 
@@ -15,11 +17,16 @@ All else in keras_ff is written in `keras.ops`.
 import keras
 
 if keras.backend.backend() == "tensorflow":
-    from keras_ff.backends.tensorflow import Trainer, auxiliary_and_gradients, outside_graph
+    from keras_ff.backends.tensorflow import (
+        Trainer,
+        auxiliary_and_gradients,
+        input_gradient,
+        outside_graph,
+    )
 else:
     raise ImportError(
         "keras_ff trains on the TensorFlow backend; set the environment variable "
         f"KERAS_BACKEND=tensorflow. Received: KERAS_BACKEND={keras.backend.backend()}"
     )
 
-__all__ = ["Trainer", "auxiliary_and_gradients", "outside_graph"]
+__all__ = ["Trainer", "auxiliary_and_gradients", "input_gradient", "outside_graph"]

@@ -22,6 +22,22 @@ def auxiliary_and_gradients(function, variables):
     return auxiliary, tape.gradient(loss, watched)
 
 
+def input_gradient(function, inputs):
+    """Gradient of the sum of `function(inputs)` by `inputs`, and by nothing else.
+
+    Args:
+        function: takes a tensor, returns a tensor of any shape.
+        inputs: float tensor.
+
+    Returns:
+        Tensor of `inputs`' shape and dtype; 0 where `inputs` has no part in the result.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(inputs)
+        result = function(inputs)
+    return tape.gradient(result, inputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
 def outside_graph():
     """A context in which variables are created and assigned at once, while a graph is traced."""
     return tf.init_scope()
