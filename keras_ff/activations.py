@@ -144,7 +144,7 @@ def quantized_relu(x, step_size=0.25):
 
 def _straight_through(hard, surrogate):
     """`hard` to the last digit, with the gradient of `surrogate`."""
-    # surrogate + stop_gradient(hard − surrogate), in the order that does not round.
+    # surrogate + stop_gradient(hard − surrogate), in an order whose only sum is with zero.
     return ops.stop_gradient(hard) + (surrogate - ops.stop_gradient(surrogate))
 
 

@@ -290,10 +290,10 @@ class Windows(LayerSchedule):
 
 
 KNOWN = {
-    "alternating": Alternating,
     "greedy": Greedy,
-    "pipelined": Pipelined,
     "simultaneous": Simultaneous,
+    "alternating": Alternating,
+    "pipelined": Pipelined,
     "windows": Windows,
 }
 

@@ -10,9 +10,9 @@ import keras_ff
 from keras_ff import backends, negatives
 from keras_ff.negatives import Adversarial
 
-X = np.random.default_rng(0).normal(size=(5, 4)).astype("float32") * [[1], [1], [9], [0.1], [1]]
-X = X.astype("float32")
-WEIGHTS = np.random.default_rng(1).normal(size=(4, 3))
+SIZES = np.array([[1], [1], [5], [0.1], [1]])
+X = (SIZES * np.random.default_rng(0).normal(size=(5, 4))).astype("float32")
+WEIGHTS = 0.2 * np.random.default_rng(1).normal(size=(4, 3))
 
 
 def goodness(x):
@@ -105,13 +105,14 @@ def test_bfloat16_samples_are_moved_in_float32():
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_within_a_graph_of_any_batch_size(compiled):
+    source = Adversarial()
     graph = tf.function(
-        lambda x: Adversarial().adjust(x, goodness),
+        lambda x: source.adjust(x, goodness),
         input_signature=[tf.TensorSpec((None, 4))],
         jit_compile=compiled,
     )
     for size in (1, 5):
-        expected = Adversarial().adjust(X[:size], goodness)
+        expected = source.adjust(X[:size], goodness)
         np.testing.assert_allclose(graph(X[:size]), expected, rtol=1e-5)
 
 
@@ -144,6 +145,12 @@ def test_round_trip():
     copy = negatives.get(keras.saving.serialize_keras_object(source))
     assert copy.get_config() == source.get_config()
     assert (copy.steps, copy.step_size, copy.limit, copy.seed) == (2, 0.1, 0.2, 4)
+
+
+def test_one_negative_a_sample():
+    assert tuple(Adversarial().labels(np.array([0, 1]), 5).shape) == (2,)
+    with pytest.raises(TypeError, match="count"):
+        Adversarial(count=2)
 
 
 @pytest.mark.parametrize(

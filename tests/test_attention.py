@@ -38,7 +38,7 @@ def cut_by_hand(images, size):
 def by_hand(x, layer):
     """The whole layer in float64, head by head."""
     weights = {
-        weight.path.split("/", 1)[1]: convert_to_numpy(weight).astype("float64")
+        weight.path.split(f"{layer.name}/")[-1]: convert_to_numpy(weight).astype("float64")
         for weight in layer.weights
     }
     tokens = np.asarray(x, "float64")

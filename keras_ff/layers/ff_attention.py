@@ -55,8 +55,3 @@ class FFAttention(TransformArguments, FFLayer):
     def units(self):
         """Width of the layer."""
         return self.transform.units
-
-    @property
-    def locality(self):
-        """Trainable matrices on the longest way of the layer's gradient."""
-        return self.transform.locality

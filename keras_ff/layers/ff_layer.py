@@ -444,7 +444,9 @@ def _get_auxiliary(auxiliary):
 
 
 def _matrices(part):
-    """Trainable matrices of a part; a part without weights has none."""
+    """Trainable matrices that a gradient passes in a part; it may know better than to count."""
+    if hasattr(part, "locality"):
+        return part.locality
     weights = part.trainable_weights if isinstance(part, keras.layers.Layer) else []
     return sum(len(weight.shape) > 1 for weight in weights)
 

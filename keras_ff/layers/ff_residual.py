@@ -1,6 +1,5 @@
 """FFResidual: a Forward-Forward layer with a shortcut around it."""
 
-import keras
 from keras import ops
 
 from keras_ff import parts

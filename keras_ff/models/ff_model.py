@@ -399,8 +399,7 @@ class FFModel(backends.Trainer, keras.Model):
             return self.embed(x, None), 1
         negatives = self.negatives
         if negatives.are_images:
-            first = seed if seed is None else seed + 1
-            images = ops.concatenate([negatives.positives(x, seed), negatives.images(x, first)])
+            images = ops.concatenate([negatives.positives(x, seed), negatives.images(x, seed)])
             if self.unsupervised:
                 return images, 1 + negatives.count
             every = self._true_and_wrong(labels, negatives.labels(labels, self.num_classes, seed))

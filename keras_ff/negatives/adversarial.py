@@ -38,7 +38,7 @@ class Adversarial(Negatives):
     adjusts = True
 
     def __init__(self, steps=3, step_size=0.02, limit=0.05, seed=None, **kwargs):
-        super().__init__(seed=seed, **kwargs)
+        super().__init__(count=1, seed=seed, **kwargs)
         self.steps = parts.whole_number(steps, "steps")
         self.step_size = parts.positive_number(step_size, "step_size")
         self.limit = parts.positive_number(limit, "limit")

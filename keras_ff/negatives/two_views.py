@@ -44,7 +44,7 @@ class TwoViews(ImageNegatives):
     """
 
     def __init__(self, augmentation=None, count=1, seed=None, **kwargs):
-        super().__init__(count=count, seed=seed, **kwargs)
+        super().__init__(wrong_labels=False, count=count, seed=seed, **kwargs)
         self.augmentation = parts.get(augmentation, keras.layers.Layer, {}, "augmentation")
 
     def images(self, x, seed=None):
