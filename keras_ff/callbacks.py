@@ -23,7 +23,7 @@ class LayerScheduleCallback(keras.callbacks.Callback):
         )
 
     def on_train_batch_end(self, batch, logs=None):
-        if batch + 1 == self.params["steps"]:
+        if batch + 1 == self.params.get("steps"):
             self.model.drain()  # before Keras reads the epoch's figures
 
     def on_test_begin(self, logs=None):

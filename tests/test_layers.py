@@ -9,7 +9,7 @@ import tensorflow as tf
 from keras.ops import convert_to_numpy
 
 from keras_ff import goodness, losses
-from keras_ff.layers import FFDense, FFLayer, LengthNormalization
+from keras_ff.layers import ClassGroupNormalization, FFDense, FFLayer, LengthNormalization
 from keras_ff.layers.ff_layer import NORMALIZATIONS
 
 ACTIVATIONS = {
@@ -685,7 +685,11 @@ CONFIGURATIONS = {
             keras.layers.Dense(3, activation="relu"), normalization=name, loss="symba"
         )
         for name in NORMALIZATIONS
+        if name != "class_groups"  # which needs to know their number
     },
+    "class group normalization": lambda: FFLayer(
+        keras.layers.Dense(3), normalization=ClassGroupNormalization(2), loss="symba"
+    ),
 }
 
 

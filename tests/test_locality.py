@@ -109,14 +109,14 @@ def test_gradients_stay_in_their_layers_within_the_models_own_step(monkeypatch):
     x, y = batch()
     model.train_on_batch(x, y)  # builds all, and moves the head away from zero
     losses = []
-    measure = FFLayer.measure
+    objective = FFLayer.objective
 
     def recorded(self, *args, **kwargs):
-        figures, activities = measure(self, *args, **kwargs)
+        figures, activities = objective(self, *args, **kwargs)
         losses.append(figures["loss"])
         return figures, activities
 
-    monkeypatch.setattr(FFLayer, "measure", recorded)
+    monkeypatch.setattr(FFLayer, "objective", recorded)
     weights = [[weight.value for weight in layer.trainable_variables] for layer in model.ff_layers]
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(weights)

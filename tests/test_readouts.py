@@ -224,8 +224,10 @@ def test_a_step_of_the_head_is_that_of_softmax_regression(weighted):
     logits = features @ kernel
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     errors = (probabilities - np.eye(CLASSES)[y]) * weights[:, None] / 8
-    before = readout.train_step(model, x, y, weights if weighted else None)
+    before, loss = readout.train_step(model, x, y, weights if weighted else None)
     np.testing.assert_allclose(before, logits, rtol=1e-3, atol=1e-4)
+    entropies = -np.log(probabilities[np.arange(8), y]) * weights
+    np.testing.assert_allclose(loss, entropies.mean() + 0.1 * (kernel**2).sum(), rtol=1e-4)
     expected = kernel - 0.5 * (features.T @ errors + 2 * 0.1 * kernel)
     np.testing.assert_allclose(
         convert_to_numpy(readout.head.kernel), expected, rtol=1e-3, atol=1e-5

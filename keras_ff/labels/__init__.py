@@ -25,8 +25,8 @@ from keras_ff.labels.token_labels import TokenLabels
 
 KNOWN = {
     "append": Append,
-    "label_map": LabelMap,
     "overlay": Overlay,
+    "label_map": LabelMap,
     "spatial_pattern": SpatialPattern,
     "token_labels": TokenLabels,
 }

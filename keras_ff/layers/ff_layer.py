@@ -139,14 +139,14 @@ class FFLayer(keras.layers.Layer):
 
     def build(self, input_shape):
         if isinstance(self.normalization, ClassGroupNormalization):
-            self.normalization.num_classes = self.normalization.num_classes or self.num_classes
+            self.normalization.num_classes = self.normalization.num_classes or self._known_classes
         if self.normalization is not None and not self.normalization.built:
             self.normalization.build(input_shape)
         if not self.transform.built:
             self.transform.build(input_shape)
         activities_shape = self.compute_output_shape(input_shape)
         self.num_activities = math.prod(activities_shape[1:])
-        num_classes = self.num_classes or getattr(self.goodness, "num_classes", None)
+        num_classes = self._known_classes
         if num_classes is not None and self.goodness.per_class:
             self.goodness.check(activities_shape, num_classes)
         if isinstance(self.goodness, keras.layers.Layer):
@@ -207,6 +207,11 @@ class FFLayer(keras.layers.Layer):
         elif not self.loss.learns_threshold and self.threshold is not None:
             self._untrack_variable(self.threshold)
             self.threshold = None
+
+    @property
+    def _known_classes(self):
+        """Number of classes, as the model or the goodness tells it; `None` where neither does."""
+        return self.num_classes or getattr(self.goodness, "num_classes", None)
 
     @property
     def goodness_unit(self):

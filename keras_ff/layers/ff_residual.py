@@ -72,7 +72,7 @@ class FFResidual(FFLayer):
 
     def handed_shape(self, activities_shape, shortcut_shape):
         activities_shape, shortcut_shape = tuple(activities_shape), tuple(shortcut_shape)
-        num_classes = self._num_classes() if self.merge == "class_groups" else 1
+        num_classes = self._known_classes if self.merge == "class_groups" else 1
         same = activities_shape[1:] == shortcut_shape[1:]
         fits = activities_shape[1:-1] == shortcut_shape[1:-1]
         if not (same if self.merge == "add" else fits and shortcut_shape[-1] % num_classes == 0):
@@ -83,7 +83,7 @@ class FFResidual(FFLayer):
             )
         for leveling, shape in zip(self.leveling, (activities_shape, shortcut_shape), strict=True):
             if isinstance(leveling, ClassGroupNormalization):
-                leveling.num_classes = self._num_classes()
+                leveling.num_classes = self._known_classes
             if not leveling.built:
                 leveling.build(shape)
         if self.merge == "add":
@@ -107,12 +107,9 @@ class FFResidual(FFLayer):
 
     def _groups(self, tensor):
         """The last axis as (classes, channels of a class)."""
-        num_classes = self._num_classes()
+        num_classes = self._known_classes
         group = tensor.shape[-1] // num_classes
         return ops.reshape(tensor, (-1, *tensor.shape[1:-1], num_classes, group))
-
-    def _num_classes(self):
-        return self.num_classes or getattr(self.goodness, "num_classes", None)
 
     def get_config(self):
         return {**super().get_config(), "merge": self.merge, "span": self.span}

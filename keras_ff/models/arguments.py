@@ -41,17 +41,17 @@ def checked_layers(layers):
             )
     ff_layers = [layer for layer in layers if isinstance(layer, FFLayer)]
     if not ff_layers:
-        hint = ""
+        hint, received = "", "layers=[]"
         if layers:
-            hint = (
-                f" Wrap what is to learn: keras_ff.layers.FFLayer({type(layers[0]).__name__}(...))."
-            )
-        raise ValueError(f"FFModel needs at least one FF layer.{hint} Received: layers={layers!r}")
+            kind = type(layers[0]).__name__
+            hint = f" Wrap what is to learn: keras_ff.layers.FFLayer({kind}(...))."
+            received = f"{layers[0]!r} at position 0"
+        raise ValueError(f"FFModel needs at least one FF layer.{hint} Received: {received}")
     for position, layer in enumerate(ff_layers):
-        for part in ("transform", "normalization"):
+        for part in ("transform", "normalization", "goodness"):
             own = getattr(layer, part)
             others = [getattr(other, part) for other in ff_layers[:position]]
-            if own is not None and any(own is other for other in others):
+            if isinstance(own, keras.layers.Layer) and any(own is other for other in others):
                 raise ValueError(
                     f"Every FF layer needs a {part} of its own. "
                     f"Received: {own.name!r} in two layers"

@@ -15,9 +15,9 @@ def to_backprop(model, carry_weights=True):
 
     Every FF layer stands in it as an ordinary layer, its normalisation included, which keeps
     unbounded activations stable; gradients pass from layer to layer. The samples enter without a
-    label. It shares no variable with the model. The head starts at zero, so that what the layers
-    have learned is not disturbed by a random one; to train the head alone for an epoch first
-    helps further.
+    label. It shares no variable with the model. On carried weights the head starts at zero, so
+    that no random one disturbs what the layers have learned; to train the head alone for an epoch
+    first helps further.
 
     Args:
         model: a built `FFModel`.
@@ -45,7 +45,7 @@ def to_backprop(model, carry_weights=True):
     head = keras.layers.Dense(
         model.num_classes,
         activation="softmax",
-        kernel_initializer="zeros",
+        kernel_initializer="zeros" if carry_weights else "glorot_uniform",
         dtype="float32",
         name="head",
     )
@@ -57,7 +57,7 @@ def to_backprop(model, carry_weights=True):
 
 
 def carry_from_backprop(model, network, x, y):
-    """Give an `FFModel` the weights of a network that `to_backprop` made and backpropagation trained.
+    """Give an `FFModel` the weights of a network that was trained by backpropagation.
 
     Activities learned without goodness in view have any length. Each layer's weights are
     therefore scaled, first to last, so that the mean goodness of the positives of a batch meets
@@ -65,7 +65,7 @@ def carry_from_backprop(model, network, x, y):
 
     Args:
         model: a built and compiled `FFModel`.
-        network: `keras.Model` with the same layers.
+        network: `keras.Model` of the same layers, as `to_backprop` makes it.
         x: array of shape (batch, ...), the samples to scale by.
         y: integer array of shape (batch,).
 

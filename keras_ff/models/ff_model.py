@@ -510,7 +510,7 @@ class FFModel(backends.Trainer, keras.Model):
                 self._record(index, of_layer, passage.size)
                 if self.class_groups:
                     class_goodness.append(of_layer["class_goodness"])
-                if index in self.learning_layers:
+                if learns and index in self.learning_layers:
                     total = total + of_layer["loss"]
         return total, class_goodness
 
