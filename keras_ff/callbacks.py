@@ -21,6 +21,7 @@ class LayerScheduleCallback(keras.callbacks.Callback):
         model.learning_layers = model.layer_schedule.learning_layers(
             epoch, self.epochs, len(model.ff_layers)
         )
+        model.prepare_frozen()
 
     def on_train_batch_end(self, batch, logs=None):
         if batch + 1 == self.params.get("steps"):

@@ -15,6 +15,8 @@ class LayerSchedule(parts.Part):
     layers_per_gradient = 1
     # Whether a layer works on what the one before it produced a step earlier.
     delayed = False
+    # Whether activities of frozen layers are kept from epoch to epoch.
+    caches = False
 
     def learning_layers(self, epoch, epochs, num_layers):
         """Indices of the layers that learn in an epoch, lowest first.
@@ -60,6 +62,9 @@ class Greedy(LayerSchedule):
             a layer. Where `fit` runs fewer epochs in all, the later layers stay untrained until
             it goes on with `initial_epoch`; where it runs more, the last layer goes on learning.
             Defaults to `None`.
+        cache: boolean. Whether what frozen layers answer is kept, instead of being computed in
+            every epoch, where `fit` is given numpy arrays, negatives are labels, and it takes no
+            more than 2 GiB. Defaults to `True`.
 
     Raises:
         ValueError: if an entry is not an integer above 0, or a list has not one entry a layer.
@@ -70,7 +75,8 @@ class Greedy(LayerSchedule):
     (1,)
     """
 
-    def __init__(self, epochs_per_layer=None):
+    def __init__(self, epochs_per_layer=None, cache=True):
+        self.caches = bool(cache)
         listed = isinstance(epochs_per_layer, (list, tuple)) and len(epochs_per_layer) > 0
         entries = epochs_per_layer if listed else [epochs_per_layer]
         if epochs_per_layer is not None:
@@ -116,7 +122,10 @@ class Greedy(LayerSchedule):
 
     def get_config(self):
         entries = self.epochs_per_layer
-        return {"epochs_per_layer": list(entries) if isinstance(entries, list) else entries}
+        return {
+            "epochs_per_layer": list(entries) if isinstance(entries, list) else entries,
+            "cache": self.caches,
+        }
 
 
 @registered

@@ -6,6 +6,7 @@ A backend is a module with these names:
   `learn_from` and `score_on`;
 - `auxiliary_and_gradients(function, variables)`: calls `function() -> (loss, auxiliary)` and
   returns `(auxiliary, gradients of loss by variables)`;
+- `compiled(function)`: a function of tensors, compiled;
 - `input_gradient(function, inputs)`: returns the gradient of the sum of `function(inputs)` by
   `inputs`;
 - `numpy_function(function, inputs, shape)`: calls a function on arrays from within a graph;
@@ -21,6 +22,7 @@ if keras.backend.backend() == "tensorflow":
     from keras_ff.backends.tensorflow import (
         Trainer,
         auxiliary_and_gradients,
+        compiled,
         input_gradient,
         numpy_function,
         outside_graph,
@@ -34,6 +36,7 @@ else:
 __all__ = [
     "Trainer",
     "auxiliary_and_gradients",
+    "compiled",
     "input_gradient",
     "numpy_function",
     "outside_graph",

@@ -24,6 +24,11 @@ def auxiliary_and_gradients(function, variables):
     return auxiliary, tape.gradient(loss, watched)
 
 
+def compiled(function):
+    """A function of tensors that is compiled when it is first called."""
+    return tf.function(function, reduce_retracing=True)
+
+
 def numpy_function(function, inputs, shape):
     """Call a function on arrays from within a graph.
 
@@ -71,16 +76,12 @@ class Trainer:
         return self.score_on(*keras.utils.unpack_x_y_sample_weight(data))
 
     def make_train_function(self, force=False):
-        pipeline = self.make_pipeline(force, functools.partial(_compiled, self))
+        pipeline = self.make_pipeline(force)
         if pipeline is None:
             return super().make_train_function(force)
         if self.train_function is None or force:
             self.train_function = functools.partial(_train_by, pipeline, self.steps_per_execution)
         return self.train_function
-
-
-def _compiled(model, function):
-    return function if model.run_eagerly else tf.function(function, reduce_retracing=True)
 
 
 def _train_by(pipeline, steps, iterator):

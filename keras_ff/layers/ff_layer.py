@@ -305,14 +305,11 @@ class FFLayer(keras.layers.Layer):
                 f"The {streams} streams must be of one length, one after the other. "
                 f"Received: activities of shape {tuple(activities.shape)}"
             )
-        if self.goodness.per_class:
-            sample_losses, figures = self._compete(activities, labels)
-        else:
-            sample_losses, figures = self._contrast(activities, streams)
-        if sample_weight is not None:
-            weight = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
-            sample_losses = sample_losses * weight
-        loss = ops.mean(sample_losses)
+        per_class = {"num_classes": self.num_classes} if self.goodness.per_class else {}
+        figures = self.figures_of(
+            self.goodness(activities, **per_class), streams, sample_weight, labels
+        )
+        loss = figures["loss"]
         for penalty in [
             *self.losses,
             *self._auxiliary_terms(activities, streams, labels, training),
@@ -320,7 +317,18 @@ class FFLayer(keras.layers.Layer):
             loss = loss + ops.cast(penalty, "float32")
         if self.span and shortcut is None:
             shortcut = embedded(inputs)
-        return {"loss": loss, **figures}, self.hand_on(activities, shortcut)
+        return {**figures, "loss": loss}, self.hand_on(activities, shortcut)
+
+    def figures_of(self, goodness, streams, sample_weight=None, labels=None):
+        """The figures that goodness alone decides: as of `measure`, the loss without penalties."""
+        if self.goodness.per_class:
+            sample_losses, figures = self._compete(goodness, labels)
+        else:
+            sample_losses, figures = self._contrast(goodness, streams)
+        if sample_weight is not None:
+            weight = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
+            sample_losses = sample_losses * weight
+        return {"loss": ops.mean(sample_losses), **figures}
 
     def _auxiliary_terms(self, activities, streams, labels, training):
         positives = activities[: ops.shape(activities)[0] // streams]
@@ -333,9 +341,9 @@ class FFLayer(keras.layers.Layer):
                 terms.extend(auxiliary.losses)
         return terms
 
-    def _contrast(self, activities, streams):
+    def _contrast(self, goodness, streams):
         """Losses and figures of positives beside negatives."""
-        goodness = ops.reshape(self.goodness(activities), (streams, -1))
+        goodness = ops.reshape(goodness, (streams, -1))
         positive, negative = goodness[0], ops.transpose(goodness[1:])
         learned = {}
         if self.threshold is not None:
@@ -347,9 +355,8 @@ class FFLayer(keras.layers.Layer):
             "pairs_told_apart": ops.mean(told_apart, axis=1),
         }
 
-    def _compete(self, activities, labels):
+    def _compete(self, goodness, labels):
         """Losses and figures of the class groups."""
-        goodness = self.goodness(activities, self.num_classes)
         true = ops.take_along_axis(goodness, ops.expand_dims(labels, 1), axis=1)[:, 0]
         most = ops.cast(ops.equal(ops.argmax(goodness, axis=1), labels), "float32")
         return self.loss(labels, goodness), {

@@ -38,6 +38,8 @@ def to_backprop(model, carry_weights=True):
     handed, entered = inputs, []
     if model.unsupervised:
         handed = model.negatives.neutral(handed)
+    elif model.label_embedding is not None:
+        handed = model.label_embedding.without_label(handed)
     for index, layer in enumerate(order.ff_layers):
         layer.num_classes = model.num_classes
         taken, shortcut = order.enter(index, handed, entered)
@@ -57,21 +59,7 @@ def to_backprop(model, carry_weights=True):
 
 
 def carry_from_backprop(model, network, x, y):
-    """Give an `FFModel` the weights of a network that was trained by backpropagation.
-
-    Activities learned without goodness in view have any length. Each layer's weights are
-    therefore scaled, first to last, so that the mean goodness of the positives of a batch meets
-    the layer's threshold (for losses without one, half a unit of goodness).
-
-    Args:
-        model: a built and compiled `FFModel`.
-        network: `keras.Model` of the same layers, as `to_backprop` makes it.
-        x: array of shape (batch, ...), the samples to scale by.
-        y: integer array of shape (batch,).
-
-    Raises:
-        ValueError: if the model is not built, or the network is not one of its layers.
-    """
+    """As `FFModel.carry_from_backprop`."""
     _check_built(model)
     kinds = [type(layer) for layer in model.all_layers]
     trained = [layer for layer in network.layers if type(layer) in kinds]

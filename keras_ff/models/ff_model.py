@@ -1,5 +1,6 @@
 """FFModel: a `keras.Model` whose layers learn each by itself."""
 
+import contextlib
 import functools
 import types
 
@@ -19,8 +20,9 @@ from keras_ff import (
 from keras_ff.data_checks import NO_DATA, checking_data
 from keras_ff.labelled_samples import LabelledSamples, embedded
 from keras_ff.layer_optimizers import LayerLossScale, LayerOptimizers, OptimizerTemplate
-from keras_ff.models import arguments, backprop
+from keras_ff.models import arguments, backprop, frozen_activities
 from keras_ff.models.figure import Figure
+from keras_ff.models.frozen_activities import FrozenActivities
 from keras_ff.models.passage import LayerOrder, Passage
 from keras_ff.models.pipeline import Pipeline
 from keras_ff.parts import registered
@@ -125,6 +127,7 @@ class FFModel(backends.Trainer, keras.Model):
         self._learning_layers = self.layer_schedule.learning_layers(0, 1, len(self.ff_layers))
         self._readout_alone = False
         self._under_way = types.SimpleNamespace(pipeline=None)
+        self._frozen = types.SimpleNamespace(kept=None)
         self._sample_shape = None
         self._data_check = None
 
@@ -485,14 +488,21 @@ class FFModel(backends.Trainer, keras.Model):
 
     def arrive(self, x, y, sample_weight):
         """A batch before the first layer, and the data that are needed behind the last."""
+        _, rows = frozen_activities.rows_of(x)
         x = self._checked_input(x)
         self._build_for(x)
         if self._has_metrics and self.readout_passes > 1 and not self._readout_alone:
             self._score_share(x, y, sample_weight)
         passage = None
         if not self._readout_alone:
-            passage = self._passage(x, self._class_labels(y), sample_weight)
+            passage = self._passage(x, self._class_labels(y), sample_weight, rows=rows)
         return passage, (x, y, sample_weight)
+
+    def prepare_frozen(self):
+        """Keep what the frozen layers answer, for the layer that learns now."""
+        kept = self._frozen.kept
+        if kept is not None and kept.prepare(self.learning_layers[0]):
+            self.make_train_function(force=True)
 
     def learn_chains(self, passage, chains, gathering):
         """Local steps of chains of layers: the sum of their losses, and class goodness a layer."""
@@ -527,13 +537,13 @@ class FFModel(backends.Trainer, keras.Model):
         self.optimizer.end_step(gathering)
         self._loss_tracker.update_state(total, sample_weight=ops.shape(x)[0])
 
-    def make_pipeline(self, renewed, compiled):
+    def make_pipeline(self, renewed):
         """The pipeline by which a delayed layer schedule trains; `None` for all others."""
         if not self.layer_schedule.delayed or self._readout_alone:
             return None
         if self._under_way.pipeline is None or renewed:
             self.drain()
-            self._under_way.pipeline = Pipeline(self, compiled)
+            self._under_way.pipeline = Pipeline(self)
         return self._under_way.pipeline
 
     def drain(self):
@@ -553,11 +563,15 @@ class FFModel(backends.Trainer, keras.Model):
             return ways[0]()
         return ops.cond(ops.equal(self.optimizer.iterations % 2, 0), *ways)
 
-    def _passage(self, x, labels, sample_weight, seed=None):
-        """A batch before the first layer."""
+    def _passage(self, x, labels, sample_weight, seed=None, rows=None):
+        """A batch before the first layer, or behind those whose answers to `rows` are kept."""
         inputs, streams = self._streams(x, labels, seed)
         size = ops.shape(x)[0]
-        return Passage(self.layer_order, inputs, streams, size, labels, sample_weight)
+        passage = Passage(self.layer_order, inputs, streams, size, labels, sample_weight)
+        if rows is not None and self._frozen.kept.index > 0:
+            every = None if self.class_groups else inputs.labels
+            passage.skip(*self._frozen.kept.look_up(rows, every))
+        return passage
 
     def score_on(self, x, y=None, sample_weight=None):
         """One step of `evaluate`: losses, figures and metrics of a batch, without learning.
@@ -632,6 +646,8 @@ class FFModel(backends.Trainer, keras.Model):
         return ops.cast(ops.reshape(y, (-1,)), "int32")
 
     def _checked_input(self, x):
+        if self._frozen.kept is not None:
+            x, _ = frozen_activities.rows_of(x)
         if isinstance(x, (dict, list, tuple)):
             raise ValueError(
                 "FFModel takes one input, a tensor of shape (batch, ...). "
@@ -685,25 +701,40 @@ class FFModel(backends.Trainer, keras.Model):
             validation_x = self._checked_data(validation_x, rest[0])
             validation_data = keras.utils.pack_x_y_sample_weight(validation_x, *rest)
         own = [] if self._readout_alone else [ff_callbacks.LayerScheduleCallback(epochs)]
-        return super().fit(
-            x=x,
-            y=y,
-            batch_size=batch_size,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=ff_callbacks.with_own(self, callbacks, verbose, own),
-            validation_split=validation_split,
-            validation_data=validation_data,
-            # Keras warns where it cannot shuffle; that a dataset keeps its order is no news.
-            shuffle=shuffle and not hasattr(x, "element_spec"),
-            class_weight=class_weight,
-            sample_weight=sample_weight,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
-            validation_steps=validation_steps,
-            validation_batch_size=validation_batch_size,
-            validation_freq=validation_freq,
-        )
+        with self._frozen_kept(x) as samples:
+            return super().fit(
+                x=samples,
+                y=y,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=ff_callbacks.with_own(self, callbacks, verbose, own),
+                validation_split=validation_split,
+                validation_data=validation_data,
+                # Keras warns where it cannot shuffle; that a dataset keeps its order is no news.
+                shuffle=shuffle and not hasattr(x, "element_spec"),
+                class_weight=class_weight,
+                sample_weight=sample_weight,
+                initial_epoch=initial_epoch,
+                steps_per_epoch=steps_per_epoch,
+                validation_steps=validation_steps,
+                validation_batch_size=validation_batch_size,
+                validation_freq=validation_freq,
+            )
+
+    @contextlib.contextmanager
+    def _frozen_kept(self, x):
+        """Samples for `fit`, with their rows' numbers where frozen layers' answers are kept."""
+        if self._readout_alone or not FrozenActivities.suit(self, x):
+            yield x
+            return
+        self._build_for(x)
+        self._frozen.kept = FrozenActivities(self, x)
+        try:
+            yield frozen_activities.with_rows(x)
+        finally:
+            self._frozen.kept = None
+            self.make_train_function(force=True)
 
     def fit_readout(self, x=None, y=None, **arguments):
         """Train the softmax readout alone, on the activities of layers that stay as they are.
@@ -843,6 +874,35 @@ class FFModel(backends.Trainer, keras.Model):
         (None, 10)
         """
         return backprop.to_backprop(self, carry_weights)
+
+    def carry_from_backprop(self, network, x, y=None):
+        """Take over the weights of a network that `to_backprop` made and backpropagation trained.
+
+        Activities that were learned without goodness in view have any length. Each layer's
+        weights are therefore scaled, first to last, so that the mean goodness of positives meets
+        the layer's threshold (half a unit of goodness for losses without one).
+
+        Args:
+            network: `keras.Model` of the same layers.
+            x: array of shape (batch, ...), the samples to scale by.
+            y: integer array of shape (batch,); may be `None` where learning needs no labels.
+
+        Raises:
+            ValueError: if the model is not built, or the network holds other layers.
+
+        Example:
+
+        >>> import numpy as np
+        >>> x, y = np.random.rand(64, 8, 8, 1), np.random.randint(0, 10, 64)
+        >>> model = FFModel([keras_ff.layers.FFDense(32)], num_classes=10)
+        >>> model.compile()
+        >>> model.build((None, 8, 8, 1))
+        >>> network = model.to_backprop(carry_weights=False)
+        >>> network.compile("adam", "sparse_categorical_crossentropy")
+        >>> history = network.fit(x, y, verbose=0)
+        >>> model.carry_from_backprop(network, x, y)
+        """
+        backprop.carry_from_backprop(self, network, x, y)
 
     # --- configuration -------------------------------------------------------------------
 

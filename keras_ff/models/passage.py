@@ -57,12 +57,12 @@ class LayerOrder:
                 if not other.built:
                     other.build(shape)
                 shape = tuple(other.compute_output_shape(shape))
-            shapes.append(shape)
+            shapes.append(tuple(shape))
             if not layer.built:
                 layer.build(shape)
             activities = layer.compute_output_shape(shape)
             shape = layer.handed_shape(activities, self._shortcut(layer, shapes))
-        return shape
+        self.taken_shapes = shapes
 
     def enter(self, index, handed, entered, training=False):
         """What FF layer `index` takes, and its shortcut, from what the one before handed on.
@@ -115,6 +115,7 @@ class Passage:
         self.labels = labels
         self.sample_weight = sample_weight
         self.entered = []
+        self.known_goodness = []
 
     def copy(self):
         """The same batch at the same place."""
@@ -124,7 +125,8 @@ class Passage:
 
     def packed(self):
         """The batch behind its first layer, as a dictionary of tensors."""
-        return {key: value for key, value in vars(self).items() if key not in ("order", "streams")}
+        apart = ("order", "streams", "known_goodness")
+        return {key: value for key, value in vars(self).items() if key not in apart}
 
     @classmethod
     def unpacked(cls, order, streams, packed):
@@ -135,10 +137,26 @@ class Passage:
         passage.entered = list(entered)
         return passage
 
+    def skip(self, handed, goodness):
+        """Go on behind the first layers, whose answers are known.
+
+        Args:
+            handed: what the last of them hands on.
+            goodness: list with the goodness of each.
+        """
+        self.handed = handed
+        self.known_goodness = goodness
+
     def measure(self, index):
         """Figures of FF layer `index`, which the batch passes without teaching it anything."""
+        layer = self.order.ff_layers[index]
+        if index < len(self.known_goodness):
+            figures = layer.figures_of(
+                self.known_goodness[index], self.streams, self.sample_weight, self.labels
+            )
+            return {**figures, "loss": sum(layer.losses, figures["loss"])}
         taken, shortcut = self.order.enter(index, self.handed, self.entered)
-        figures, self.handed = self.order.ff_layers[index].measure(
+        figures, self.handed = layer.measure(
             taken, self.streams, self.sample_weight, labels=self.labels, shortcut=shortcut
         )
         return figures

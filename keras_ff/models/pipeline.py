@@ -1,5 +1,6 @@
 """Training in which every layer works one step behind the layer before it."""
 
+from keras_ff import backends
 from keras_ff.models.passage import Passage
 
 
@@ -8,11 +9,11 @@ class Pipeline:
 
     Args:
         model: the `FFModel`.
-        compiled: function that compiles a function, or returns it as it is.
     """
 
-    def __init__(self, model, compiled):
+    def __init__(self, model):
         self.model = model
+        compiled = (lambda function: function) if model.run_eagerly else backends.compiled
         self.first = compiled(self._arrive)
         number = len(model.ff_layers)
         self.later = [compiled(self._stage(index)) for index in range(1, number)]

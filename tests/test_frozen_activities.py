@@ -1,0 +1,146 @@
+"""Greedy training that keeps what frozen layers answer ends as one that computes it anew."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_ff
+from keras_ff.layer_schedules import Greedy
+from keras_ff.layers import FFConv2D, FFDense
+from keras_ff.models import frozen_activities
+
+SAMPLES = 50
+
+
+def samples(seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.arange(SAMPLES) % 3
+    x = rng.normal(size=(SAMPLES, 4, 4, 1)) + y[:, None, None, None]
+    return x.astype("float32"), y
+
+
+def dense(**settings):
+    layers = [
+        FFDense(12, kernel_regularizer=keras.regularizers.L2(1e-3), dropout=0.1),
+        FFDense(9),
+        FFDense(7),
+    ]
+    return {"layers": layers, "negatives": keras_ff.negatives.RandomLabels(2, seed=3), **settings}
+
+
+def class_groups():
+    layers = [
+        FFConv2D(6, goodness="class_groups", normalization="batch"),
+        FFDense(6, goodness="class_groups"),
+    ]
+    return {"layers": layers, "label_embedding": None, "negatives": None}
+
+
+def between():
+    layers = [FFConv2D(3), keras.layers.MaxPooling2D(2), FFConv2D(4), FFDense(6)]
+    return {"layers": layers, "label_embedding": "spatial_pattern"}
+
+
+KINDS = {
+    "dense": dense,
+    "fixed labels": lambda: dense(negatives="fixed_labels"),
+    "hard labels": lambda: dense(negatives="hard_labels", readout="softmax"),
+    "class groups": class_groups,
+    "label map": lambda: {
+        "layers": [FFConv2D(3), FFDense(5), FFDense(4)],
+        "label_embedding": "label_map",
+    },
+    "layers between": between,
+}
+
+
+def trained(kind, cache, eager=True, **fitted):
+    keras.utils.set_random_seed(5)
+    model = keras_ff.FFModel(num_classes=3, layer_schedule=Greedy(cache=cache), **KINDS[kind]())
+    model.compile(keras.optimizers.Adam(0.01), metrics=["accuracy"], run_eagerly=eager)
+    x, y = samples()
+    fitted = {"epochs": 3, "batch_size": 16, "validation_split": 0.2, **fitted}
+    history = model.fit(x, y, verbose=0, sample_weight=1.0 + y, **fitted).history
+    return model, history
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_weights_and_figures(kind):
+    eager = kind != "dense"
+    kept, history = trained(kind, True, eager)
+    plain, expected = trained(kind, False, eager)
+    assert history.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(history[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
+    for one, other in zip(kept.variables, plain.variables, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_frozen_layers_are_not_computed_in_steps(monkeypatch):
+    """Their variables are not even read by the compiled step of the layer that learns."""
+    looked_up = []
+    look_up = frozen_activities.FrozenActivities.look_up
+
+    def recorded(self, rows, labels=None):
+        looked_up.append(self.index)
+        return look_up(self, rows, labels)
+
+    monkeypatch.setattr(frozen_activities.FrozenActivities, "look_up", recorded)
+    measured = []
+    measure = FFDense.measure
+
+    def counted(self, *args, **kwargs):
+        measured.append(kwargs.get("training", False))
+        return measure(self, *args, **kwargs)
+
+    monkeypatch.setattr(FFDense, "measure", counted)
+    trained("dense", cache=True, validation_split=0.0)
+    assert set(looked_up) == {1, 2} and not measured
+    trained("dense", cache=False, validation_split=0.0)
+    assert measured
+
+
+def test_a_run_that_goes_on_with_a_later_layer():
+    def resumed(cache):
+        model, _ = trained("dense", cache, epochs=2)
+        x, y = samples()
+        model.fit(x, y, epochs=3, initial_epoch=2, batch_size=16, verbose=0)
+        return model
+
+    for one, other in zip(resumed(True).variables, resumed(False).variables, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_what_would_take_too_much_is_computed_in_every_step(monkeypatch):
+    _, expected = trained("dense", cache=False)
+    # Enough for the second layer's answers, not for the first one's.
+    monkeypatch.setattr(frozen_activities, "LIMIT_BYTES", SAMPLES * 3 * 10 * 4)
+    _, history = trained("dense", cache=True)
+    np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"layer_schedule": "simultaneous"},
+        {"layer_schedule": Greedy(cache=False)},
+        {"negatives": keras_ff.negatives.HybridImages(wrong_labels=True)},
+        {"negatives": "adversarial"},
+    ],
+    ids=str,
+)
+def test_it_is_left_alone_where_it_does_not_suit(settings):
+    model = keras_ff.FFModel([FFDense(4), FFDense(4)], num_classes=3, **settings)
+    assert not frozen_activities.FrozenActivities.suit(model, samples()[0])
+
+
+def test_only_arrays_suit():
+    model = keras_ff.FFModel([FFDense(4), FFDense(4)], num_classes=3)
+    assert frozen_activities.FrozenActivities.suit(model, samples()[0])
+    assert not frozen_activities.FrozenActivities.suit(model, iter([samples()]))
+
+
+def test_the_choice_is_saved():
+    schedule = Greedy(epochs_per_layer=[1, 2], cache=False)
+    assert Greedy.from_config(schedule.get_config()) == schedule
+    assert Greedy.from_config(Greedy().get_config()).caches
