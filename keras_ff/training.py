@@ -189,11 +189,16 @@ def report(model, config, run, validation, test):
         "locality": model.locality,
         "command": TrainingConfig.from_dict(run["config"]).command() if run else None,
         "versions": versions(),
-        "machine": {
-            "architecture": platform.machine(),
-            "processors": os.cpu_count(),
-            "devices": keras.distribution.list_devices(),
-        },
+        "machine": machine(),
+    }
+
+
+def machine():
+    """What the seconds depend on, by name."""
+    return {
+        "architecture": platform.machine(),
+        "processors": os.cpu_count(),
+        "devices": keras.distribution.list_devices(),
     }
 
 

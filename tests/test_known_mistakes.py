@@ -8,7 +8,7 @@ from keras.ops import convert_to_numpy
 
 import keras_ff
 from keras_ff import goodness, labels, losses
-from keras_ff.layers import FFDense, LengthNormalization
+from keras_ff.layers import FFConv2D, FFDense, LengthNormalization
 from keras_ff.negatives import RandomLabels
 
 # Contrastive ones; class groups have a file of their own.
@@ -554,3 +554,41 @@ def test_12_data_for_testing_used_in_training(readout):
         model.train_on_batch(x, y)
         trained.append(model.get_weights())
     same(*trained)
+
+
+# --- 13. stacks whose size falls to nothing ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: [FFConv2D(10, pooling=keras.layers.MaxPooling2D(2)) for _ in range(4)],
+        lambda: [FFConv2D(10, strides=2, padding="valid") for _ in range(3)],
+        lambda: [FFConv2D(10), keras.layers.AveragePooling2D(16), FFConv2D(10)],
+    ],
+    ids=["pooling", "strides", "between"],
+)
+@pytest.mark.parametrize("class_groups", [False, True])
+def test_13_a_stack_whose_spatial_size_falls_to_nothing(layers, class_groups):
+    layers = layers()
+    family = {"label_embedding": "spatial_pattern"}
+    if class_groups:
+        family = {"label_embedding": None, "negatives": None}
+        for layer in layers:
+            layer.goodness = goodness.ClassGroups()
+    model = keras_ff.FFModel(layers, num_classes=10, **family)
+    with pytest.raises(ValueError, match="zero or negative"):
+        model.build((None, 8, 8, 1))
+
+
+# --- 14. grouped convolutions --------------------------------------------------------------------
+
+
+def test_14_grouped_convolutions():
+    """Class groups divide the goodness; the convolution stays whole, and sees every channel."""
+    layers = [FFConv2D(10, goodness="class_groups") for _ in range(2)]
+    model = keras_ff.FFModel(layers, num_classes=5, label_embedding=None, negatives=None)
+    model.build((None, 8, 8, 1))
+    for layer, channels in zip(layers, (1, 10), strict=True):
+        assert layer.transform.groups == 1
+        assert layer.kernel.shape == (3, 3, channels, 10)
