@@ -13,6 +13,7 @@ from keras_ff import (
     layers,
     learning_rates,
     losses,
+    models,
     negatives,
     readouts,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "layers",
     "learning_rates",
     "losses",
+    "models",
     "negatives",
     "readouts",
     *_LAZY,

@@ -1,5 +1,25 @@
-"""The Forward-Forward model."""
+"""The Forward-Forward model, and ready architectures: functions that return one, not compiled."""
 
+from keras_ff.models.cnn import cnn
 from keras_ff.models.ff_model import FFModel
+from keras_ff.models.local_receptive_field import local_receptive_field
+from keras_ff.models.mlp import mlp
+from keras_ff.models.recurrent import recurrent
+from keras_ff.models.recurrent_dense import RecurrentDense
+from keras_ff.models.recurrent_ff_model import RecurrentFFModel
+from keras_ff.models.resnet import resnet
+from keras_ff.models.vgg import vgg
+from keras_ff.models.vision_attention import vision_attention
 
-__all__ = ["FFModel"]
+__all__ = [
+    "FFModel",
+    "RecurrentDense",
+    "RecurrentFFModel",
+    "cnn",
+    "local_receptive_field",
+    "mlp",
+    "recurrent",
+    "resnet",
+    "vgg",
+    "vision_attention",
+]

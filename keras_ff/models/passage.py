@@ -51,16 +51,25 @@ class LayerOrder:
 
     def build(self, shape):
         """Build every layer for samples of `shape`, labels embedded."""
-        shapes = []
+        samples_shape, shapes = shape, []
         for waiting, layer in zip(self.before, self.ff_layers, strict=True):
-            for other in waiting:
-                if not other.built:
-                    other.build(shape)
-                shape = tuple(other.compute_output_shape(shape))
-            shapes.append(tuple(shape))
-            if not layer.built:
-                layer.build(shape)
-            activities = layer.compute_output_shape(shape)
+            try:
+                for other in waiting:
+                    if not other.built:
+                        other.build(shape)
+                    shape = tuple(other.compute_output_shape(shape))
+                shapes.append(tuple(shape))
+                if not layer.built:
+                    layer.build(shape)
+                activities = layer.compute_output_shape(shape)
+            except ValueError as error:
+                if "zero or negative" not in str(error):
+                    raise
+                raise ValueError(
+                    f"Nothing is left of the samples at layer {layer.name!r}: use larger images, "
+                    "or fewer poolings and strides. "
+                    f"Received: samples of shape {samples_shape[1:]}: {error}"
+                ) from error
             shape = layer.handed_shape(activities, self._shortcut(layer, shapes))
         self.taken_shapes = shapes
 

@@ -1,0 +1,49 @@
+"""RecurrentDense: a dense layer that hears from above and below, and follows slowly."""
+
+from keras_ff import parts
+from keras_ff.layers import FFDense
+from keras_ff.parts import registered
+
+
+@registered
+class RecurrentDense(FFDense):
+    """An `FFDense` whose activities follow what it hears slowly.
+
+    In a `RecurrentFFModel` its activities are `damping · y_before + (1 − damping) · y`, where y is
+    what `FFDense` answers; goodness is theirs. No gradient passes y_before.
+
+    Args:
+        units: integer above 0, width of the layer.
+        damping: float in [0, 1). Defaults to `0.3` (Hinton 2022, §3.4).
+        normalization: as for `FFLayer`. Defaults to `None`: a `RecurrentFFModel` normalises what
+            each neighbour says by itself.
+        **kwargs: as for `FFDense`.
+
+    Call arguments:
+        inputs: tensor of shape (batch, features).
+
+    Returns:
+        What `FFDense` answers, of shape (batch, units); `enter` gives the damped activities.
+
+    Raises:
+        ValueError: if `damping` is not in [0, 1), or as for `FFDense`.
+
+    Example:
+
+    >>> layer = RecurrentDense(4, damping=0.25, kernel_initializer="zeros")
+    >>> print(np.array(layer.enter((np.ones((1, 3)), np.ones((1, 4))))))
+    [[0.25 0.25 0.25 0.25]]
+    """
+
+    def __init__(self, units, damping=0.3, normalization=None, **kwargs):
+        super().__init__(units, normalization=normalization, **kwargs)
+        self.damping = parts.share(damping, "damping")
+
+    def enter(self, inputs, training=False):
+        if not isinstance(inputs, tuple):  # in a model without connections from above
+            return super().enter(inputs, training)
+        heard, before = inputs
+        return self.damping * before + (1 - self.damping) * self(heard, training=training)
+
+    def get_config(self):
+        return {**super().get_config(), "damping": self.damping}

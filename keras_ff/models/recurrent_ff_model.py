@@ -1,0 +1,211 @@
+"""RecurrentFFModel: layers that hear from the layer above as well as from the one below."""
+
+import math
+
+from keras import ops
+
+from keras_ff import parts
+from keras_ff.labelled_samples import embedded
+from keras_ff.labels import Append
+from keras_ff.labels.label_embedding import SMALLEST_ENERGY
+from keras_ff.layer_schedules import Simultaneous
+from keras_ff.layers import LengthNormalization
+from keras_ff.models import arguments
+from keras_ff.models.ff_model import FFModel
+from keras_ff.models.passage import Passage
+from keras_ff.models.recurrent_dense import RecurrentDense
+from keras_ff.parts import registered
+
+
+@registered
+class RecurrentFFModel(FFModel):
+    """A Forward-Forward network with top-down connections (Hinton 2022, §3.4).
+
+    A sample is shown to the lowest layer and a label to the highest, for several iterations, like
+    a video in which nothing moves. In each of them all layers answer at once to the
+    length-normalised activities that the layers right below and right above them had an iteration
+    before: below the first layer stands the sample, above the last one the label, whose energy is
+    `label_embedding.strength` times that of what the last layer hears from below. Hidden layers
+    start with what one pass upwards gives, silence above them.
+
+    In every iteration a layer has a goodness and a loss; it learns in one step a batch, from the
+    mean over the iterations. What it hears and its own activities before are detached, so that no
+    gradient passes from layer to layer or through time. The figures of layers are means over the
+    iterations; in the first ones the label has not come down to the lower layers yet, and
+    positives and negatives are the same to them. Scores are the goodness averaged over some
+    iterations; a softmax readout sees the activities of these side by side.
+
+    Args:
+        layers: list of `RecurrentDense`, lowest first.
+        num_classes: integer of at least 2.
+        iterations: integer above 0. Defaults to `8`.
+        scored: tuple of integers, counted from 1: the iterations that count in scores. Defaults
+            to `(3, 4, 5)`.
+        label_embedding: `keras_ff.labels.Append`, by name or object: the label stands beside the
+            sample, not in it. Defaults to `"append"`.
+        layer_schedule: `"simultaneous"`, the only one where every layer needs the others.
+        **kwargs: as for `FFModel`.
+
+    Call arguments:
+        x: tensor of shape (batch, ...), any number type.
+        training: boolean; has no influence on scores. Defaults to `False`.
+
+    Returns:
+        Scores: float32 tensor of shape (batch, num_classes), higher is likelier.
+
+    Raises:
+        ValueError: if a layer is no `RecurrentDense`, `scored` names no iteration or one that
+            there is not, the label embedding, layer schedule or negatives cannot work in such a
+            network, or as for `FFModel`.
+
+    Example:
+
+    >>> model = RecurrentFFModel([RecurrentDense(20), RecurrentDense(20)], num_classes=10)
+    >>> model.compile(optimizer="adam", metrics=["accuracy"])
+    >>> history = model.fit(np.random.rand(32, 8, 8, 1), np.arange(32) % 10, verbose=0)
+    """
+
+    def __init__(
+        self,
+        layers,
+        num_classes,
+        iterations=8,
+        scored=(3, 4, 5),
+        label_embedding="append",
+        layer_schedule="simultaneous",
+        **kwargs,
+    ):
+        kwargs = {"label_embedding": label_embedding, "layer_schedule": layer_schedule, **kwargs}
+        super().__init__(layers, num_classes, **kwargs)
+        self.iterations = parts.whole_number(iterations, "iterations")
+        self.scored = sorted({parts.whole_number(number, "scored") for number in scored})
+        if not self.scored or self.scored[-1] > self.iterations:
+            raise ValueError(
+                f"`scored` must name iterations from 1 to {self.iterations}. "
+                f"Received: scored={tuple(scored)}, iterations={iterations}"
+            )
+        for layer in self.all_layers:
+            if not isinstance(layer, RecurrentDense):
+                raise ValueError(
+                    "A recurrent network has layers that hear from above and below, "
+                    f"RecurrentDense(500), and no others between. Received: {layer!r}"
+                )
+        for name, kind in (("label_embedding", Append), ("layer_schedule", Simultaneous)):
+            if type(getattr(self, name)) is not kind:  # a pipelined schedule is a kind of it
+                raise ValueError(
+                    f"A recurrent network has {name}={kind.__name__}(). "
+                    f"Received: {name}={getattr(self, name)!r}"
+                )
+        if self.negatives.adjusts:
+            raise ValueError(
+                "Negatives that follow a gradient of the first layer are none to a network in "
+                "which layers hear from above; use 'random_labels'. "
+                f"Received: negatives={self.negatives!r}"
+            )
+        self.level = LengthNormalization(dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        features = math.prod(arguments.checked_sample_shape(input_shape)[1:])
+        self._widths = [features, *[layer.units for layer in self.ff_layers], self.num_classes]
+        for index, layer in enumerate(self.ff_layers):
+            if not layer.built:
+                layer.build((None, self._widths[index] + self._widths[index + 2]))
+            layer.num_activities = layer.units * len(self.scored)
+        super().build(input_shape)
+
+    def activities(self, inputs):
+        """Activities in the scored iterations, side by side: a list, lowest layer first.
+
+        Args:
+            inputs: embedded samples, a tensor, or labelled samples.
+
+        Returns:
+            A list of tensors of shape (batch, scored iterations · units).
+        """
+        answers = [answers for _, answers in self._iterate(inputs, self.scored[-1])]
+        chosen = [answers[number - 1] for number in self.scored]
+        return [ops.concatenate(of_layer, axis=1) for of_layer in zip(*chosen, strict=True)]
+
+    def goodness_of(self, activities):
+        """Every layer's goodness, averaged over the scored iterations: a list."""
+        rows = [ops.reshape(each, (-1, layer.units)) for each, layer in self._with(activities)]
+        return [
+            ops.mean(ops.reshape(of_layer, (-1, len(self.scored))), axis=1)
+            for of_layer in super().goodness_of(rows)
+        ]
+
+    def _with(self, values):
+        return zip(values, self.ff_layers, strict=True)
+
+    def _iterate(self, inputs, iterations, training=False):
+        """What each iteration brings: [((heard, before) of every layer, activities of each)]."""
+        inputs = embedded(inputs)
+        features, below_last = self._widths[0], self._widths[-3]
+        sample, label = inputs[:, :features], inputs[:, features:]
+        energy = ops.sum(ops.square(sample), axis=1, keepdims=True)
+        label = label * ops.sqrt(below_last / ops.maximum(energy, SMALLEST_ENERGY))
+        sample, label = self.level(sample), ops.cast(label, self.compute_dtype)
+        below, activities = sample, []
+        for above, layer in self._with(self._widths[2:]):
+            silence = ops.zeros((ops.shape(below)[0], above), self.compute_dtype)
+            answer = layer(ops.concatenate([below, silence], axis=1), training=training)
+            activities.append(ops.stop_gradient(answer))
+            below = self.level(activities[-1])
+        history = []
+        for _ in range(iterations):
+            said = [sample, *[self.level(before) for before in activities], label]
+            heard = [
+                ops.concatenate([below, above], axis=1)
+                for below, above in zip(said, said[2:], strict=False)
+            ]
+            taken = list(zip(heard, activities, strict=True))
+            activities = [
+                ops.stop_gradient(layer.enter(pair, training)) for pair, layer in self._with(taken)
+            ]
+            history.append((taken, activities))
+        return history
+
+    def _passage(self, x, labels, sample_weight, seed=None, rows=None):
+        del rows  # of kept activities: no layer is ever frozen
+        inputs, streams = self.streams(x, labels, seed)
+        history = self._iterate(inputs, self.iterations, training=seed is None)
+
+        def together(tensors):
+            """One tensor of all iterations', its rows by stream, iteration and sample."""
+            width = tensors[0].shape[1]
+            apart = [ops.reshape(tensor, (streams, -1, width)) for tensor in tensors]
+            return ops.reshape(ops.concatenate(apart, axis=1), (-1, width))
+
+        handed = [
+            tuple(together(tensors) for tensors in zip(*of_layer, strict=True))
+            for of_layer in zip(*[taken for taken, _ in history], strict=True)
+        ]
+        labels, sample_weight = (
+            None if each is None else ops.tile(ops.reshape(each, (-1,)), self.iterations)
+            for each in (labels, sample_weight)
+        )
+        size = ops.shape(x)[0]
+        return IteratedPassage(self.layer_order, handed, streams, size, labels, sample_weight)
+
+    def to_backprop(self, carry_weights=True):
+        """Refused: backpropagation in a recurrent network would be one through time."""
+        raise ValueError(
+            "A recurrent network is no stack of layers that backpropagation could pass; use "
+            f"keras_ff.FFModel. Received: a {type(self).__name__}"
+        )
+
+    def get_config(self):
+        own = {"iterations": self.iterations, "scored": list(self.scored)}
+        return {**super().get_config(), **own}
+
+
+class IteratedPassage(Passage):
+    """A batch in all iterations at once: `handed` holds what every layer hears, and its past."""
+
+    def measure(self, index):
+        arguments = self.handed[index], self.streams, self.sample_weight
+        return self.order.ff_layers[index].measure(*arguments, labels=self.labels)[0]
+
+    def teach(self, chain, optimizer=None):
+        arguments = self.handed[chain[0]], self.streams, self.sample_weight, optimizer
+        return [self.order.ff_layers[chain[0]].train_step(*arguments, labels=self.labels)[0]]
