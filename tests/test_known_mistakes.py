@@ -577,7 +577,9 @@ def test_13_a_stack_whose_spatial_size_falls_to_nothing(layers, class_groups):
         for layer in layers:
             layer.goodness = goodness.ClassGroups()
     model = keras_ff.FFModel(layers, num_classes=10, **family)
-    with pytest.raises(ValueError, match=r"Nothing is left .* Received: samples of shape \(8, 8, 1\)"):
+    with pytest.raises(
+        ValueError, match=r"Nothing is left .* Received: samples of shape \(8, 8, 1\)"
+    ):
         model.build((None, 8, 8, 1))
 
 
