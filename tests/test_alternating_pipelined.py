@@ -238,15 +238,14 @@ def test_alternating_under_mixed_float16():
 @pytest.mark.parametrize(
     "part",
     [
-        {"loss": Logistic("learned")},
-        {"auxiliary": lambda: SupCon(4)},
+        lambda: {"loss": Logistic("learned")},
+        lambda: {"auxiliary": SupCon(4)},
     ],
     ids=["threshold", "auxiliary"],
 )
 def test_what_has_no_part_in_a_pairs_loss_is_left_alone_without_a_warning(part):
     """The first layer of a pair steps by the second one's loss: its own threshold or head stays."""
-    made = {name: value() if callable(value) else value for name, value in part.items()}
-    first = FFDense(5, **made)
+    first = FFDense(5, **part())
     model = model_of([first, FFDense(4)], "alternating")
     x, y = batch()
     model.build(x.shape)
@@ -368,6 +367,7 @@ STACKS = {
     "hybrid images": (
         lambda: {
             "layers": dense_layers(3),
+            "classes": 3,
             "negatives": keras_ff.negatives.HybridImages(wrong_labels=True, count=2),
         },
         (10, 6, 6, 1),

@@ -113,7 +113,7 @@ class FFLayer(keras.layers.Layer):
         self.transform = transform
         self.activation = activations.get(activation)
         self.goodness = _get_goodness(goodness)
-        _check_not_constant(self.goodness, self.activation)
+        _check_not_constant(self.goodness, self._last_activation)
         dtype = self.dtype_policy
         known = {
             name: functools.partial(make, dtype=dtype) for name, make in NORMALIZATIONS.items()
@@ -140,6 +140,12 @@ class FFLayer(keras.layers.Layer):
     def build(self, input_shape):
         if isinstance(self.normalization, ClassGroupNormalization):
             self.normalization.num_classes = self.normalization.num_classes or self._known_classes
+        if isinstance(self.normalization, keras.layers.LayerNormalization) and input_shape[-1] == 1:
+            raise ValueError(
+                "Layer normalisation goes over the last axis, and leaves nothing of a single "
+                f"channel; use 'length'. Received: inputs of shape {tuple(input_shape)} at layer "
+                f"{self.name!r}"
+            )
         if self.normalization is not None and not self.normalization.built:
             self.normalization.build(input_shape)
         if not self.transform.built:
@@ -165,6 +171,7 @@ class FFLayer(keras.layers.Layer):
 
     def own_label_embedding(self, label_embedding):
         """Take a label embedding that learns among the layer's own variables."""
+        label_embedding.trainable = label_embedding.trainable and self.trainable
         with self._unlocked():
             self.label_embedding = label_embedding
 

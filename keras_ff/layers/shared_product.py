@@ -25,9 +25,13 @@ def applies(layer, inputs):
     )
     return (
         isinstance(inputs, LabelledSamples)
+        and inputs.differ_in_labels_alone
         and hasattr(inputs.embedding, "separate")
         and (normalization is None or plain_length)
         and layer.transform.quantization_mode is None
+        # Keras applies these where it calls a layer, which is passed over here.
+        and layer.activity_regularizer is None
+        and layer.transform.activity_regularizer is None
     )
 
 

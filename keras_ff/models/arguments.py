@@ -47,6 +47,12 @@ def checked_layers(layers):
             hint = f" Wrap what is to learn: keras_ff.layers.FFLayer({kind}(...))."
             received = f"{layers[0]!r} at position 0"
         raise ValueError(f"FFModel needs at least one FF layer.{hint} Received: {received}")
+    terms = [term for layer in ff_layers for term in layer.auxiliary]
+    if len({id(term) for term in terms}) < len(terms):
+        raise ValueError(
+            "Every FF layer needs auxiliary terms of its own; write them within a loop over the "
+            f"layers. Received: {[term.name for term in terms]}"
+        )
     for position, layer in enumerate(ff_layers):
         for part in ("transform", "normalization", "goodness"):
             own = getattr(layer, part)

@@ -137,11 +137,11 @@ class FFModel(LocalLearning, backends.Trainer, keras.Model):
         )
         for layer in self.ff_layers:
             layer.num_classes = self.num_classes
+        if self.negatives is not None and self.negatives.are_images:
+            shape = self.negatives.output_shape(shape)
         if self.label_embedding is not None:
             self._embed_labels_in_first_layer(shape)
             shape = self.label_embedding.output_shape(shape, self.num_classes)
-        elif self.unsupervised:
-            shape = self.negatives.output_shape(shape)
         try:
             self.layer_order.build(shape)
         except ValueError as error:

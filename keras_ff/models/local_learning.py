@@ -86,17 +86,20 @@ class LocalLearning:
             if self.unsupervised:
                 return images, 1 + negatives.count
             every = self._true_and_wrong(labels, negatives.labels(labels, self.num_classes, seed))
-            return self.embed(images, ops.reshape(every, (-1,))), 1 + negatives.count
+            samples = LabelledSamples(
+                self.label_embedding, images, every, self.num_classes, own_samples=True
+            )
+            return samples, samples.streams
         scores = self.readout.scores(self, x) if negatives.needs_scores else None
         wrong = negatives.labels(labels, self.num_classes, seed=seed, x=x, scores=scores)
         every = self._true_and_wrong(labels, wrong)
         samples = LabelledSamples(self.label_embedding, x, every, self.num_classes)
         if not negatives.adjusts:
             return samples, samples.streams
-        tensor = samples.embedded()
-        batch = ops.shape(x)[0]
-        adjusted = negatives.adjust(tensor[batch:], self._first_goodness)
-        return ops.concatenate([tensor[:batch], adjusted]), samples.streams
+        positive, negative = ops.split(ops.stop_gradient(samples.embedded()), 2)
+        adjusted = negatives.adjust(negative, self._first_goodness)
+        samples.move = ops.concatenate([ops.zeros_like(positive), adjusted - negative])
+        return samples, samples.streams
 
     @staticmethod
     def _true_and_wrong(labels, wrong):

@@ -181,7 +181,8 @@ class Passage:
             A list of the layers' figures.
         """
         layers = [self.order.ff_layers[index] for index in chain]
-        if len(chain) == 1:
+        # Labels that are embedded by a learned map have to be so under the tape of the first layer.
+        if len(chain) == 1 and layers[0].label_embedding is None:
             taken, shortcut = self.order.enter(*chain, self.handed, self.entered, training=True)
             figures, self.handed = layers[0].train_step(
                 taken, self.streams, self.sample_weight, optimizer, self.labels, shortcut
