@@ -33,7 +33,10 @@ def to_backprop(model, carry_weights=True):
     """
     _check_built(model)
     layers = [_as_plain_layer(layer) for layer in model.all_layers]
+    trainable = [layer.trainable for layer in layers]
     order = type(model.layer_order)(layers)
+    for layer, value in zip(layers, trainable, strict=True):
+        layer.trainable = value
     inputs = keras.Input(model.sample_shape)
     handed, entered = inputs, []
     if model.unsupervised:
@@ -107,6 +110,8 @@ def _as_plain_layer(layer):
         config = {**config, "loss": None, "optimizer": None, "auxiliary": None}
         if isinstance(layer.goodness, keras.layers.Layer):  # whose weights would learn nothing
             config["goodness"] = "mean_of_squares"
+    else:
+        config = {**config, "trainable": True}  # backpropagation reaches it
     return type(layer).from_config(config)
 
 

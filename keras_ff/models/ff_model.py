@@ -38,7 +38,7 @@ class FFModel(LocalLearning, backends.Trainer, keras.Model):
     Args:
         layers: list of `keras_ff.layers.FFLayer`, first to last. Between them any Keras layer may
             stand, differentiable or not (`keras_ff.layers.Opaque` makes one of a function): it is
-            applied as it is and learns nothing.
+            applied as it is and learns nothing, its `trainable` being set to false.
         num_classes: integer of at least 2.
         label_embedding: how a class enters the input, a name or object of `keras_ff.labels`;
             `None` for class groups, and for learning without labels from negatives that are

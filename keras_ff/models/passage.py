@@ -30,6 +30,7 @@ class LayerOrder:
                 self.before.append(waiting)
                 waiting = []
             else:
+                layer.trainable = False
                 waiting.append(layer)
         if waiting:
             raise ValueError(
