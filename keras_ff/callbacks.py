@@ -23,10 +23,6 @@ class LayerScheduleCallback(keras.callbacks.Callback):
         )
         model.prepare_frozen()
 
-    def on_train_batch_end(self, batch, logs=None):
-        if batch + 1 == self.params.get("steps"):
-            self.model.drain()  # before Keras reads the epoch's figures
-
     def on_test_begin(self, logs=None):
         self.model.readout.begin_choice(self.model)
 
@@ -35,7 +31,6 @@ class LayerScheduleCallback(keras.callbacks.Callback):
         self.model.readout.choose_layers(self.model)
 
     def on_epoch_end(self, epoch, logs=None):
-        self.model.drain()
         if "loss" not in (logs or {}):
             raise ValueError(NO_DATA)
 

@@ -131,7 +131,7 @@ RULES = [
         ),
     ),
     (
-        "cannot take samples with their labels",
+        "cannot take such samples",
         lambda layer, label_embedding: (
             (label_embedding == "append" and layer != "dense")
             or (label_embedding == "token_labels" and layer not in ("dense", "attention"))

@@ -8,8 +8,15 @@ import pytest
 import tensorflow as tf
 from keras.ops import convert_to_numpy
 
+import keras_ff
 from keras_ff import goodness, losses
-from keras_ff.layers import ClassGroupNormalization, FFDense, FFLayer, LengthNormalization
+from keras_ff.layers import (
+    ClassGroupNormalization,
+    FFConv2D,
+    FFDense,
+    FFLayer,
+    LengthNormalization,
+)
 from keras_ff.layers.ff_layer import NORMALIZATIONS
 
 ACTIVATIONS = {
@@ -753,3 +760,45 @@ def test_a_layer_in_a_functional_model_is_saved_and_loaded(tmp_path):
     loaded = keras.saving.load_model(tmp_path / "plain.keras")
     np.testing.assert_array_equal(loaded(x), model(x))
     assert loaded.layers[-1].own_loss == losses.SymBa()
+
+
+@pytest.mark.parametrize(
+    ("part", "weights"),
+    [
+        ({"pooling": keras.layers.BatchNormalization}, 2),
+        ({"activation": lambda: keras.layers.PReLU("random_uniform")}, 1),
+    ],
+    ids=["pooling", "activation"],
+)
+def test_parts_with_weights_learn_and_are_saved(part, weights, tmp_path):
+    """They are built with the layer, for what its transform answers."""
+    part = {name: make() for name, make in part.items()}
+    model = keras_ff.FFModel([FFConv2D(4, 3, **part)], 2, label_embedding="overlay")
+    model.compile(keras.optimizers.SGD(0.5), run_eagerly=True)
+    x = np.random.default_rng(0).normal(size=(8, 6, 6, 1)).astype("float32")
+    model.build(x.shape)
+    layer = model.ff_layers[0]
+    assert len(layer.trainable_variables) == 2 + weights
+    before = [np.array(convert_to_numpy(each)) for each in layer.trainable_variables]
+    model.fit(x, np.arange(8) % 2, verbose=0)
+    for old, new in zip(before, layer.trainable_variables, strict=True):
+        assert np.abs(old - convert_to_numpy(new)).max() > 1e-6
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(model.predict(x, verbose=0), loaded.predict(x, verbose=0))
+
+
+def test_pooling_is_told_that_it_trains():
+    pooling = keras.layers.Dropout(0.9, seed=1)
+    layer = FFConv2D(4, 3, pooling=pooling)
+    x = np.random.default_rng(0).normal(size=(2, 6, 6, 1)).astype("float32")
+    layer.build(x.shape)
+    shares = [float(np.mean(np.array(layer.enter(x, training=flag)) == 0)) for flag in (0, 1)]
+    assert shares[0] < 0.8 < shares[1]
+
+
+def test_samples_that_do_not_fit_the_first_layer_name_it():
+    layers = [FFConv2D(4, 3, goodness="class_groups", name="first")]
+    model = keras_ff.FFModel(layers, 2, label_embedding=None, negatives=None)
+    with pytest.raises(ValueError, match=r"first layer, 'first', cannot take.*Received.*\(64,\)"):
+        model.build((None, 64))

@@ -83,9 +83,23 @@ class Trainer:
             self.train_function = functools.partial(_train_by, pipeline, self.steps_per_execution)
         return self.train_function
 
+    def _get_metrics_result_or_logs(self, logs):
+        """Figures of an epoch, which Keras takes from here when its last batch has come."""
+        if self.layer_schedule.delayed:
+            # Those of the last step lack what the batches add that were under way then.
+            self.drain()
+            logs = self.get_metrics_result()
+        return super()._get_metrics_result_or_logs(logs)
+
 
 def _train_by(pipeline, steps, iterator):
     """Keras's train function over a pipeline, whose stages are compiled one by one."""
-    for _ in range(steps):
-        pipeline.advance(*keras.utils.unpack_x_y_sample_weight(next(iterator)))
+    for step in range(steps):
+        try:
+            data = next(iterator)
+        except StopIteration:
+            if step == 0:
+                raise
+            break
+        pipeline.advance(*keras.utils.unpack_x_y_sample_weight(data))
     return pipeline.logs()

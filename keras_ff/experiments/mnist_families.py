@@ -126,9 +126,9 @@ def hybrids(run):
 
 # Function, epochs, dtype policy, by name.
 EXPERIMENTS = {
-    "class_group_cnn": (class_group_cnn, 12, "float32"),
-    "contrastive_cnn": (contrastive_cnn, 8, "float32"),
-    "attention": (attention, 8, "float32"),
+    "class_group_cnn": (class_group_cnn, 12, "mixed_bfloat16"),
+    "contrastive_cnn": (contrastive_cnn, 8, "mixed_bfloat16"),
+    "attention": (attention, 8, "mixed_bfloat16"),
     "unsupervised": (unsupervised, 12, "mixed_bfloat16"),
     "hybrids": (hybrids, 8, "mixed_bfloat16"),
 }

@@ -31,10 +31,6 @@ class LabelEmbedding(parts.Part):
         """Shape of the embedded input; raises ValueError where the label does not fit."""
         raise NotImplementedError
 
-    def without_label(self, x):
-        """x in the form that embedded samples have, without inputs for a label."""
-        return x
-
     def pattern(self, pixels, labels, num_classes):
         """Label rows of shape (batch, num_classes) with the right energy for `pixels`.
 

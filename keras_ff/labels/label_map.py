@@ -111,10 +111,6 @@ class LabelMap(keras.layers.Layer):
         label = ops.reshape(label, (-1, *images.shape[1:3], 1))
         return ops.concatenate([images, label], axis=3)
 
-    def without_label(self, x):
-        """x itself: the channel of the label is simply missing."""
-        return x
-
     def output_shape(self, input_shape, num_classes):
         """Shape of the embedded input; raises ValueError where the label does not fit."""
         del num_classes

@@ -47,15 +47,11 @@ class TokenLabels(LabelEmbedding):
         self.patch_size = parts.whole_number(patch_size, "patch_size")
 
     def __call__(self, x, labels, num_classes):
-        tokens = self.without_label(x)
+        tokens = patches.cut(as_images(x, "TokenLabels"), self.patch_size)
         count = tokens.shape[1]
         pattern = self.pattern(as_rows(tokens), labels, num_classes) / count**0.5
         pattern = ops.repeat(ops.expand_dims(pattern, 1), count, axis=1)
         return ops.concatenate([tokens, pattern], axis=2)
-
-    def without_label(self, x):
-        """x cut into tokens of pixels alone."""
-        return patches.cut(as_images(x, "TokenLabels"), self.patch_size)
 
     def output_shape(self, input_shape, num_classes):
         height, width, channels = image_shape(input_shape, "TokenLabels")

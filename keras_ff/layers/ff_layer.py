@@ -150,6 +150,10 @@ class FFLayer(keras.layers.Layer):
             self.normalization.build(input_shape)
         if not self.transform.built:
             self.transform.build(input_shape)
+        transformed_shape = self.transform.compute_output_shape(input_shape)
+        for part in (self.activation, self.pooling):
+            if isinstance(part, keras.layers.Layer) and not part.built:
+                part.build(transformed_shape)
         activities_shape = self.compute_output_shape(input_shape)
         self.num_activities = math.prod(activities_shape[1:])
         num_classes = self._known_classes
@@ -251,7 +255,7 @@ class FFLayer(keras.layers.Layer):
         """Activities from what the transform answers."""
         x = self.activation(transformed)
         if self.pooling is not None:
-            x = self.pooling(x)
+            x = self.pooling(x, **_training_argument(self.pooling, training))
         return self.dropout(x, training=training)
 
     def enter(self, inputs, training=False):

@@ -16,8 +16,8 @@ class Opaque(keras.layers.Layer):
 
     Args:
         function: callable from a float32 array of shape (batch, ...) to an array of shape
-            (batch, ...), one row a sample. Register it by
-            `keras.saving.register_keras_serializable()` for models that are to be saved.
+            (batch, ...), one row a sample. For models that are to be saved, a `def` under
+            `@keras.saving.register_keras_serializable()`.
 
     Call arguments:
         inputs: tensor of shape (batch, ...).
@@ -26,7 +26,8 @@ class Opaque(keras.layers.Layer):
         float32 tensor of the shape that the function gives.
 
     Raises:
-        ValueError: if `function` is not callable, or does not give one row a sample.
+        ValueError: if `function` is not callable, or does not give one row a sample; when saved,
+            if it has no name to be saved by.
 
     Example:
 
@@ -45,6 +46,7 @@ class Opaque(keras.layers.Layer):
                 f"`function` must be callable on numpy arrays. Received: function={function!r}"
             )
         self.function = function
+        self.supports_jit = False  # XLA has no way out of its graph
 
     def call(self, inputs):
         shape = self.compute_output_shape(inputs.shape)
@@ -64,7 +66,12 @@ class Opaque(keras.layers.Layer):
         return (input_shape[0], *answer.shape[1:])
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "function": keras.saving.serialize_keras_object(self.function),
-        }
+        try:
+            function = keras.saving.serialize_keras_object(self.function)
+        except (AttributeError, TypeError) as error:
+            raise ValueError(
+                f"The function of layer {self.name!r} has no name to be saved by: write it as a "
+                "`def` under `@keras.saving.register_keras_serializable()`. "
+                f"Received: function={self.function!r}"
+            ) from error
+        return {**super().get_config(), "function": function}

@@ -1,28 +1,36 @@
 """From a Forward-Forward network to backpropagation, and back."""
 
+import math
+
 import keras
-import numpy as np
 from keras import ops
 
+from keras_ff import labels
+from keras_ff.layers.ff_layer import FFLayer
+from keras_ff.layers.opaque import Opaque
 from keras_ff.losses import AUTO_THRESHOLD, Logistic
+from keras_ff.parts import registered
 
-# How often goodness is measured and scaled anew; one step is exact for rectified activations.
-SCALING_STEPS = 8
+# How often goodness is measured and scaled anew, and by what logarithm at most; one step is exact
+# for a product under a rectified activation.
+SCALING_STEPS = 16
+LARGEST_STEP = 3.0
 
 
 def to_backprop(model, carry_weights=True):
     """A plain `keras.Model` of the model's layers, with a softmax head.
 
     Every FF layer stands in it as an ordinary layer, its normalisation included, which keeps
-    unbounded activations stable; gradients pass from layer to layer. The samples enter without a
-    label. It shares no variable with the model. On carried weights the head starts at zero, so
-    that no random one disturbs what the layers have learned; to train the head alone for an epoch
+    unbounded activations stable; gradients pass from layer to layer. Samples enter with the
+    neutral label, so that every weight has its place and carried layers answer what the model's
+    do. It shares no variable with the model. On carried weights the head starts at zero, so that
+    no random one disturbs what the layers have learned; to train the head alone for an epoch
     first helps further.
 
     Args:
         model: a built `FFModel`.
-        carry_weights: boolean. Whether the layers start from the model's weights, without those of
-            label inputs, or from new ones. Defaults to `True`.
+        carry_weights: boolean. Whether the layers start from the model's weights, or from new
+            ones. Defaults to `True`.
 
     Returns:
         A built `keras.Model` from samples to class probabilities, of shape
@@ -42,7 +50,10 @@ def to_backprop(model, carry_weights=True):
     if model.unsupervised:
         handed = model.negatives.neutral(handed)
     elif model.label_embedding is not None:
-        handed = model.label_embedding.without_label(handed)
+        neutral_label = NeutralLabel.like(model.label_embedding, model.num_classes)
+        handed = neutral_label(handed)
+        if model.label_embedding.learned:
+            neutral_label.set_weights(model.label_embedding.get_weights())
     for index, layer in enumerate(order.ff_layers):
         layer.num_classes = model.num_classes
         taken, shortcut = order.enter(index, handed, entered)
@@ -52,47 +63,120 @@ def to_backprop(model, carry_weights=True):
         activation="softmax",
         kernel_initializer="zeros" if carry_weights else "glorot_uniform",
         dtype="float32",
-        name="head",
+        name=f"{model.name}_head",
     )
-    network = keras.Model(inputs, head(keras.layers.Flatten()(handed)))
+    flat = keras.layers.Flatten(name=f"{model.name}_flatten")(handed)
+    network = keras.Model(inputs, head(flat))
     if carry_weights:
         for plain, layer in zip(layers, model.all_layers, strict=True):
             _carry(layer, plain)
     return network
 
 
+@registered
+class NeutralLabel(keras.layers.Layer):
+    """Gives samples a label of no class, as they have it under a softmax readout.
+
+    Args:
+        label_embedding: name or object of `keras_ff.labels`.
+        num_classes: integer.
+
+    Call arguments:
+        x: tensor of shape (batch, ...).
+
+    Returns:
+        The embedded samples.
+    """
+
+    def __init__(self, label_embedding, num_classes, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.label_embedding = labels.get(label_embedding)
+        self.num_classes = num_classes
+        if self.label_embedding.learned:  # which the Forward-Forward layers do
+            self.label_embedding.trainable = False
+
+    @classmethod
+    def like(cls, label_embedding, num_classes):
+        """One with a copy of a label embedding, which shares no variable with it."""
+        copied = keras.saving.serialize_keras_object(label_embedding)
+        return cls(keras.saving.deserialize_keras_object(copied), num_classes)
+
+    def build(self, input_shape):
+        if self.label_embedding.learned:
+            self.label_embedding.build_for(input_shape, self.num_classes)
+
+    def call(self, x):
+        return self.label_embedding(x, None, self.num_classes)
+
+    def compute_output_shape(self, input_shape):
+        return self.label_embedding.output_shape(input_shape, self.num_classes)
+
+    def get_config(self):
+        label_embedding = keras.saving.serialize_keras_object(self.label_embedding)
+        return {
+            **super().get_config(),
+            "label_embedding": label_embedding,
+            "num_classes": self.num_classes,
+        }
+
+
 def carry_from_backprop(model, network, x, y):
     """As `FFModel.carry_from_backprop`."""
     _check_built(model)
-    kinds = [type(layer) for layer in model.all_layers]
-    trained = [layer for layer in network.layers if type(layer) in kinds]
-    if [type(layer) for layer in trained] != kinds:
-        raise ValueError(
-            "The network must hold the model's layers in their order, as `to_backprop` makes it. "
-            f"Received: {[type(layer).__name__ for layer in network.layers]} for "
-            f"{[kind.__name__ for kind in kinds]}"
-        )
-    for plain, layer in zip(trained, model.all_layers, strict=True):
+    pairs = _pairs(network, model)
+    for plain, layer in pairs:
         _carry(plain, layer)
     if not model.class_groups:
         for index, layer in enumerate(model.ff_layers):
             _scale_to_threshold(model, index, layer, x, y)
 
 
+def _pairs(network, model):
+    """The network's layers beside the model's that they stand for."""
+    remaining, pairs = iter(network.layers), []
+    for layer in model.all_layers:
+        # Among them stand others, of which `to_backprop` needs some.
+        plain = next((other for other in remaining if type(other) is type(layer)), None)
+        pairs.append((plain, layer))
+    number = sum(isinstance(layer, FFLayer) for layer in network.layers)
+    if pairs[-1][0] is None or number != len(model.ff_layers):
+        raise ValueError(
+            "The network must hold the model's layers in their order, as `to_backprop` makes it. "
+            f"Received: {[type(layer).__name__ for layer in network.layers]} for "
+            f"{[type(layer).__name__ for layer in model.all_layers]}"
+        )
+    for plain, layer in pairs:
+        shapes = [
+            [tuple(weight.shape) for weight in _network_weights(one)] for one in (plain, layer)
+        ]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                f"The network's layer {plain.name!r} does not fit the model's {layer.name!r}. "
+                f"Received: weights of shapes {shapes[0]} for {shapes[1]}"
+            )
+    return pairs
+
+
 def _scale_to_threshold(model, index, layer, x, y):
+    """Scale a layer's weights by a factor at which its positives' goodness meets the threshold."""
     target = AUTO_THRESHOLD * layer.goodness_unit
     if layer.threshold is not None:
         target = float(layer.threshold)
     elif isinstance(layer.loss, Logistic):
         target = layer.loss.initial_threshold(layer.goodness_unit)
+    embedded = model.embed(x, None if model.unsupervised else ops.cast(y, "int32"))
+    # Goodness goes with some power of the factor, two for a product under a rectified activation.
+    power, step, before = 2.0, None, None
     for _ in range(SCALING_STEPS):
-        embedded = model.embed(x, None if model.unsupervised else ops.cast(y, "int32"))
         goodness = model.goodness_of(model.activities(embedded))[index]
-        factor = float(np.sqrt(target / max(float(ops.mean(goodness)), 1e-12)))
-        if abs(factor - 1) < 1e-3:
+        apart = math.log(target / max(float(ops.mean(goodness)), 1e-12))
+        if abs(apart) < 1e-3:
             break
+        if step is not None:
+            power = min(max((before - apart) / step, 0.5), 8.0)
+        step, before = min(max(apart / power, -LARGEST_STEP), LARGEST_STEP), apart
         for weight in layer.transform.trainable_weights:
-            weight.assign(weight * factor)
+            weight.assign(weight * math.exp(step))
 
 
 def _check_built(model):
@@ -105,8 +189,10 @@ def _check_built(model):
 
 def _as_plain_layer(layer):
     """A copy of a layer, an FF layer without an objective of its own."""
+    if isinstance(layer, Opaque):  # whose function need not have a name to be saved by
+        return Opaque(layer.function, name=layer.name, dtype=layer.dtype_policy)
     config = layer.get_config()
-    if hasattr(layer, "own_loss"):
+    if isinstance(layer, FFLayer):
         config = {**config, "loss": None, "optimizer": None, "auxiliary": None}
         if isinstance(layer.goodness, keras.layers.Layer):  # whose weights would learn nothing
             config["goodness"] = "mean_of_squares"
@@ -116,18 +202,14 @@ def _as_plain_layer(layer):
 
 
 def _carry(source, target):
-    """Copy weights from layer to layer; label inputs stay what they are in the target."""
+    """Copy the weights of a layer's way of the data to another layer."""
     for old, new in zip(_network_weights(source), _network_weights(target), strict=True):
-        # An appended label has its inputs, and so its part of the first kernel, at the end.
-        common = tuple(slice(min(sizes)) for sizes in zip(old.shape, new.shape, strict=True))
-        values = ops.convert_to_numpy(new).copy()
-        values[common] = ops.convert_to_numpy(old)[common]
-        new.assign(values)
+        new.assign(old)
 
 
 def _network_weights(layer):
     """Weights of a layer's way of the data, without those of its objective."""
-    if not hasattr(layer, "own_loss"):
+    if not isinstance(layer, FFLayer):
         return layer.weights
     normalization = [] if layer.normalization is None else layer.normalization.weights
     return [*normalization, *layer.transform.weights]

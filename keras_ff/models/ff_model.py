@@ -121,6 +121,7 @@ class FFModel(LocalLearning, backends.Trainer, keras.Model):
         ]
         self._learning_layers = self.layer_schedule.learning_layers(0, 1, len(self.ff_layers))
         self._readout_alone = False
+        self._scored = True
         self._under_way = types.SimpleNamespace(pipeline=None)
         self._frozen = types.SimpleNamespace(kept=None)
         self._sample_shape = None
@@ -145,12 +146,12 @@ class FFModel(LocalLearning, backends.Trainer, keras.Model):
         try:
             self.layer_order.build(shape)
         except ValueError as error:
-            if self.label_embedding is None or self.ff_layers[0].built:
+            if self.ff_layers[0].built:
                 raise
             raise ValueError(
-                f"The first layer, {self.ff_layers[0].name!r}, cannot take samples with their "
-                f"labels in them. Received: label_embedding={self.label_embedding!r}, which gives "
-                f"samples of shape {shape[1:]}: {error}"
+                f"The first layer, {self.ff_layers[0].name!r}, cannot take such samples. Received: "
+                f"samples of shape {shape[1:]} with label_embedding={self.label_embedding!r}: "
+                f"{error}"
             ) from error
         self.readout.build_for(self)
 
@@ -473,6 +474,7 @@ class FFModel(LocalLearning, backends.Trainer, keras.Model):
         results = super().evaluate(
             x=x, y=y, batch_size=batch_size, verbose=verbose, callbacks=callbacks, **kwargs
         )
+        self.readout.begin_choice(self)  # what was counted has been used, or is of no use
         if results in ({}, []):
             raise ValueError(NO_DATA)
         return results
@@ -533,7 +535,8 @@ class FFModel(LocalLearning, backends.Trainer, keras.Model):
                 or from new ones. Defaults to `True`.
 
         Returns:
-            A built `keras.Sequential` from samples to class probabilities, not compiled.
+            A built `keras.Model` from samples, which enter with the neutral label, to class
+            probabilities, not compiled.
 
         Raises:
             ValueError: if the model is not built.

@@ -158,8 +158,7 @@ class LocalLearning:
 
     def get_metrics_result(self):
         """Logs of the figures and metrics so far; without labels there is nothing to score."""
-        scored = self._compile_metrics is None or self._compile_metrics.built
-        if scored:
+        if self._scored and (self._compile_metrics is None or self._compile_metrics.built):
             return super().get_metrics_result()
         others = [metric for metric in self.metrics if metric is not self._compile_metrics]
         return {metric.name: metric.result() for metric in others}
@@ -168,6 +167,7 @@ class LocalLearning:
 
     def arrive(self, x, y, sample_weight):
         """A batch before the first layer, and the data that are needed behind the last."""
+        self._scored = y is not None
         _, rows = frozen_activities.rows_of(x)
         x = self._checked_input(x)
         self._build_for(x)
@@ -192,7 +192,7 @@ class LocalLearning:
                 self.ff_layers[index].trainable_variables for index in chain
             )
             if learns:
-                figures = passage.teach(chain, gathering)
+                figures = passage.teach(chain, self.learning_layers, gathering)
                 self.layers_trained.assign(ops.maximum(self.layers_trained, chain[-1] + 1))
             else:
                 figures = [passage.measure(index) for index in chain]
@@ -258,6 +258,7 @@ class LocalLearning:
 
         Args and returns as for `learn_from`.
         """
+        self._scored = y is not None
         x = self._checked_input(x)
         self._build_for(x)
         labels = self._class_labels(y)

@@ -1,7 +1,9 @@
 """The way of a batch through a model's layers."""
 
 import copy
+import itertools
 
+import keras
 from keras import ops
 
 from keras_ff import backends
@@ -58,7 +60,7 @@ class LayerOrder:
                 for other in waiting:
                     if not other.built:
                         other.build(shape)
-                    shape = tuple(other.compute_output_shape(shape))
+                    shape = _output_shape(other, shape)
                 shapes.append(tuple(shape))
                 if not layer.built:
                     layer.build(shape)
@@ -103,6 +105,12 @@ class LayerOrder:
                 f"Received: span={layer.span} at FF layer {len(entered)}"
             )
         return entered[-layer.span]
+
+
+def _output_shape(layer, shape):
+    """Shape of what any Keras layer answers; many leave it to Keras to find out."""
+    answer = layer.compute_output_spec(keras.KerasTensor(shape, dtype="float32"))
+    return tuple(answer.shape)
 
 
 class Passage:
@@ -171,11 +179,12 @@ class Passage:
         )
         return figures
 
-    def teach(self, chain, optimizer=None):
+    def teach(self, chain, learning, optimizer=None):
         """A local step of one FF layer, or of several in a chain by the loss of the last one.
 
         Args:
-            chain: indices of neighbouring layers.
+            chain: indices of neighbouring layers, the last of them one that learns.
+            learning: indices of the layers that learn; others of the chain stay as they are.
             optimizer: stands in for the layers' own; see `FFLayer.train_step`.
 
         Returns:
@@ -201,12 +210,20 @@ class Passage:
             scale = (optimizer or layers[-1].optimizer).scale_loss
             return scale(figures[-1]["loss"]), (figures, handed)
 
-        variables = [layer.trainable_variables for layer in layers]
+        variables = [
+            layer.trainable_variables if index in learning else []
+            for index, layer in zip(chain, layers, strict=True)
+        ]
         (figures, handed), gradients = backends.auxiliary_and_gradients(
             objective, [variable for of_layer in variables for variable in of_layer]
         )
         for layer, of_layer in zip(layers, variables, strict=True):
             own, gradients = gradients[: len(of_layer)], gradients[len(of_layer) :]
+            if layer is not layers[-1]:
+                # What belongs to its own objective has no part in that of the chain's last layer.
+                has_part = [gradient is not None for gradient in own]
+                own = list(itertools.compress(own, has_part))
+                of_layer = list(itertools.compress(of_layer, has_part))
             (optimizer or layer.optimizer).apply(own, of_layer)
         self.handed = ops.stop_gradient(handed)
         return figures

@@ -1,0 +1,469 @@
+"""What stands between FF layers: ordinary Keras layers and functions, applied as they are."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras.ops import convert_to_numpy
+
+import keras_ff
+from keras_ff.layers import FFConv2D, FFDense, FFLayer, Opaque
+from keras_ff.negatives import RandomLabels
+
+CLASSES = 2
+SHAPE = (8, 6)
+
+
+@keras.saving.register_keras_serializable(package="test_between_layers")
+def four_levels(array):
+    """A quantiser: to −1, −1/3, 1/3, 1, without a useful gradient."""
+    return np.clip(np.round(1.5 * array + 0.5) - 0.5, -1.5, 1.5) / 1.5
+
+
+def drawn(shape=SHAPE, seed=1):
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def labels(number=8):
+    return np.arange(number) % CLASSES
+
+
+def dense(units=5, seed=0, **settings):
+    initializer = keras.initializers.GlorotNormal(seed=seed)
+    return FFDense(units, activation="tanh", kernel_initializer=initializer, **settings)
+
+
+def model_of(layers, schedule="simultaneous", eager=True, **settings):
+    compile_arguments = settings.pop("compile_arguments", {})
+    model = keras_ff.FFModel(
+        layers, CLASSES, layer_schedule=schedule, **{"negatives": RandomLabels(seed=1), **settings}
+    )
+    model.compile(
+        keras.optimizers.SGD(0.1),
+        keras_ff.losses.SymBa(4.0),
+        run_eagerly=eager,
+        **compile_arguments,
+    )
+    return model
+
+
+def all_weights(layer):
+    return [convert_to_numpy(weight) for weight in layer.weights]
+
+
+def assert_equal(first, second):
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+# --- Opaque by itself ----------------------------------------------------------------------------
+
+
+def table(array):
+    return np.array([3.0, 1.0, 4.0, 1.0, 5.0])[np.clip(array, 0, 4).astype(int)]
+
+
+def first_three(array):
+    return array.reshape(len(array), -1)[:, :3]
+
+
+FUNCTIONS = {
+    "a numpy function": (np.sign, np.sign),
+    "a quantiser": (four_levels, four_levels),
+    "a look-up": (table, table),
+    "another shape": (first_three, first_three),
+    "float64 inside": (lambda a: a.astype("float64") / 3, lambda a: a / np.float32(3)),
+    "integers": (np.argsort, np.argsort),
+    "a list": (lambda a: np.abs(a).tolist(), np.abs),
+}
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (4, 3, 2, 5)], ids=str)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_is_applied_as_it_is(name, shape):
+    function, expected = FUNCTIONS[name]
+    x = drawn(shape)
+    layer = Opaque(function)
+    answer = layer(x)
+    assert keras.backend.standardize_dtype(answer.dtype) == "float32"
+    np.testing.assert_allclose(answer, expected(x), rtol=1e-6)
+    assert layer.compute_output_shape((None, *shape[1:])) == (None, *expected(x).shape[1:])
+    assert layer.weights == []
+
+
+def test_in_a_graph_of_unknown_batch_size():
+    layer = Opaque(lambda array: array[:, :2] + 1)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, 5))])
+    def apply(x):
+        answer = layer(x)
+        assert answer.shape.as_list() == [None, 2]
+        return answer
+
+    for size in (1, 4):
+        x = drawn((size, 5))
+        np.testing.assert_array_equal(apply(x), x[:, :2] + 1)
+
+
+def test_no_gradient_passes():
+    x = tf.constant(drawn())
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        answer = tf.reduce_sum(Opaque(lambda array: 3 * array)(x))
+    assert tape.gradient(answer, x) is None
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_a_function_sees_float32_under_every_policy(policy):
+    keras.config.set_dtype_policy(policy)
+    seen = []
+
+    def function(array):
+        seen.append(array.dtype)
+        return array
+
+    Opaque(function)(keras.ops.cast(drawn(), policy.removeprefix("mixed_")))
+    assert set(seen) == {np.dtype("float32")}
+
+
+@pytest.mark.parametrize(
+    ("function", "received"),
+    [
+        (lambda array: array.sum(), r"shape \(\)"),
+        (lambda array: array.sum(0), r"shape \(6,\)"),
+        (lambda array: array[:1], r"shape \(1, 6\)"),
+        (lambda array: array.reshape(-1), r"shape \(12,\)"),
+    ],
+    ids=["a number", "a sum over the batch", "one row", "flattened"],
+)
+def test_functions_that_do_not_give_a_row_a_sample_are_refused(function, received):
+    with pytest.raises(ValueError, match=rf"one row a sample.*{received}.*\(2, 6\)"):
+        Opaque(function)(drawn())
+    with pytest.raises(ValueError, match="one row a sample"):
+        model_of([dense(6), Opaque(function), dense(4)]).build((None, 6))
+
+
+@pytest.mark.parametrize("bad", [3, "relu", None, np.ones(3)], ids=repr)
+def test_what_cannot_be_called_is_refused(bad):
+    with pytest.raises(ValueError, match=r"must be callable.*Received: function="):
+        Opaque(bad)
+
+
+def test_it_is_not_compiled_by_xla():
+    """Which has no host to call back; Keras then compiles the step without."""
+    assert not Opaque(np.sign).supports_jit
+
+
+def test_round_trip_of_a_registered_function():
+    layer = Opaque(four_levels, name="levels")
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(layer))
+    assert again.function is four_levels and again.name == "levels"
+    assert Opaque.from_config(layer.get_config()).function is four_levels
+
+
+# --- Opaque within a model -----------------------------------------------------------------------
+
+
+def test_saved_and_loaded_with_its_function(tmp_path):
+    model = model_of([dense(), Opaque(four_levels), dense(4, 1)])
+    x, y = drawn(), labels()
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert [type(layer) for layer in loaded.all_layers] == [FFDense, Opaque, FFDense]
+    np.testing.assert_array_equal(model.predict(x, verbose=0), loaded.predict(x, verbose=0))
+    for each in (model, loaded):
+        each.fit(x, y, verbose=0)
+    for one, other in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_function_that_has_no_name_to_save_says_how_to_give_it_one(tmp_path):
+    model = model_of([dense(), Opaque(np.sign), dense(4, 1)])
+    model.build((None, 6))
+    with pytest.raises(ValueError, match="register_keras_serializable"):
+        model.save(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize("jit_compile", ["auto", True])
+@pytest.mark.filterwarnings("ignore:Model doesn't support `jit_compile")
+def test_within_a_compiled_fit_of_batches_of_any_size(jit_compile):
+    """A stream whose batch size the graph does not know, the last batch short."""
+    sizes = set()
+
+    def function(array):
+        sizes.add(len(array))
+        return four_levels(array)
+
+    models = []
+    for eager in (False, True):
+        compile_arguments = {} if eager else {"compile_arguments": {"jit_compile": jit_compile}}
+        model = model_of([dense(), Opaque(function), dense(4, 1)], eager=eager, **compile_arguments)
+        data = tf.data.Dataset.from_tensor_slices((drawn((10, 6)), labels(10))).batch(4)
+        model.fit(data, epochs=2, verbose=0)
+        models.append(model)
+    assert {8, 4} <= sizes  # positives and negatives of four samples and of two
+    for one, other in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("schedule", ["greedy", "simultaneous", "pipelined", "windows"])
+def test_layers_on_both_sides_learn(schedule):
+    """Though nothing between them has a gradient: both losses fall."""
+    x = np.concatenate([drawn((20, 6)) + 2, drawn((20, 6), 2) - 2])
+    y = np.repeat([0, 1], 20)
+    model = model_of([dense(16), Opaque(four_levels), dense(16, 1)], schedule)
+    first = model.evaluate(x, y, batch_size=40, verbose=0, return_dict=True)
+    model.fit(x, y, batch_size=10, epochs=8, verbose=0)
+    last = model.evaluate(x, y, batch_size=40, verbose=0, return_dict=True)
+    for number in (1, 2):
+        assert last[f"layer_{number}/loss"] < 0.8 * first[f"layer_{number}/loss"]
+        assert last[f"layer_{number}/pairs_told_apart"] > 0.9
+
+
+def test_the_layer_behind_sees_what_the_function_gives():
+    model = model_of([dense(), Opaque(four_levels), dense(4, 1)])
+    model.build((None, 6))
+    inputs = model.embed(drawn(), labels())
+    first = convert_to_numpy(model.ff_layers[0](inputs))
+    expected = model.ff_layers[1](four_levels(first).astype("float32"))
+    np.testing.assert_allclose(model.activities(inputs)[1], expected, rtol=1e-6)
+
+
+# --- ordinary Keras layers -----------------------------------------------------------------------
+
+
+def test_a_pooling_layer():
+    """Between convolutions: shapes, activities and goodness behind it."""
+    layers = [FFConv2D(3), keras.layers.MaxPooling2D(2), FFConv2D(4), FFDense(5)]
+    model = model_of(layers, label_embedding="overlay")
+    x = drawn((8, 6, 6, 1))
+    model.fit(x, labels(), verbose=0)
+    assert model.all_layers == layers
+    assert model.ff_layers == [layers[0], *layers[2:]]
+    inputs = model.embed(x, labels())
+    hidden = convert_to_numpy(layers[0](inputs))
+    pooled = hidden.reshape(8, 3, 2, 3, 2, 3).max((2, 4))
+    activities = model.activities(inputs)
+    assert activities[1].shape == (8, 3, 3, 4)
+    np.testing.assert_allclose(activities[1], layers[2](pooled), rtol=1e-5, atol=1e-6)
+    # Goodness of the first layer is that of what it answers itself.
+    goodness = model.goodness_of(activities)[0]
+    np.testing.assert_allclose(goodness, np.mean(hidden**2, axis=(1, 2, 3)), rtol=1e-5)
+
+
+def test_layers_before_the_first_ff_layer():
+    """They see the sample with its label."""
+    model = model_of([keras.layers.Rescaling(2.0, offset=1.0), dense()])
+    model.build((None, 6))
+    inputs = convert_to_numpy(model.embed(drawn(), labels()))
+    expected = model.ff_layers[0](2 * inputs + 1)
+    np.testing.assert_allclose(model.activities(inputs)[0], expected, rtol=1e-5, atol=1e-6)
+    model.fit(drawn(), labels(), verbose=0)
+
+
+@keras.saving.register_keras_serializable(package="test_between_layers")
+class Watching(keras.layers.Layer):
+    """Passes on what it gets, and remembers in which mode it was called."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.modes = []
+        self.built = True
+
+    def call(self, inputs, training=None):
+        self.modes.append(training)
+        return inputs
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+def test_a_layer_that_leaves_its_output_shape_to_keras():
+    class Doubling(keras.layers.Layer):
+        def call(self, inputs):
+            return keras.ops.concatenate([inputs, inputs], axis=1)
+
+    model = model_of([dense(), Doubling(), dense(4, 1)])
+    model.fit(drawn(), labels(), verbose=0)
+    assert model.ff_layers[1].kernel.shape == (10, 4)
+
+
+def test_layers_between_train_with_the_layer_behind_them_alone():
+    watching = [Watching() for _ in range(3)]
+    layers = [watching[0], dense(), watching[1], dense(), watching[2], dense()]
+    model = model_of(layers)
+    x, y = drawn(), labels()
+    model.train_on_batch(x, y)
+    for learning in ((0,), (1,), (0, 2)):
+        model.learning_layers = learning
+        for one in watching:
+            one.modes.clear()
+        model.train_on_batch(x, y)
+        reached = [[index in learning] if index <= max(learning) else [] for index in range(3)]
+        assert [one.modes for one in watching] == reached, learning
+    for one in watching:
+        one.modes.clear()
+    model.evaluate(x, y, verbose=0)
+    model.predict(x, verbose=0)
+    assert {mode for one in watching for mode in one.modes} == {False}
+
+
+def test_dropout_is_active_in_training_of_the_layer_behind_it_alone():
+    """A frozen layer, and scoring, see all of the activities; its generator moves in training."""
+    dropout = keras.layers.Dropout(0.5, seed=1)
+    model = model_of([dense(20), dropout, dense(4, 1)])
+    x, y = drawn(), labels()
+    model.train_on_batch(x, y)
+    state = dropout.seed_generator.state
+
+    def moves(action):
+        before = convert_to_numpy(state)
+        action()
+        return bool(np.any(convert_to_numpy(state) != before))
+
+    assert moves(lambda: model.train_on_batch(x, y))
+    assert not moves(lambda: model.evaluate(x, y, verbose=0))
+    assert not moves(lambda: model.predict(x, verbose=0))
+    model.learning_layers = (0,)
+    assert not moves(lambda: model.train_on_batch(x, y))
+    inputs = model.embed(x, y)
+    activities = model.activities(inputs)
+    np.testing.assert_array_equal(activities[1], model.ff_layers[1](activities[0]))
+    model.learning_layers = (1,)
+    model.reset_metrics()
+    first = model.train_on_batch(x, y, return_dict=True)["layer_2/positive_goodness"]
+    plain = np.mean(convert_to_numpy(model.goodness_of(activities)[1]))
+    assert abs(float(first) - plain) > 1e-4  # half of the inputs were missing
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras.layers.Dense(6, activation="relu"),
+        lambda: keras.layers.PReLU(),
+        lambda: keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(3)]),
+    ],
+    ids=["dense", "parametric", "sequential"],
+)
+@pytest.mark.parametrize("schedule", ["simultaneous", "alternating", "pipelined"])
+def test_a_layer_between_learns_nothing(make, schedule):
+    """Its weights are used as they are; those on both sides learn."""
+    between = make()
+    model = model_of([dense(), between, dense(4, 1)], schedule)
+    x, y = drawn(), labels()
+    model.build((None, 6))
+    before = [all_weights(layer) for layer in model.all_layers]
+    assert before[1]
+    for _ in range(2):
+        model.train_on_batch(x, y)
+    model.drain()
+    assert_equal(before[1], all_weights(between))
+    for index in (0, 2):
+        for old, new in zip(before[index], all_weights(model.all_layers[index]), strict=True):
+            assert np.abs(new - old).max() > 1e-6
+    inputs = model.embed(x, y)
+    hidden = between(model.ff_layers[0](inputs))
+    np.testing.assert_allclose(
+        model.activities(inputs)[1], model.ff_layers[1](hidden), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_a_layer_between_is_saved_with_its_weights(tmp_path):
+    model = model_of([dense(), keras.layers.Dense(6), dense(4, 1)])
+    x, y = drawn(), labels()
+    model.build((None, 6))
+    assert model.locality == 1
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(model.predict(x, verbose=0), loaded.predict(x, verbose=0))
+    assert_equal(all_weights(model.all_layers[1]), all_weights(loaded.all_layers[1]))
+    for each in (model, loaded):
+        each.fit(x, y, verbose=0)
+    for one, other in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_dropout_between_draws_on_after_loading(tmp_path):
+    model = model_of([dense(20), keras.layers.Dropout(0.5), dense(4, 1)])
+    x, y = drawn(), labels()
+    model.fit(x, y, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    for each in (model, loaded):
+        each.fit(x, y, verbose=0)
+    for one, other in zip(model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda: [],
+        lambda: [keras.layers.Dropout(0.2, seed=1)],
+        lambda: [keras.layers.Rescaling(2.0)],
+        lambda: [Opaque(four_levels)],
+    ],
+    ids=["nothing", "dropout", "rescaling", "opaque"],
+)
+def test_gradients_never_reach_the_layers_before(between, monkeypatch):
+    model = model_of([dense(), *between(), dense(4, 1), *between(), dense(3, 2)])
+    x, y = drawn(), labels()
+    model.train_on_batch(x, y)
+    losses = []
+    objective = FFLayer.objective
+
+    def recorded(self, *args, **kwargs):
+        figures, activities = objective(self, *args, **kwargs)
+        losses.append(figures["loss"])
+        return figures, activities
+
+    monkeypatch.setattr(FFLayer, "objective", recorded)
+    weights = [layer.kernel.value for layer in model.ff_layers]
+    for step in (model.learn_from, model.score_on):
+        losses.clear()
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(weights)
+            step(tf.constant(x), tf.constant(y))
+        for k in range(3):
+            for j in range(3):
+                gradient = tape.gradient(losses[k], weights[j])
+                reached = gradient is not None and np.abs(gradient).max() > 0
+                assert reached == (j == k), f"{step.__name__}: d loss_{k} / d w_{j}"
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: [dense(), keras.layers.Dense(3, name="behind")],
+        lambda: [dense(), keras.layers.Dropout(0.1), dense(), Opaque(np.sign, name="behind")],
+    ],
+)
+def test_layers_behind_the_last_ff_layer_are_refused(layers):
+    with pytest.raises(ValueError, match=r"behind the last FF layer.*Received: 'behind'"):
+        model_of(layers())
+
+
+def test_a_layer_that_stands_twice_is_refused():
+    between = keras.layers.Dropout(0.1)
+    with pytest.raises(ValueError, match=r"object of its own.*twice"):
+        model_of([dense(), between, dense(), between, dense()])
+
+
+@pytest.mark.parametrize("layers", [[keras.layers.Dense(3)], [Opaque(np.sign)]])
+def test_layers_without_an_ff_layer_are_refused(layers):
+    with pytest.raises(ValueError, match=r"at least one FF layer.*Received"):
+        model_of(layers)
+
+
+def test_what_is_no_layer_is_refused():
+    with pytest.raises(ValueError, match=r"Keras layers between them.*Received: .* at position 1"):
+        model_of([dense(), np.sign, dense()])
+
+
+def test_shapes_that_do_not_fit_are_found_when_building():
+    with pytest.raises(ValueError):
+        model_of([dense(), keras.layers.MaxPooling2D(2), dense()]).build((None, 6))
