@@ -206,6 +206,7 @@ class IteratedPassage(Passage):
         arguments = self.handed[index], self.streams, self.sample_weight
         return self.order.ff_layers[index].measure(*arguments, labels=self.labels)[0]
 
-    def teach(self, chain, optimizer=None):
+    def teach(self, chain, learning, optimizer=None):
+        del learning  # the only layer of a chain is one that learns
         arguments = self.handed[chain[0]], self.streams, self.sample_weight, optimizer
         return [self.order.ff_layers[chain[0]].train_step(*arguments, labels=self.labels)[0]]
