@@ -4,8 +4,12 @@ A backend is a module with these names:
 
 - `Trainer`: a mixin that hands Keras's `train_step` and `test_step` to the model's
   `learn_from` and `score_on`;
-- `auxiliary_and_gradients(function, variables)`: calls `function() -> (loss, auxiliary)` and
-  returns `(auxiliary, gradients of loss by variables)`;
+- `auxiliary_and_gradients(function, variables, tensors)`: calls `function() -> (loss, auxiliary)`
+  and returns `(auxiliary, gradients of loss by tensors and variables)`;
+- `product_and_pull_back(function, kernel)`: returns `function(kernel)` and what makes of a
+  gradient by that one by `kernel`;
+- `can_fuse(tensors)` and `fused(function)`: whether functions of tensors may be compiled into
+  one kernel here, and such a function;
 - `compiled(function)`: a function of tensors, compiled;
 - `input_gradient(function, inputs)`: returns the gradient of the sum of `function(inputs)` by
   `inputs`;
@@ -22,10 +26,13 @@ if keras.backend.backend() == "tensorflow":
     from keras_ff.backends.tensorflow import (
         Trainer,
         auxiliary_and_gradients,
+        can_fuse,
         compiled,
+        fused,
         input_gradient,
         numpy_function,
         outside_graph,
+        product_and_pull_back,
     )
 else:
     raise ImportError(
@@ -36,8 +43,11 @@ else:
 __all__ = [
     "Trainer",
     "auxiliary_and_gradients",
+    "can_fuse",
     "compiled",
+    "fused",
     "input_gradient",
     "numpy_function",
     "outside_graph",
+    "product_and_pull_back",
 ]

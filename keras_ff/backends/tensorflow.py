@@ -6,22 +6,53 @@ import keras
 import tensorflow as tf
 
 
-def auxiliary_and_gradients(function, variables):
-    """Call `function` under a tape that watches `variables` and nothing else.
+def auxiliary_and_gradients(function, variables, tensors=()):
+    """Call `function` under a tape that watches `variables`, `tensors`, and nothing else.
 
     Args:
         function: takes nothing, returns a scalar loss and anything besides.
         variables: list of Keras variables.
+        tensors: list of tensors. Defaults to none.
 
     Returns:
         What `function` returned besides the loss, and a list with the gradient of the loss by
-        each variable (`None` where it has no part in the loss).
+        each tensor and then each variable (`None` where it has no part in the loss).
     """
-    watched = [variable.value for variable in variables]
+    watched = [*tensors, *[variable.value for variable in variables]]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(watched)
         loss, auxiliary = function()
     return auxiliary, tape.gradient(loss, watched)
+
+
+def product_and_pull_back(function, kernel):
+    """What `function` makes of a tensor, and how gradients go back to that tensor.
+
+    Args:
+        function: takes a tensor, returns one.
+        kernel: tensor.
+
+    Returns:
+        `function(kernel)`, and a function from a gradient by that to the gradient by `kernel`.
+    """
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(kernel)
+        product = function(kernel)
+    return tf.stop_gradient(product), lambda delta: tape.gradient(product, kernel, delta)
+
+
+def can_fuse(tensors=()):
+    """Whether functions of tensors may be compiled into kernels here."""
+    return (
+        tf.inside_function()  # a user who runs eagerly wants to look inside
+        and not tf.distribute.has_strategy()
+        and all(isinstance(tensor, tf.Tensor) for tensor in tensors)
+    )
+
+
+def fused(function):
+    """A function of tensors as one kernel, made by XLA; for element-wise work."""
+    return tf.function(function, jit_compile=True, autograph=False)
 
 
 def compiled(function):

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from keras_ff.labelled_samples import embedded
 from keras_ff.layers import shared_product
 from keras_ff.layers.ff_layer import FFLayer, TransformArguments
 from keras_ff.parts import registered
@@ -91,15 +92,18 @@ class FFDense(TransformArguments, FFLayer):
     def build(self, input_shape):
         super().build(_flat(input_shape))
 
-    def call(self, inputs, training=False):
-        flat = ops.reshape(inputs, (-1, *_flat(inputs.shape)[1:]))
-        return super().call(flat, training=training)
-
-    def enter(self, inputs, training=False):
+    def transformed(self, inputs, training=False):
         # With m negatives a sample this saves m of the layer's m + 1 products with the pixels.
-        if not shared_product.applies(self, inputs):
-            return super().enter(inputs, training)
-        return self.respond(shared_product.shared_product(self, inputs), training)
+        if self.shares_product(inputs):
+            return shared_product.shared_product(self, inputs)
+        return super().transformed(inputs, training)
+
+    def arranged(self, inputs):
+        inputs = embedded(inputs)
+        return ops.reshape(inputs, (-1, *_flat(inputs.shape)[1:]))
+
+    def shares_product(self, inputs):
+        return shared_product.applies(self, inputs)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.units)

@@ -9,7 +9,8 @@ from keras import ops
 
 from keras_ff import activations, backends, goodness, losses, parts
 from keras_ff.labelled_samples import embedded
-from keras_ff.layer_optimizers import OptimizerTemplate
+from keras_ff.layer_optimizers import OptimizerTemplate, update
+from keras_ff.layers import two_products
 from keras_ff.layers.class_group_normalization import ClassGroupNormalization
 from keras_ff.layers.length_normalization import LengthNormalization
 from keras_ff.parts import registered
@@ -245,22 +246,43 @@ class FFLayer(keras.layers.Layer):
     # --- forward and learning ------------------------------------------------------------
 
     def call(self, inputs, training=False):
-        x = inputs
+        return self.respond(self.transformed(inputs, training), training)
+
+    def transformed(self, inputs, training=False):
+        """What the transform answers to inputs, or to labelled samples."""
+        x = self.arranged(inputs)
         if self.normalization is not None:
             x = self.normalization(x, **_training_argument(self.normalization, training))
-        x = self.transform(x, **_training_argument(self.transform, training))
-        return self.respond(x, training)
+        return self.transform(x, **_training_argument(self.transform, training))
 
-    def respond(self, transformed, training=False):
-        """Activities from what the transform answers."""
+    def respond(self, transformed, training=False, kept=None):
+        """Activities from what the transform answers; `kept` is what dropout makes of ones."""
         x = self.activation(transformed)
         if self.pooling is not None:
             x = self.pooling(x, **_training_argument(self.pooling, training))
-        return self.dropout(x, training=training)
+        return self.dropout(x, training=training) if kept is None else x * ops.cast(kept, x.dtype)
+
+    def arranged(self, inputs):
+        """Inputs in the shape that the transform takes."""
+        return embedded(inputs)
 
     def enter(self, inputs, training=False):
         """Activities of inputs, or of labelled samples that the model's first layer is given."""
+        if self.shares_product(inputs):
+            return self.respond(self.transformed(inputs, training), training)
         return self(embedded(inputs), training=training)
+
+    def shares_product(self, inputs):
+        """Whether labelled samples need not be embedded for this layer."""
+        del inputs
+        return False
+
+    @property
+    def is_two_parts(self):
+        """Whether all there is to `enter` is `transformed`, and then `respond`."""
+        kind = type(self)
+        standard = kind.enter is FFLayer.enter and kind.call is FFLayer.call
+        return standard and self.activity_regularizer is None
 
     def hand_on(self, activities, shortcut=None):
         """What the next layer is given, from the activities; `shortcut` is for residual layers."""
@@ -316,10 +338,7 @@ class FFLayer(keras.layers.Layer):
                 f"The {streams} streams must be of one length, one after the other. "
                 f"Received: activities of shape {tuple(activities.shape)}"
             )
-        per_class = {"num_classes": self.num_classes} if self.goodness.per_class else {}
-        figures = self.figures_of(
-            self.goodness(activities, **per_class), streams, sample_weight, labels
-        )
+        figures = self.figures_of(self.goodness_of(activities), streams, sample_weight, labels)
         loss = figures["loss"]
         for penalty in [
             *self.losses,
@@ -329,6 +348,11 @@ class FFLayer(keras.layers.Layer):
         if self.span and shortcut is None:
             shortcut = embedded(inputs)
         return {**figures, "loss": loss}, self.hand_on(activities, shortcut)
+
+    def goodness_of(self, activities):
+        """Goodness of activities: float32, a figure a sample, or one a sample and class."""
+        per_class = {"num_classes": self.num_classes} if self.goodness.per_class else {}
+        return self.goodness(activities, **per_class)
 
     def figures_of(self, goodness, streams, sample_weight=None, labels=None):
         """The figures that goodness alone decides: as of `measure`, the loss without penalties."""
@@ -408,10 +432,15 @@ class FFLayer(keras.layers.Layer):
             figures, handed = self.objective(inputs, streams, sample_weight, True, labels, shortcut)
             return optimizer.scale_loss(figures["loss"]), (figures, handed)
 
-        (figures, handed), gradients = backends.auxiliary_and_gradients(
-            objective, self.trainable_variables
-        )
-        optimizer.apply(gradients, self.trainable_variables)
+        if two_products.applies(self):
+            (figures, handed), gradients = two_products.step(
+                self, inputs, streams, sample_weight, labels, shortcut, optimizer.scale_loss
+            )
+        else:
+            (figures, handed), gradients = backends.auxiliary_and_gradients(
+                objective, self.trainable_variables
+            )
+        update(optimizer, gradients, self.trainable_variables)
         return figures, ops.stop_gradient(handed)
 
     def _check_objective(self, value, name):

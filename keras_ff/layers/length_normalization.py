@@ -56,8 +56,22 @@ class LengthNormalization(keras.layers.Layer):
         axes = self._axes(x.shape)
         if self.center:
             x = x - ops.mean(x, axis=axes, keepdims=True)
+        return ops.cast(x * self._factor(x, axes), self.compute_dtype)
+
+    def _factor(self, x, axes):
         mean_square = ops.mean(ops.square(x), axis=axes, keepdims=True)
-        return ops.cast(x * ops.rsqrt(mean_square + self.epsilon), self.compute_dtype)
+        return ops.rsqrt(mean_square + self.epsilon)
+
+    @property
+    def is_one_factor(self):
+        """Whether all there is to it is a factor a sample, so that products commute with it."""
+        return self.axis is None and not self.center
+
+    def factor(self, inputs, rank):
+        """The factor of every sample: float32 tensor of shape (batch, 1, ...) and of `rank`."""
+        x = ops.cast(inputs, "float32")
+        factor = self._factor(x, self._axes(x.shape))
+        return ops.reshape(factor, (-1,) + (1,) * (rank - 1))
 
     def _axes(self, shape):
         """The axes of inputs of this shape that are normalised together."""

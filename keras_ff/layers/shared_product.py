@@ -45,20 +45,42 @@ def shared_product(layer, inputs):
     Returns:
         Tensor of shape (streams · batch, units), as from the layer's normalisation and transform.
     """
-    pixels, length, patterns = inputs.embedding.separate(inputs.x, inputs.num_classes)
+    rows, besides, complete = separated(layer, inputs)
+    dense = layer.transform
+    kernel = ops.cast(dense.kernel, layer.compute_dtype)
+    product = ops.cast(ops.matmul(ops.cast(rows, layer.compute_dtype), kernel), "float32")
+    product = complete(product, besides)
+    if dense.bias is not None:
+        product = product + dense.bias
+    return ops.cast(product, layer.compute_dtype)
+
+
+def separated(layer, inputs):
+    """What of labelled samples is multiplied, and how the products are put together.
+
+    Args:
+        layer, inputs: as for `shared_product`.
+
+    Returns:
+        A triple: rows of shape (batch + num_classes, features), the pixels and the directions of
+        the labels; a tuple of tensors; and a function that makes of the rows' float32 product with
+        the kernel and of that tuple what the transform answers to all streams, without its bias.
+    """
+    pixels, length, directions = inputs.embedding.separate(inputs.x, inputs.num_classes)
     if layer.normalization is not None:
         energy = ops.sum(ops.square(pixels), axis=1, keepdims=True) + ops.square(length)
         scale = ops.rsqrt(energy / pixels.shape[1] + layer.normalization.epsilon)
         pixels, length = pixels * scale, length * scale
-    dense = layer.transform
-    kernel = ops.cast(dense.kernel, layer.compute_dtype)
-    of_pixels = ops.matmul(ops.cast(pixels, layer.compute_dtype), kernel)
-    of_patterns = ops.matmul(ops.cast(patterns, layer.compute_dtype), kernel)
-    labels = ops.reshape(ops.one_hot(inputs.labels, inputs.num_classes), (-1, inputs.num_classes))
-    rows = ops.cast(labels * ops.tile(length, (inputs.streams, 1)), layer.compute_dtype)
-    units = of_patterns.shape[1]
-    of_labels = ops.reshape(ops.matmul(rows, of_patterns), (inputs.streams, -1, units))
-    product = ops.reshape(of_labels + ops.expand_dims(of_pixels, 0), (-1, units))
-    if dense.bias is not None:
-        product = product + ops.cast(dense.bias, layer.compute_dtype)
-    return product
+    labels = ops.one_hot(ops.reshape(inputs.labels, (-1,)), inputs.num_classes)
+    lengths = labels * ops.tile(length, (inputs.streams, 1))
+
+    def complete(product, lengths):
+        of_pixels, of_directions = (
+            product[: -inputs.num_classes],
+            product[-inputs.num_classes :],
+        )
+        of_labels = ops.matmul(lengths, of_directions)
+        streams = ops.reshape(of_labels, (inputs.streams, -1, product.shape[1]))
+        return ops.reshape(streams + ops.expand_dims(of_pixels, 0), (-1, product.shape[1]))
+
+    return ops.concatenate([pixels, directions]), lengths, complete

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_ff import backends
 from keras_ff.labelled_samples import embedded
+from keras_ff.layer_optimizers import update
 from keras_ff.layers.ff_layer import FFLayer
 
 
@@ -224,6 +225,6 @@ class Passage:
                 has_part = [gradient is not None for gradient in own]
                 own = list(itertools.compress(own, has_part))
                 of_layer = list(itertools.compress(of_layer, has_part))
-            (optimizer or layer.optimizer).apply(own, of_layer)
+            update(optimizer or layer.optimizer, own, of_layer)
         self.handed = ops.stop_gradient(handed)
         return figures
