@@ -114,3 +114,8 @@ def whole_number(value, name, minimum=1):
             f"`{name}` must be an integer of at least {minimum}. Received: {name}={value!r}"
         )
     return int(value)
+
+
+def training_argument(layer, training):
+    """`training=` for the Keras layers that take it, as keyword arguments."""
+    return {"training": training} if layer._call_has_training_arg else {}

@@ -71,8 +71,15 @@ MODELS = {
         lambda: {"label_embedding": "spatial_pattern"},
     ),
     "convolutional": (
-        lambda: [FFConv2D(4, pooling=keras.layers.MaxPooling2D(2)), FFConv2D(4, 2, strides=2)],
+        lambda: [FFConv2D(4, pooling=keras.layers.AveragePooling2D(2)), FFConv2D(4, 2, strides=2)],
         lambda: {"label_embedding": "spatial_pattern"},
+    ),
+    "batch statistics": (
+        lambda: [
+            FFDense(16, normalization=keras.layers.BatchNormalization(center=False, scale=False))
+            for _ in range(2)
+        ],
+        dict,
     ),
     "learned label": (
         lambda: [FFConv2D(4), FFConv2D(4)],
@@ -98,7 +105,7 @@ MODELS = {
     "dropout": (lambda: [FFDense(16, dropout=0.3), FFDense(12, dropout=0.3)], dict),
     "dropout, convolutional": (
         lambda: [
-            FFConv2D(8, pooling=keras.layers.MaxPooling2D(2), dropout=0.3, **grouped()),
+            FFConv2D(8, pooling=keras.layers.AveragePooling2D(2), dropout=0.3, **grouped()),
             FFDense(8, dropout=0.3, **grouped()),
         ],
         groups,
@@ -225,6 +232,7 @@ OTHERS = {
     "supervised contrast": lambda: FFDense(8, auxiliary=SupCon()),
     "batch normalization": lambda: FFDense(8, normalization="batch"),
     "trained activation": lambda: FFDense(8, activation=keras.layers.PReLU()),
+    "maximum": lambda: FFConv2D(4, pooling=keras.layers.MaxPooling2D(2)),
     "attention": lambda: FFAttention(1, 4, patch_size=3),
     "layers in a row": lambda: FFLayer(
         keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(8)])

@@ -252,14 +252,14 @@ class FFLayer(keras.layers.Layer):
         """What the transform answers to inputs, or to labelled samples."""
         x = self.arranged(inputs)
         if self.normalization is not None:
-            x = self.normalization(x, **_training_argument(self.normalization, training))
-        return self.transform(x, **_training_argument(self.transform, training))
+            x = self.normalization(x, **parts.training_argument(self.normalization, training))
+        return self.transform(x, **parts.training_argument(self.transform, training))
 
     def respond(self, transformed, training=False, kept=None):
         """Activities from what the transform answers; `kept` is what dropout makes of ones."""
         x = self.activation(transformed)
         if self.pooling is not None:
-            x = self.pooling(x, **_training_argument(self.pooling, training))
+            x = self.pooling(x, **parts.training_argument(self.pooling, training))
         return self.dropout(x, training=training) if kept is None else x * ops.cast(kept, x.dtype)
 
     def arranged(self, inputs):
@@ -372,7 +372,7 @@ class FFLayer(keras.layers.Layer):
             if getattr(auxiliary, "needs_labels", False):
                 terms.append(auxiliary(positives, labels, training=training))
             else:
-                auxiliary(positives, **_training_argument(auxiliary, training))
+                auxiliary(positives, **parts.training_argument(auxiliary, training))
                 terms.extend(auxiliary.losses)
         return terms
 
@@ -515,8 +515,3 @@ class TransformArguments:
         config = super().get_config()
         transform = config.pop("transform")["config"]
         return {**config, **{name: transform[name] for name in self.transform_arguments}}
-
-
-def _training_argument(layer, training):
-    """`training=` for the layers that take it."""
-    return {"training": training} if layer._call_has_training_arg else {}

@@ -13,7 +13,7 @@ import functools
 import keras
 from keras import ops
 
-from keras_ff import backends
+from keras_ff import backends, parts
 from keras_ff.layers import shared_product
 from keras_ff.layers.length_normalization import LengthNormalization
 
@@ -24,7 +24,6 @@ LEAST_ACTIVITIES = 512
 def applies(layer):
     """Whether a built `FFLayer` may take its steps this way, with the same outcome."""
     transform = layer.transform
-    parts = [part for part in (layer.normalization, layer.pooling) if part is not None]
     return (
         layer.num_activities >= LEAST_ACTIVITIES
         and backends.can_fuse()
@@ -36,7 +35,11 @@ def applies(layer):
         and not layer.auxiliary
         and not isinstance(layer.goodness, keras.layers.Layer)
         and not isinstance(layer.activation, keras.layers.Layer)
-        and not any(part.variables or part._call_has_training_arg for part in parts)
+        and (layer.pooling is None or _is_plain(layer.pooling))
+        # The compiler's gradient of a maximum is slower than all that it would save.
+        and not isinstance(layer.pooling, keras.layers.MaxPooling2D)
+        # A gradient by these would need a third product.
+        and (layer.normalization is None or not layer.normalization.trainable_variables)
     )
 
 
@@ -109,7 +112,11 @@ def _rows(layer, inputs):
             inputs,
             lambda product, inputs: product * normalization.factor(inputs, len(product.shape)),
         )
-    return backends.fused(normalization)(inputs), None, lambda product, _: product
+    if _is_plain(normalization):
+        normalized = backends.fused(normalization)(inputs)
+    else:
+        normalized = normalization(inputs, **parts.training_argument(normalization, True))
+    return normalized, None, lambda product, _: product
 
 
 def _activities_shape(layer, inputs, product):
@@ -120,6 +127,11 @@ def _activities_shape(layer, inputs, product):
     if layer.pooling is not None:
         shape = layer.pooling.compute_output_shape(shape)
     return (rows, *shape[1:])
+
+
+def _is_plain(layer):
+    """Whether all there is to a layer is its inputs."""
+    return not layer.variables and not layer._call_has_training_arg
 
 
 def _product(transform):

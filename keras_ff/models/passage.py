@@ -6,7 +6,7 @@ import itertools
 import keras
 from keras import ops
 
-from keras_ff import backends
+from keras_ff import backends, parts
 from keras_ff.labelled_samples import embedded
 from keras_ff.layer_optimizers import update
 from keras_ff.layers.ff_layer import FFLayer
@@ -88,8 +88,7 @@ class LayerOrder:
             training: boolean, for the layers between.
         """
         for other in self.before[index]:
-            arguments = {"training": training} if other._call_has_training_arg else {}
-            handed = other(embedded(handed), **arguments)
+            handed = other(embedded(handed), **parts.training_argument(other, training))
         if self.reach:
             handed = embedded(handed)
             entered[:] = [*entered, handed][-self.reach :]

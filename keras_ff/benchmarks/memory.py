@@ -1,0 +1,87 @@
+"""Peak memory of training against depth: the slope, in MiB a layer."""
+
+import json
+import resource
+import subprocess
+import sys
+
+import keras
+import numpy as np
+
+from keras_ff import FFModel
+from keras_ff.benchmarks import training_step
+from keras_ff.layers import FFConv2D
+
+MIB = 2**20
+# The classes divide the channels.
+CLASSES = 8
+
+
+def run(depths=(4, 8, 16, 32), image_size=32, channels=64, batch_size=128, policy="mixed_bfloat16"):
+    """The row of `memory`: MiB a layer by Forward-Forward and by backpropagation.
+
+    Every depth is measured in a process of its own: its peak resident memory over three steps,
+    less the weights and the optimizers' slots.
+
+    Args:
+        depths: integers, numbers of equal convolutional layers.
+        image_size: integer, side of the images in pixels.
+        channels: integer, a multiple of 8.
+        batch_size: integer.
+        policy: name of a dtype policy.
+    """
+    peaks = {}
+    for method in ("ours", "backprop"):
+        peaks[method] = [
+            _in_own_process(method, depth, image_size, channels, batch_size, policy)
+            for depth in depths
+        ]
+    slopes = {method: np.polyfit(depths, found, 1)[0] for method, found in peaks.items()}
+    yield {
+        "bench": "memory",
+        "case": f"conv 3×3, {image_size}²×{channels}, batch {batch_size}, depths {list(depths)}",
+        "dtype": policy,
+        "unit": "MiB/layer",
+        "slope_ours": slopes["ours"],
+        "slope_backprop": slopes["backprop"],
+        "ratio_to_backprop": slopes["ours"] / slopes["backprop"],
+        "peaks_ours": peaks["ours"],
+        "peaks_backprop": peaks["backprop"],
+    }
+
+
+def _in_own_process(*arguments):
+    command = [sys.executable, "-m", "keras_ff.benchmarks.memory", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[1:])} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def peak(method, depth, image_size, channels, batch_size, policy):
+    """Peak resident memory of this process in MiB after three steps, less weights and slots."""
+    keras.config.set_dtype_policy(policy)
+    layers = [
+        FFConv2D(channels, goodness="class_groups", normalization="class_groups")
+        for _ in range(depth)
+    ]
+    model = FFModel(
+        layers, CLASSES, label_embedding=None, negatives=None, layer_schedule="simultaneous"
+    )
+    model.compile("adam")
+    model.build((None, image_size, image_size, channels))
+    x, y = training_step.drawn(model, batch_size)
+    if method == "backprop":
+        model = model.to_backprop(carry_weights=False)
+        model.compile("adam", "sparse_categorical_crossentropy")
+    step = training_step.stepper(model, x, y)
+    for _ in range(3):
+        step()
+    weights = sum(np.prod(weight.shape) * 4 for weight in model.weights + model.optimizer.variables)
+    unit = 1024 if sys.platform != "darwin" else 1  # what getrusage counts in
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit - float(weights)) / MIB
+
+
+if __name__ == "__main__":
+    chosen, *numbers, dtype_policy = sys.argv[1:]
+    print(json.dumps(peak(chosen, *map(int, numbers), dtype_policy)))

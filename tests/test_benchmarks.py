@@ -1,0 +1,212 @@
+"""Benchmarks: their rows, what they compare, and the least possible time's arithmetic."""
+
+import json
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from keras_ff import FFModel, benchmarks, cli, models
+from keras_ff.benchmarks import fit, floor, schedule, side_by_side, training_step
+from keras_ff.layers import FFAttention, FFConv2D, FFDense
+from keras_ff.negatives import RandomLabels
+
+COLUMNS = {
+    "bench",
+    "case",
+    "dtype",
+    "unit",
+    "ours",
+    "floor",
+    "backprop",
+    "ratio_to_floor",
+    "ratio_to_backprop",
+}
+
+
+def assert_consistent(row):
+    """Rates above zero, and ratios that are those of the rates."""
+    assert set(row) == COLUMNS
+    assert row["ours"] > 0
+    if row["floor"]:
+        assert row["ratio_to_floor"] == pytest.approx(row["ours"] / row["floor"])
+    if row["backprop"]:
+        assert row["ratio_to_backprop"] == pytest.approx(row["backprop"] / row["ours"])
+
+
+def test_sides_take_turns():
+    calls = []
+    sides = {name: lambda name=name: calls.append(name) for name in "abc"}
+    side_by_side.medians(sides, rounds=3, warmups=1)
+    assert calls == list("abc") * 4
+
+
+def test_medians_leave_out_warmups_and_outliers():
+    durations = iter([0.2, 0.01, 0.2, 0.01, 0.01])
+    seconds = side_by_side.medians({"a": lambda: time.sleep(next(durations))}, 4, 1)
+    assert 0.01 <= seconds["a"] < 0.05
+
+
+def test_step_compares_three_sides():
+    rows = list(benchmarks.run("step", networks=[((20, 20), 16)], policies=["float32"], rounds=1))
+    assert [row["case"] for row in rows] == [
+        "784-20-20, batch 16, contrastive",
+        "784-20-20, batch 16, class groups",
+    ]
+    for row in rows:
+        assert_consistent(row)
+        assert (row["bench"], row["dtype"], row["unit"]) == ("step", "float32", "samples/s")
+        assert row["floor"] and row["backprop"]
+
+
+def test_the_timed_steps_train():
+    """Both networks move, and the model's weights are not the network's."""
+    model = models.mlp((8, 8))
+    model.compile("adam")
+    model.build((None, 4, 4))
+    network = model.to_backprop(carry_weights=False)
+    network.compile("adam", "sparse_categorical_crossentropy")
+    x, y = training_step.drawn(model, 6)
+    assert x.shape == (6, 4, 4) and set(y) <= set(range(10))
+    for each in (model, network):
+        before = each.get_weights()
+        training_step.stepper(each, x, y)()
+        assert any(np.any(old != new) for old, new in zip(before, each.get_weights(), strict=True))
+
+
+def products(model, batch_size, monkeypatch):
+    """Shapes of all products that a floor does: of both factors."""
+    found = []
+
+    def dense(rows, transform):
+        found.append((rows, *transform.kernel.shape))
+        return (lambda: None, lambda: None)
+
+    def convolution(shape, transform):
+        found.append((*shape, *transform.kernel.shape))
+        return (lambda: None, lambda: None)
+
+    monkeypatch.setattr(floor, "_dense", dense)
+    monkeypatch.setattr(floor, "_convolution", convolution)
+    floor.of_step(model, batch_size)
+    return found
+
+
+def test_the_least_work_shares_the_first_dense_product(monkeypatch):
+    """Two streams after the first layer with one negative, four with three; one in class groups."""
+    model = FFModel([FFDense(7), FFDense(5)], 10, negatives=RandomLabels(count=3))
+    model.compile()
+    model.build((None, 12))
+    assert products(model, 6, monkeypatch) == [(6, 22, 7), (24, 7, 5)]
+    model = models.mlp((20, 10), class_groups=True)
+    model.compile()
+    model.build((None, 12))
+    assert products(model, 6, monkeypatch) == [(6, 12, 20), (6, 20, 10)]
+
+
+def test_the_least_work_of_convolutions(monkeypatch):
+    layers = [FFConv2D(4, pooling=keras.layers.MaxPooling2D(2)), FFConv2D(3)]
+    model = FFModel(layers, 2, label_embedding="spatial_pattern")
+    model.compile()
+    model.build((None, 8, 8, 1))
+    (first, second) = products(model, 5, monkeypatch)
+    assert first == (10, 8, 8, 1, 3, 3, 1, 4) and second == (10, 4, 4, 4, 3, 3, 4, 3)
+
+
+def test_the_least_work_of_other_layers_is_not_known():
+    model = FFModel([FFAttention(1, 4, patch_size=4)], 2, label_embedding="overlay")
+    model.compile()
+    model.build((None, 8, 8, 1))
+    with pytest.raises(ValueError, match=r"Dense and Conv2D.*Received"):
+        floor.of_step(model, 4)
+
+
+def test_products_have_the_dtype_and_the_shapes_of_the_layers():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    layers = [FFConv2D(4, strides=2, padding="valid"), FFDense(6)]
+    model = FFModel(layers, 2, label_embedding="overlay")
+    model.compile()
+    model.build((None, 9, 9, 1))
+    pairs = floor._products(model, 5, streams=2)
+    for (forward, backward), layer in zip(pairs, model.ff_layers, strict=True):
+        assert forward().dtype == backward().dtype == "bfloat16"
+        assert tuple(backward().shape) == tuple(layer.kernel.shape)
+    assert tuple(pairs[0][0]().shape) == (10, 4, 4, 4) and tuple(pairs[1][0]().shape) == (10, 6)
+
+
+def test_conv_and_predict(monkeypatch):
+    # A smaller network: that the ResNet-17 trains, others test.
+    monkeypatch.setattr(
+        models, "resnet", lambda width, **arguments: models.cnn((width, width), **arguments)
+    )
+    (row,) = benchmarks.run(
+        "conv", widths=[10], image_size=8, batch_size=4, policies=["float32"], rounds=1
+    )
+    assert_consistent(row)
+    rows = list(benchmarks.run("predict", units=(20,), batch_size=8, policy="float32", rounds=1))
+    assert len(rows) == 3
+    for row in rows:
+        assert_consistent(row)
+        assert row["unit"] == "images/s"
+
+
+def test_fit_beside_the_bare_step():
+    cases = [("digits", {"shift": 1}, 256, lambda: models.mlp((16,)))]
+    (row,) = fit.run(cases, policy="float32", epochs=2)
+    assert_consistent(row)
+    assert row["floor"] > 0 and row["backprop"] is None
+
+
+def test_memory_is_measured_in_processes_of_their_own():
+    (row,) = benchmarks.run(
+        "memory", depths=(1, 2), image_size=8, channels=8, batch_size=4, policy="float32"
+    )
+    assert row["unit"] == "MiB/layer"
+    assert row["slope_ours"] == pytest.approx(np.diff(row["peaks_ours"])[0], abs=1e-6)
+    assert row["slope_backprop"] == pytest.approx(np.diff(row["peaks_backprop"])[0], abs=1e-6)
+    assert min(*row["peaks_ours"], *row["peaks_backprop"]) > 50  # a process with TensorFlow in it
+
+
+def test_schedules_are_timed_to_an_accuracy():
+    arguments = {"dataset": "digits", "units": (32, 32), "policy": "float32"}
+    rows = list(schedule.run(accuracy=0.12, epochs=4, **arguments))
+    assert [row["case"].split(", ")[1] for row in rows] == list(schedule.SCHEDULES)
+    for row in rows:
+        assert row["unit"] == "s" and row["best_accuracy"] >= 0.12
+        assert row["ours"] > 0 and row["epochs"] <= 4
+    (row, *_) = schedule.run(accuracy=1.0, epochs=2, **arguments)
+    assert row["ours"] is None and 0 < row["best_accuracy"] < 1
+
+
+def test_unknown_benchmarks_are_refused():
+    with pytest.raises(ValueError, match=r"'step'.*Received: 'steps'"):
+        benchmarks.run("steps")
+
+
+def test_the_command_prints_and_writes_rows(tmp_path, capsys, monkeypatch):
+    rows = [
+        side_by_side.row("step", "one case", "float32", "samples/s", 10, {"ours": 2.0}),
+        side_by_side.row(
+            "step", "another", "float32", "samples/s", 10, {"ours": 2.0, "floor": 1, "backprop": 4}
+        ),
+    ]
+    taken = {}
+
+    def run(name, **arguments):
+        taken[name] = arguments
+        return iter(rows)
+
+    monkeypatch.setattr(benchmarks, "run", run)
+    path = tmp_path / "rows.json"
+    assert cli.main(["bench", "step", "memory", "--json", str(path), "--rounds", "4"]) == 0
+    assert taken == {"step": {"rounds": 4}, "memory": {}}
+    assert json.loads(path.read_text()) == 2 * rows
+    machine, *lines = capsys.readouterr().out.splitlines()
+    assert {"machine", "keras", "tensorflow"} <= set(json.loads(machine))
+    assert lines[0] == "step: one case, float32 (samples/s): ours 5"
+    assert lines[1].endswith(
+        "ours 5, floor 10, backprop 2.5, ratio_to_floor 0.5, ratio_to_backprop 0.5"
+    )
+    assert cli.main(["bench", "steps"]) == 2
+    assert "steps" in capsys.readouterr().err
