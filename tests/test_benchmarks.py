@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from keras_ff import FFModel, benchmarks, cli, models
-from keras_ff.benchmarks import fit, floor, schedule, side_by_side, training_step
+from keras_ff.benchmarks import fit, floor, memory, schedule, side_by_side, training_step
 from keras_ff.layers import FFAttention, FFConv2D, FFDense
 from keras_ff.negatives import RandomLabels
 
@@ -158,24 +158,38 @@ def test_fit_beside_the_bare_step():
     assert row["floor"] > 0 and row["backprop"] is None
 
 
-def test_memory_is_measured_in_processes_of_their_own():
-    (row,) = benchmarks.run(
-        "memory", depths=(1, 2), image_size=8, channels=8, batch_size=4, policy="float32"
-    )
+def test_memory_of_a_process_of_its_own():
+    peaks = [memory._in_own_process("ours", 1, 8, 8, size, "float32") for size in (4, 4096)]
+    assert peaks[0] > 50  # there is TensorFlow in it
+    assert peaks[1] > peaks[0] + 4096 * 8 * 8 * 8 * 4 / 2**20  # at least the samples
+
+
+def test_slopes_of_memory(monkeypatch):
+    """What grows with the batch is told from what grows with depth alone."""
+    grows = {"ours": 0.5, "backprop": 6.0}
+
+    def peak(method, depth, image_size, channels, batch_size, policy):
+        return 700 + 3 * depth + grows[method] * depth * (batch_size - 1)
+
+    monkeypatch.setattr(memory, "_in_own_process", peak)
+    (row,) = memory.run(depths=(1, 2, 4), batch_size=11)
     assert row["unit"] == "MiB/layer"
-    assert row["slope_ours"] == pytest.approx(np.diff(row["peaks_ours"])[0], abs=1e-6)
-    assert row["slope_backprop"] == pytest.approx(np.diff(row["peaks_backprop"])[0], abs=1e-6)
-    assert min(*row["peaks_ours"], *row["peaks_backprop"]) > 50  # a process with TensorFlow in it
+    assert row["slope_ours"] == pytest.approx(8) and row["slope_backprop"] == pytest.approx(63)
+    assert row["activities_ours"] == pytest.approx(5)
+    assert row["activities_backprop"] == pytest.approx(60)
+    assert row["ratio_to_backprop"] == pytest.approx(8 / 63)
+    assert row["peaks_ours"] == pytest.approx([708, 716, 732])
 
 
-def test_schedules_are_timed_to_an_accuracy():
+def test_schedules_are_timed_to_an_accuracy(monkeypatch):
     arguments = {"dataset": "digits", "units": (32, 32), "policy": "float32"}
     rows = list(schedule.run(accuracy=0.12, epochs=4, **arguments))
     assert [row["case"].split(", ")[1] for row in rows] == list(schedule.SCHEDULES)
     for row in rows:
         assert row["unit"] == "s" and row["best_accuracy"] >= 0.12
         assert row["ours"] > 0 and row["epochs"] <= 4
-    (row, *_) = schedule.run(accuracy=1.0, epochs=2, **arguments)
+    monkeypatch.setattr(schedule, "SCHEDULES", ["simultaneous"])
+    (row,) = schedule.run(accuracy=1.0, epochs=1, **arguments)
     assert row["ours"] is None and 0 < row["best_accuracy"] < 1
 
 

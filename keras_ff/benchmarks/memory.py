@@ -21,7 +21,9 @@ def run(depths=(4, 8, 16, 32), image_size=32, channels=64, batch_size=128, polic
     """The row of `memory`: MiB a layer by Forward-Forward and by backpropagation.
 
     Every depth is measured in a process of its own: its peak resident memory over three steps,
-    less the weights and the optimizers' slots.
+    less the weights and the optimizers' slots. The compiled program grows with depth as well; a
+    batch of a single sample tells how much, and `activities_ours` and `activities_backprop` are
+    the slopes of what the whole batch takes beyond that.
 
     Args:
         depths: integers, numbers of equal convolutional layers.
@@ -30,23 +32,29 @@ def run(depths=(4, 8, 16, 32), image_size=32, channels=64, batch_size=128, polic
         batch_size: integer.
         policy: name of a dtype policy.
     """
-    peaks = {}
-    for method in ("ours", "backprop"):
-        peaks[method] = [
-            _in_own_process(method, depth, image_size, channels, batch_size, policy)
-            for depth in depths
+
+    def slopes(method):
+        peaks = [
+            [_in_own_process(method, depth, image_size, channels, size, policy) for depth in depths]
+            for size in (batch_size, 1)
         ]
-    slopes = {method: np.polyfit(depths, found, 1)[0] for method, found in peaks.items()}
+        beyond = np.subtract(*peaks)
+        return [float(np.polyfit(depths, found, 1)[0]) for found in (peaks[0], beyond)], peaks[0]
+
+    (ours, activities_ours), peaks_ours = slopes("ours")
+    (backprop, activities_backprop), peaks_backprop = slopes("backprop")
     yield {
         "bench": "memory",
         "case": f"conv 3×3, {image_size}²×{channels}, batch {batch_size}, depths {list(depths)}",
         "dtype": policy,
         "unit": "MiB/layer",
-        "slope_ours": slopes["ours"],
-        "slope_backprop": slopes["backprop"],
-        "ratio_to_backprop": slopes["ours"] / slopes["backprop"],
-        "peaks_ours": peaks["ours"],
-        "peaks_backprop": peaks["backprop"],
+        "slope_ours": ours,
+        "slope_backprop": backprop,
+        "ratio_to_backprop": ours / backprop,
+        "activities_ours": activities_ours,
+        "activities_backprop": activities_backprop,
+        "peaks_ours": peaks_ours,
+        "peaks_backprop": peaks_backprop,
     }
 
 

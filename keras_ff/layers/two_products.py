@@ -90,7 +90,7 @@ def step(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
     )
     gradients = {id(variable): one for variable, one in zip(others, own, strict=True)}
     gradients[id(kernel)] = pull_back(delta)
-    return answer, [gradients[id(variable)] for variable in layer.trainable_variables]
+    return answer, [gradients[id(one)] for one in layer.trainable_variables]
 
 
 def _rows(layer, inputs):
