@@ -152,7 +152,7 @@ def test_conv_and_predict(monkeypatch):
 
 
 def test_fit_beside_the_bare_step():
-    cases = [("digits", {"shift": 1}, 256, lambda: models.mlp((16,)))]
+    cases = [("digits", {"shift": 1}, 256, "16 units", lambda: models.mlp((16,)))]
     (row,) = fit.run(cases, policy="float32", epochs=2)
     assert_consistent(row)
     assert row["floor"] > 0 and row["backprop"] is None

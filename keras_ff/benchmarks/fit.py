@@ -8,10 +8,10 @@ import keras
 from keras_ff import datasets, models
 from keras_ff.benchmarks import side_by_side, training_step
 
-# Dataset, augmentation, batch size, and the model.
+# Dataset, augmentation, batch size, and the model by name.
 CASES = (
-    ("mnist", {"shift": 2}, 512, lambda: models.mlp((2000,) * 4)),
-    ("cifar10", {"shift": 4, "flip": True}, 128, models.cnn),
+    ("mnist", {"shift": 2}, 512, "4 × 2000", lambda: models.mlp((2000,) * 4)),
+    ("cifar10", {"shift": 4, "flip": True}, 128, "models.cnn()", models.cnn),
 )
 
 
@@ -19,13 +19,13 @@ def run(cases=CASES, policy="mixed_bfloat16", epochs=4):
     """Rows of `fit`, in samples/s: `ours` through `fit`, and as `floor` the bare step.
 
     Args:
-        cases: tuples of a dataset's name, its augmentation, the batch size and a function that
-            makes the model.
+        cases: tuples of a dataset's name, its augmentation, the batch size, the model's name and
+            a function that makes it.
         policy: name of a dtype policy.
         epochs: integer of at least 2; the first is not counted.
     """
     keras.config.set_dtype_policy(policy)
-    for name, augment, batch_size, make in cases:
+    for name, augment, batch_size, network, make in cases:
         data, _, _ = datasets.load(name, batch_size=batch_size, augment=augment)
         shape = data.element_spec[0].shape[1:]
         model, twin = make(), make()
@@ -35,7 +35,7 @@ def run(cases=CASES, policy="mixed_bfloat16", epochs=4):
         bare = _Bare(training_step.stepper(twin, *training_step.drawn(twin, batch_size)))
         model.fit(data, epochs=epochs, verbose=0, callbacks=[bare])
         seconds = {"ours": bare.median("epochs"), "floor": bare.median("steps")}
-        case = f"{name}, {augment}, {model.name}, batch {batch_size}"
+        case = f"{name}, {augment}, {network}, batch {batch_size}"
         yield side_by_side.row("fit", case, policy, "samples/s", batch_size, seconds)
 
 
