@@ -1,6 +1,7 @@
 """Peak memory of training against depth: the slope, in MiB a layer."""
 
 import json
+import pathlib
 import resource
 import subprocess
 import sys
@@ -86,8 +87,18 @@ def peak(method, depth, image_size, channels, batch_size, policy):
     for _ in range(3):
         step()
     weights = sum(np.prod(weight.shape) * 4 for weight in model.weights + model.optimizer.variables)
-    unit = 1024 if sys.platform != "darwin" else 1  # what getrusage counts in
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit - float(weights)) / MIB
+    return _peak_of_process() - float(weights) / MIB
+
+
+def _peak_of_process():
+    """Peak resident memory in MiB."""
+    try:
+        status = pathlib.Path("/proc/self/status").read_text(encoding="utf-8")
+    except OSError:  # not Linux
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (MIB if sys.platform == "darwin" else 1024)
+    # A process inherits what getrusage tells from the one that started it.
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 if __name__ == "__main__":

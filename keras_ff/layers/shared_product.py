@@ -51,7 +51,7 @@ def shared_product(layer, inputs):
     product = ops.cast(ops.matmul(ops.cast(rows, layer.compute_dtype), kernel), "float32")
     product = complete(product, besides)
     if dense.bias is not None:
-        product = product + dense.bias
+        product = product + ops.cast(dense.bias, "float32")
     return ops.cast(product, layer.compute_dtype)
 
 

@@ -74,7 +74,7 @@ def step(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
         def objective():
             transformed = complete(ops.cast(product, "float32"), besides)
             if layer.transform.use_bias:
-                transformed = transformed + layer.transform.bias
+                transformed = transformed + ops.cast(layer.transform.bias, "float32")
             activities = layer.respond(transformed, training=True, kept=kept)
             figures = layer.figures_of(
                 layer.goodness_of(activities), streams, sample_weight, labels
