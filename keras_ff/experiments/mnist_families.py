@@ -97,7 +97,7 @@ def hybrids(run):
     def forward_forward():
         keras.utils.set_random_seed(SEED)
         model = models.mlp((1000, 1000), negatives=RandomLabels(count=5))
-        model.compile(run.adam(2e-3), "label_softmax", metrics=["accuracy"])
+        model.compile(run.adam(1e-3), "label_softmax", metrics=["accuracy"])
         model.build((None, *run.sample_shape))
         return model
 
@@ -140,7 +140,7 @@ EXPERIMENTS = {
     "contrastive_cnn": (contrastive_cnn, 12, "mixed_bfloat16"),
     "attention": (attention, 12, "mixed_bfloat16"),
     "unsupervised": (unsupervised, 12, "mixed_bfloat16"),
-    "hybrids": (hybrids, 16, "mixed_bfloat16"),
+    "hybrids": (hybrids, 8, "mixed_bfloat16"),
 }
 
 
