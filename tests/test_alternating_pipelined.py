@@ -192,7 +192,7 @@ def test_compiled_steps_alternate_as_eager_ones_do():
         )
         model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0)
         models.append(model)
-    assert_same_weights(*models, atol=1e-4)  # a wrong turn shows in the second digit
+    assert_same_weights(*models, atol=5e-5)  # compiled and eager products round differently
 
 
 def test_alternating_with_class_groups_and_sample_weights():
