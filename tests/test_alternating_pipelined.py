@@ -134,21 +134,13 @@ def test_pairs_learn_from_their_second_layers_loss_in_turn(number, even, odd):
 @pytest.mark.parametrize(
     ("step", "crossing"), [(0, {(0, 1), (2, 3)}), (1, {(1, 2), (3, 4)})], ids=["even", "odd"]
 )
-def test_a_gradient_crosses_exactly_one_boundary(step, crossing, monkeypatch):
+def test_a_gradient_crosses_exactly_one_boundary(step, crossing, record_losses):
     """d loss_k / d w_j within the model's own step, for every pair of layers."""
     model = model_of(dense_layers(5), "alternating")
     x, y = batch()
     for _ in range(step + 2):  # as many, and the parity stays
         model.train_on_batch(x, y)
-    losses = []
-    objective = FFLayer.objective
-
-    def recorded(self, *args, **kwargs):
-        figures, activities = objective(self, *args, **kwargs)
-        losses.append(figures["loss"])
-        return figures, activities
-
-    monkeypatch.setattr(FFLayer, "objective", recorded)
+    losses = record_losses()
     weights = [layer.kernel.value for layer in model.ff_layers]
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(weights)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras.ops import convert_to_numpy
 
 import keras_ff
-from keras_ff.layers import FFConv2D, FFDense, FFLayer, Opaque
+from keras_ff.layers import FFConv2D, FFDense, Opaque
 from keras_ff.negatives import RandomLabels
 
 CLASSES = 2
@@ -406,19 +406,11 @@ def test_dropout_between_draws_on_after_loading(tmp_path):
     ],
     ids=["nothing", "dropout", "rescaling", "opaque"],
 )
-def test_gradients_never_reach_the_layers_before(between, monkeypatch):
+def test_gradients_never_reach_the_layers_before(between, record_losses):
     model = model_of([dense(), *between(), dense(4, 1), *between(), dense(3, 2)])
     x, y = drawn(), labels()
     model.train_on_batch(x, y)
-    losses = []
-    objective = FFLayer.objective
-
-    def recorded(self, *args, **kwargs):
-        figures, activities = objective(self, *args, **kwargs)
-        losses.append(figures["loss"])
-        return figures, activities
-
-    monkeypatch.setattr(FFLayer, "objective", recorded)
+    losses = record_losses()
     weights = [layer.kernel.value for layer in model.ff_layers]
     for step in (model.learn_from, model.score_on):
         losses.clear()

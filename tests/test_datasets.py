@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from keras_ff import datasets
+from keras_ff.datasets import pipelines, tfds_images
 
 BOTH = {"shift": 1, "flip": True}
 
@@ -317,7 +318,7 @@ class TestAugmentation:
 
     def test_augmentation_is_drawn_anew_in_every_epoch_and_batch(self):
         # All images are the same one, so that only the augmentation can make a difference.
-        train = datasets._shuffled(
+        train = pipelines.shuffled(
             np.tile(np.arange(64, dtype=np.uint8).reshape(1, 8, 8, 1), (60, 1, 1, 1)),
             np.zeros(60, np.int32),
             batch_size=30,
@@ -433,7 +434,7 @@ class TestTFDS:
         def no_answer(builder):
             raise ConnectionError("no answer from codh.rois.ac.jp")
 
-        monkeypatch.setattr(datasets, "_check_network", no_answer)
+        monkeypatch.setattr(tfds_images, "_check_network", no_answer)
         with pytest.raises(ValueError) as caught:
             datasets.load("kmnist", data_dir=tmp_path)
         sentence = str(caught.value)
@@ -449,7 +450,7 @@ class TestTFDS:
         def missing(builder):
             raise ImportError("No module named 'unzip'")
 
-        monkeypatch.setattr(datasets, "_check_network", missing)
+        monkeypatch.setattr(tfds_images, "_check_network", missing)
         with pytest.raises(ValueError, match=r"\(No module named 'unzip'\): install what is"):
             datasets.load("kmnist", data_dir=tmp_path)
 
@@ -469,7 +470,7 @@ class TestTFDS:
         monkeypatch.setattr(requests, "get", get)
 
         def check(*urls):
-            datasets._check_network(types.SimpleNamespace(url_infos=dict.fromkeys(urls)))
+            tfds_images._check_network(types.SimpleNamespace(url_infos=dict.fromkeys(urls)))
 
         with pytest.raises(ConnectionError, match=r"no answer from a\.org or b\.org"):
             check("http://a.org/x", "http://a.org/y", "https://b.org/z")

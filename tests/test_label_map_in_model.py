@@ -12,7 +12,7 @@ from keras.ops import convert_to_numpy
 
 import keras_ff
 from keras_ff.labels import LabelMap
-from keras_ff.layers import FFAttention, FFConv2D, FFDense, FFLayer, FFResidual
+from keras_ff.layers import FFAttention, FFConv2D, FFDense, FFResidual
 from keras_ff.negatives import Adversarial, AllLabels, HybridImages, Perturbation, RandomLabels
 
 CLASSES = 3
@@ -108,18 +108,10 @@ def test_it_is_moved_by_layer_1_and_no_other(learning):
         np.testing.assert_array_equal(maps(model), before)
 
 
-def test_later_layers_losses_do_not_reach_it(monkeypatch):
+def test_later_layers_losses_do_not_reach_it(record_losses):
     model = model_of()
     x, y = drawn(), labels()
-    losses = []
-    objective = FFLayer.objective
-
-    def recorded(self, *args, **kwargs):
-        figures, activities = objective(self, *args, **kwargs)
-        losses.append(figures["loss"])
-        return figures, activities
-
-    monkeypatch.setattr(FFLayer, "objective", recorded)
+    losses = record_losses()
     variable = model.label_embedding.maps.value
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(variable)

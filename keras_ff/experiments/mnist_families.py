@@ -15,6 +15,7 @@ import keras
 import keras_ff
 from keras_ff import datasets, models, training
 from keras_ff.learning_rates import ConstantThenLinear
+from keras_ff.losses import LabelSoftmax
 from keras_ff.negatives import HybridImages, RandomLabels
 from keras_ff.readouts import Goodness, Softmax
 
@@ -96,8 +97,8 @@ def hybrids(run):
 
     def forward_forward():
         keras.utils.set_random_seed(SEED)
-        model = models.mlp((1000, 1000), negatives=RandomLabels(count=5))
-        model.compile(run.adam(1e-3), "label_softmax", metrics=["accuracy"])
+        model = models.mlp((1000, 1000), negatives="all_labels", readout=Goodness("validation"))
+        model.compile(run.adam(1e-3), LabelSoftmax(alpha=32.0), metrics=["accuracy"])
         model.build((None, *run.sample_shape))
         return model
 

@@ -1,0 +1,64 @@
+"""`tf.data` pipelines over arrays in memory."""
+
+from keras_ff.datasets.augmentation import augmented
+
+
+def _in_memory(images, labels):
+    import tensorflow as tf
+
+    # Input pipelines run on the processor, so the images stay out of an accelerator's memory.
+    with tf.device("CPU:0"):
+        return tf.convert_to_tensor(images), tf.convert_to_tensor(labels)
+
+
+def _num_batches(labels, batch_size):
+    return -(-len(labels) // batch_size)
+
+
+def in_order(images, labels, batch_size, to_float):
+    """Batches of float32 images and labels, as they come."""
+    import tensorflow as tf
+
+    num_batches = _num_batches(labels, batch_size)
+    images, labels = _in_memory(images, labels)
+
+    def batch(index):
+        samples = slice(index * batch_size, (index + 1) * batch_size)
+        return to_float(images[samples]), labels[samples]
+
+    return tf.data.Dataset.range(num_batches).map(batch).prefetch(tf.data.AUTOTUNE)
+
+
+def shuffled(images, labels, batch_size, seed, initial_epoch, augment, to_float):
+    """Batches in an order, and augmented in a way, that the seed and the epoch decide."""
+    import tensorflow as tf
+
+    num_samples, num_batches = len(labels), _num_batches(labels, batch_size)
+    images, labels = _in_memory(images, labels)
+    with tf.device("CPU:0"):
+        epochs_begun = tf.Variable(initial_epoch, dtype=tf.int64)
+
+    def epoch_now(_):
+        # Runs with the first batch of an iteration: iterators that nothing is drawn from do not
+        # count, and Keras makes some of them.
+        return epochs_begun.assign_add(1) - 1
+
+    def batches_of(epoch):
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(num_samples), seed=tf.stack([seed, epoch]), alg="philox"
+        )
+        return tf.data.Dataset.range(num_batches).map(
+            lambda index: (epoch, index, order[index * batch_size : (index + 1) * batch_size])
+        )
+
+    def batch(epoch, index, samples):
+        x = tf.gather(images, samples)
+        batch_seed = tf.random.fold_in(tf.stack([seed, epoch]), index)
+        return to_float(augmented(x, batch_seed, **augment)), tf.gather(labels, samples)
+
+    epochs = tf.data.Dataset.from_tensors(0).map(epoch_now)
+    batches = epochs.flat_map(batches_of).map(
+        batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+    batches = batches.apply(tf.data.experimental.assert_cardinality(num_batches))
+    return batches.prefetch(tf.data.AUTOTUNE)

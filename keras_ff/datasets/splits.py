@@ -1,0 +1,23 @@
+"""Parts of a dataset with the classes in their proportions."""
+
+import numpy as np
+
+from keras_ff.datasets.errors import reason
+
+
+def cut(images, labels, share, seed, what):
+    """Cut a stratified share off: ((images, labels) of the rest, (images, labels) of the cut)."""
+    from sklearn.model_selection import train_test_split
+
+    size = round(share * len(labels))
+    try:
+        rest, part = train_test_split(
+            np.arange(len(labels)), test_size=size, stratify=labels, random_state=seed
+        )
+    except ValueError as error:
+        raise ValueError(
+            f"{what} cannot be cut off with the classes in their proportions "
+            f"({reason(error)}). Received: {len(labels)} samples to cut {size} from"
+        ) from error
+    rest, part = np.sort(rest), np.sort(part)
+    return (images[rest], labels[rest]), (images[part], labels[part])
