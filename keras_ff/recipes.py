@@ -90,7 +90,7 @@ class TrainingConfig:
     'auto'
     """
 
-    dataset: str = datasets.EMBEDDED
+    dataset: str = datasets.digits.NAME
     units: tuple = (500, 500, 500)
     activation: str = "relu"
     goodness: str = "mean_of_squares"
@@ -140,7 +140,7 @@ class TrainingConfig:
                 object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
 
     @classmethod
-    def for_dataset(cls, dataset=datasets.EMBEDDED, layers=None, data_dir=None, **chosen):
+    def for_dataset(cls, dataset=datasets.digits.NAME, layers=None, data_dir=None, **chosen):
         """A configuration that suits a dataset, apart from what is chosen.
 
         Args:

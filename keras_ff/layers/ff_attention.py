@@ -1,7 +1,8 @@
 """FFAttention: a Forward-Forward layer of self-attention."""
 
-from keras_ff.layers.ff_layer import FFLayer, TransformArguments
+from keras_ff.layers.ff_layer import FFLayer
 from keras_ff.layers.patch_attention import PatchAttention
+from keras_ff.layers.transform_arguments import TransformArguments
 from keras_ff.parts import registered
 
 

@@ -2,7 +2,8 @@
 
 import keras
 
-from keras_ff.layers.ff_layer import FFLayer, TransformArguments
+from keras_ff.layers.ff_layer import FFLayer
+from keras_ff.layers.transform_arguments import TransformArguments
 from keras_ff.parts import registered
 
 

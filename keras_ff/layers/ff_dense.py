@@ -7,7 +7,8 @@ from keras import ops
 
 from keras_ff.labelled_samples import embedded
 from keras_ff.layers import shared_product
-from keras_ff.layers.ff_layer import FFLayer, TransformArguments
+from keras_ff.layers.ff_layer import FFLayer
+from keras_ff.layers.transform_arguments import TransformArguments
 from keras_ff.parts import registered
 
 

@@ -10,7 +10,7 @@ from keras import ops
 from keras_ff import activations, backends, goodness, losses, parts
 from keras_ff.labelled_samples import embedded
 from keras_ff.layer_optimizers import OptimizerTemplate, update
-from keras_ff.layers import two_products
+from keras_ff.layers import goodness_figures, two_products
 from keras_ff.layers.class_group_normalization import ClassGroupNormalization
 from keras_ff.layers.length_normalization import LengthNormalization
 from keras_ff.parts import registered
@@ -22,9 +22,6 @@ NORMALIZATIONS = {
     "layer": keras.layers.LayerNormalization,
     "class_groups": ClassGroupNormalization,
 }
-
-CONTRAST_FIGURES = ("loss", "positive_goodness", "negative_goodness", "pairs_told_apart")
-COMPETITION_FIGURES = ("loss", "goodness", "accuracy")
 
 
 @registered
@@ -297,7 +294,8 @@ class FFLayer(keras.layers.Layer):
     @property
     def figure_names(self):
         """Names of the figures that `measure` reports."""
-        return COMPETITION_FIGURES if self.goodness.per_class else CONTRAST_FIGURES
+        per_class = self.goodness.per_class
+        return goodness_figures.COMPETITION if per_class else goodness_figures.CONTRAST
 
     def measure(
         self, inputs, streams=2, sample_weight=None, training=False, labels=None, shortcut=None
@@ -357,9 +355,11 @@ class FFLayer(keras.layers.Layer):
     def figures_of(self, goodness, streams, sample_weight=None, labels=None):
         """The figures that goodness alone decides: as of `measure`, the loss without penalties."""
         if self.goodness.per_class:
-            sample_losses, figures = self._compete(goodness, labels)
+            sample_losses, figures = goodness_figures.of_competition(self.loss, goodness, labels)
         else:
-            sample_losses, figures = self._contrast(goodness, streams)
+            sample_losses, figures = goodness_figures.of_contrast(
+                self.loss, goodness, streams, self.threshold
+            )
         if sample_weight is not None:
             weight = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
             sample_losses = sample_losses * weight
@@ -375,30 +375,6 @@ class FFLayer(keras.layers.Layer):
                 auxiliary(positives, **parts.training_argument(auxiliary, training))
                 terms.extend(auxiliary.losses)
         return terms
-
-    def _contrast(self, goodness, streams):
-        """Losses and figures of positives beside negatives."""
-        goodness = ops.reshape(goodness, (streams, -1))
-        positive, negative = goodness[0], ops.transpose(goodness[1:])
-        learned = {}
-        if self.threshold is not None:
-            learned["threshold"] = ops.cast(self.threshold, "float32")
-        told_apart = ops.cast(ops.expand_dims(positive, 1) > negative, "float32")
-        return self.loss(positive, negative, **learned), {
-            "positive_goodness": positive,
-            "negative_goodness": ops.mean(negative, axis=1),
-            "pairs_told_apart": ops.mean(told_apart, axis=1),
-        }
-
-    def _compete(self, goodness, labels):
-        """Losses and figures of the class groups."""
-        true = ops.take_along_axis(goodness, ops.expand_dims(labels, 1), axis=1)[:, 0]
-        most = ops.cast(ops.equal(ops.argmax(goodness, axis=1), labels), "float32")
-        return self.loss(labels, goodness), {
-            "goodness": true,
-            "accuracy": most,
-            "class_goodness": goodness,
-        }
 
     def train_step(
         self,
@@ -501,17 +477,3 @@ def _matrices(part):
         return part.locality
     weights = part.trainable_weights if isinstance(part, keras.layers.Layer) else []
     return sum(len(weight.shape) > 1 for weight in weights)
-
-
-class TransformArguments:
-    """Mixin of the conveniences: their configuration is that of the Keras layer they wrap.
-
-    `transform_arguments` names the constructor's arguments that belong to the transform.
-    """
-
-    transform_arguments = ()
-
-    def get_config(self):
-        config = super().get_config()
-        transform = config.pop("transform")["config"]
-        return {**config, **{name: transform[name] for name in self.transform_arguments}}

@@ -1,7 +1,8 @@
 """FFLocallyConnected2D: a Forward-Forward layer of local receptive fields."""
 
-from keras_ff.layers.ff_layer import FFLayer, TransformArguments
+from keras_ff.layers.ff_layer import FFLayer
 from keras_ff.layers.locally_connected2d import LocallyConnected2D
+from keras_ff.layers.transform_arguments import TransformArguments
 from keras_ff.parts import registered
 
 
