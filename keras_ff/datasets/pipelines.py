@@ -2,6 +2,10 @@
 
 from keras_ff.datasets.augmentation import augmented
 
+# Batches that are made at a time, and that wait for the model. A batch takes a processor a
+# millisecond or two, a training step many.
+PARALLEL, AHEAD = 2, 2
+
 
 def _in_memory(images, labels):
     import tensorflow as tf
@@ -26,7 +30,7 @@ def in_order(images, labels, batch_size, to_float):
         samples = slice(index * batch_size, (index + 1) * batch_size)
         return to_float(images[samples]), labels[samples]
 
-    return tf.data.Dataset.range(num_batches).map(batch).prefetch(tf.data.AUTOTUNE)
+    return _ahead(tf.data.Dataset.range(num_batches).map(batch))
 
 
 def shuffled(images, labels, batch_size, seed, initial_epoch, augment, to_float):
@@ -58,7 +62,17 @@ def shuffled(images, labels, batch_size, seed, initial_epoch, augment, to_float)
 
     epochs = tf.data.Dataset.from_tensors(0).map(epoch_now)
     batches = epochs.flat_map(batches_of).map(
-        batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        batch, num_parallel_calls=PARALLEL, deterministic=True
     )
-    batches = batches.apply(tf.data.experimental.assert_cardinality(num_batches))
-    return batches.prefetch(tf.data.AUTOTUNE)
+    return _ahead(batches.apply(tf.data.experimental.assert_cardinality(num_batches)))
+
+
+def _ahead(batches):
+    """The same batches, made while the model is still busy with those before."""
+    import tensorflow as tf
+
+    # What tunes pipelines on the way makes an iterator's end wait for its own next look: up to
+    # ten seconds between two epochs, in TensorFlow 2.21.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(AHEAD).with_options(options)
