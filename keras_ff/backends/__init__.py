@@ -6,14 +6,16 @@ A backend is a module with these names:
   `learn_from` and `score_on`;
 - `auxiliary_and_gradients(function, variables, tensors)`: calls `function() -> (loss, auxiliary)`
   and returns `(auxiliary, gradients of loss by tensors and variables)`;
-- `product_and_pull_back(function, kernel)`: returns `function(kernel)` and what makes of a
-  gradient by that one by `kernel`;
+- `pull_back(function, kernel, delta)`: the gradient by `kernel` from `delta`, the one by
+  `function(kernel)`, of which nothing but that is computed;
 - `can_fuse(tensors)` and `fused(function)`: whether functions of tensors may be compiled into
   one kernel here, and such a function;
 - `compiled(function)`: a function of tensors, compiled;
 - `input_gradient(function, inputs)`: returns the gradient of the sum of `function(inputs)` by
   `inputs`;
 - `numpy_function(function, inputs, shape)`: calls a function on arrays from within a graph;
+- `shared(function, variables)`: a function that is compiled once, and works on other variables
+  in the places of these;
 - `outside_graph()`: a context in which variables are created and assigned at once, even while a
   step is being traced.
 
@@ -32,7 +34,8 @@ if keras.backend.backend() == "tensorflow":
         input_gradient,
         numpy_function,
         outside_graph,
-        product_and_pull_back,
+        pull_back,
+        shared,
     )
 else:
     raise ImportError(
@@ -49,5 +52,6 @@ __all__ = [
     "input_gradient",
     "numpy_function",
     "outside_graph",
-    "product_and_pull_back",
+    "pull_back",
+    "shared",
 ]

@@ -25,20 +25,12 @@ def auxiliary_and_gradients(function, variables, tensors=()):
     return auxiliary, tape.gradient(loss, watched)
 
 
-def product_and_pull_back(function, kernel):
-    """What `function` makes of a tensor, and how gradients go back to that tensor.
-
-    Args:
-        function: takes a tensor, returns one.
-        kernel: tensor.
-
-    Returns:
-        `function(kernel)`, and a function from a gradient by that to the gradient by `kernel`.
-    """
+def pull_back(function, kernel, delta):
+    """The gradient by `kernel` from that by `function(kernel)`; see the seam's documentation."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(kernel)
         product = function(kernel)
-    return tf.stop_gradient(product), lambda delta: tape.gradient(product, kernel, delta)
+    return tape.gradient(product, kernel, delta)
 
 
 def can_fuse(tensors=()):
@@ -53,6 +45,32 @@ def can_fuse(tensors=()):
 def fused(function):
     """A function of tensors as one kernel, made by XLA; for element-wise work."""
     return tf.function(function, jit_compile=True, autograph=False)
+
+
+def shared(function, variables):
+    """A function that is traced and compiled once and works on variables that are given to it.
+
+    Args:
+        function: from tensors to tensors, which reads and assigns Keras variables.
+        variables: list of these.
+
+    Returns:
+        A function of variables that take their places, in the same order, and of tensors.
+    """
+
+    # Kept in one piece: put in the place of each of its calls, it would be compiled there.
+    @tf.function(autograph=False, experimental_attributes={"_noinline": True})
+    def standing_in(given, *tensors):
+        own = [variable._value for variable in variables]
+        try:
+            for variable, value in zip(variables, given, strict=True):
+                variable._value = value
+            return function(*tensors)
+        finally:
+            for variable, value in zip(variables, own, strict=True):
+                variable._value = value
+
+    return lambda given, *tensors: standing_in([one._value for one in given], *tensors)
 
 
 def compiled(function):

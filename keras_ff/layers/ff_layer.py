@@ -404,20 +404,34 @@ class FFLayer(keras.layers.Layer):
         if not self.built:
             self.build(tuple(inputs.shape))
 
+        figures, handed, found = self.answer(
+            inputs, streams, sample_weight, labels, shortcut, optimizer.scale_loss
+        )
+        self.learn(found, optimizer)
+        return figures, handed
+
+    def answer(self, inputs, streams, sample_weight, labels, shortcut, scale_loss):
+        """The first half of a local step: figures, what is handed on, and what `learn` needs."""
+
         def objective():
             figures, handed = self.objective(inputs, streams, sample_weight, True, labels, shortcut)
-            return optimizer.scale_loss(figures["loss"]), (figures, handed)
+            return scale_loss(figures["loss"]), (figures, handed)
 
         if two_products.applies(self):
-            (figures, handed), gradients = two_products.step(
-                self, inputs, streams, sample_weight, labels, shortcut, optimizer.scale_loss
+            figures, handed, found = two_products.answer(
+                self, inputs, streams, sample_weight, labels, shortcut, scale_loss
             )
         else:
-            (figures, handed), gradients = backends.auxiliary_and_gradients(
+            (figures, handed), found = backends.auxiliary_and_gradients(
                 objective, self.trainable_variables
             )
-        update(optimizer, gradients, self.trainable_variables)
-        return figures, ops.stop_gradient(handed)
+        return figures, ops.stop_gradient(handed), found
+
+    def learn(self, found, optimizer):
+        """The second half of a local step, which the next layer need not wait for."""
+        if two_products.applies(self):
+            found = two_products.gradients(self, *found)
+        update(optimizer, found, self.trainable_variables)
 
     def _check_objective(self, value, name):
         if value is None:

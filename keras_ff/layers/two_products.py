@@ -43,8 +43,8 @@ def applies(layer):
     )
 
 
-def step(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
-    """Figures, what is handed on, and the gradient of a layer's own variables.
+def answer(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
+    """A layer's figures, what it hands on, and what `gradients` needs.
 
     Args:
         layer: a built `FFLayer` for which `applies` holds.
@@ -52,18 +52,14 @@ def step(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
         scale_loss: function by which the optimizer scales the loss.
 
     Returns:
-        A pair of figures and what is handed on; and a list of gradients by
-        `layer.trainable_variables`, that of the kernel in the layer's compute dtype.
+        A triple: figures; what is handed on; and what was multiplied, the gradient by the product
+        and the gradients by all variables but the kernel.
     """
-    kernel, others = layer.transform.kernel, []
-    for variable in layer.trainable_variables:
-        if variable is not kernel:
-            others.append(variable)
     rows, besides, complete = _rows(layer, inputs)
-    product, pull_back = backends.product_and_pull_back(
-        functools.partial(_product(layer.transform), ops.cast(rows, layer.compute_dtype)),
-        ops.cast(kernel, layer.compute_dtype),
-    )
+    rows = ops.cast(rows, layer.compute_dtype)
+    kernel = ops.cast(layer.transform.kernel, layer.compute_dtype)
+    product = ops.stop_gradient(_product(layer.transform)(rows, kernel))
+    others = _all_but_kernel(layer)
 
     kept = None
     if layer.dropout.rate:
@@ -80,17 +76,36 @@ def step(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
                 layer.goodness_of(activities), streams, sample_weight, labels
             )
             activities = ops.cast(activities, layer.compute_dtype)
-            answer = figures, layer.hand_on(activities, shortcut)
-            return scale_loss(figures["loss"]), answer
+            handed = layer.hand_on(activities, shortcut)
+            return scale_loss(figures["loss"]), (figures, handed)
 
         return backends.auxiliary_and_gradients(objective, others, [product])
 
-    answer, (delta, *own) = backends.fused(judge)(
+    (figures, handed), (delta, *own) = backends.fused(judge)(
         product, kept, besides, sample_weight, labels, shortcut
     )
-    gradients = {id(variable): one for variable, one in zip(others, own, strict=True)}
-    gradients[id(kernel)] = pull_back(delta)
-    return answer, [gradients[id(one)] for one in layer.trainable_variables]
+    return figures, handed, (rows, delta, own)
+
+
+def gradients(layer, rows, delta, own):
+    """Gradients by `layer.trainable_variables`, that of the kernel in the layer's compute dtype.
+
+    Args:
+        layer: the `FFLayer` that gave the answer.
+        rows, delta, own: what `answer` returned for this.
+    """
+    kernel = layer.transform.kernel
+    found = {id(one): gradient for one, gradient in zip(_all_but_kernel(layer), own, strict=True)}
+    found[id(kernel)] = backends.pull_back(
+        functools.partial(_product(layer.transform), rows),
+        ops.cast(kernel, layer.compute_dtype),
+        delta,
+    )
+    return [found[id(variable)] for variable in layer.trainable_variables]
+
+
+def _all_but_kernel(layer):
+    return [one for one in layer.trainable_variables if one is not layer.transform.kernel]
 
 
 def _rows(layer, inputs):

@@ -16,8 +16,8 @@ from keras_ff import (
 )
 from keras_ff.data_checks import NO_DATA, checking_data
 from keras_ff.models import arguments, backprop, frozen_activities
-from keras_ff.models.figure import Figure
 from keras_ff.models.frozen_activities import FrozenActivities
+from keras_ff.models.layer_figures import LayerFigures
 from keras_ff.models.layerwise_compilation import LayerwiseCompilation
 from keras_ff.models.local_learning import LocalLearning
 from keras_ff.models.passage import LayerOrder
@@ -115,7 +115,7 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
         arguments.check_parts_fit(self)
         self.check_data = bool(check_data)
         self.figures = [
-            {name: Figure(f"layer_{number}/{name}") for name in layer.figure_names}
+            LayerFigures(number, layer.figure_names)
             for number, layer in enumerate(self.ff_layers, start=1)
         ]
         self._learning_layers = self.layer_schedule.learning_layers(0, 1, len(self.ff_layers))

@@ -160,8 +160,12 @@ class LocalLearning:
         """Logs of the figures and metrics so far; without labels there is nothing to score."""
         if self._scored and (self._compile_metrics is None or self._compile_metrics.built):
             return super().get_metrics_result()
-        others = [metric for metric in self.metrics if metric is not self._compile_metrics]
-        return {metric.name: metric.result() for metric in others}
+        logs = {}
+        for metric in self.metrics:
+            if metric is not self._compile_metrics:
+                result = metric.result()
+                logs.update(result if isinstance(result, dict) else {metric.name: result})
+        return logs
 
     # The step in three parts, which a pipeline takes one by one.
 
@@ -186,22 +190,23 @@ class LocalLearning:
 
     def learn_chains(self, passage, chains, gathering):
         """Local steps of chains of layers: the sum of their losses, and class goodness a layer."""
-        total, class_goodness = 0.0, []
+        total, class_goodness, learned = 0.0, [], 0
         for chain in chains:
             learns = chain[-1] in self.learning_layers and any(
                 self.ff_layers[index].trainable_variables for index in chain
             )
             if learns:
                 figures = passage.teach(chain, self.learning_layers, gathering)
-                self.layers_trained.assign(ops.maximum(self.layers_trained, chain[-1] + 1))
+                learned = max(learned, chain[-1] + 1)
             else:
                 figures = [passage.measure(index) for index in chain]
             for index, of_layer in zip(chain, figures, strict=True):
-                self._record(index, of_layer, passage.size)
+                self.figures[index].update_state(of_layer, passage.size)
                 if self.class_groups:
                     class_goodness.append(of_layer["class_goodness"])
                 if learns and index in self.learning_layers:
                     total = total + of_layer["loss"]
+        self.layers_trained.assign(ops.maximum(self.layers_trained, learned))
         return total, class_goodness
 
     def leave(self, x, y, sample_weight, total, class_goodness, gathering):
@@ -274,7 +279,7 @@ class LocalLearning:
             figures = passage.measure(index)
             total = total + trained[index] * figures["loss"]
             class_goodness.append(figures.get("class_goodness"))
-            self._record(index, figures, trained[index] * weight)
+            self.figures[index].update_state(figures, trained[index] * weight)
         self._loss_tracker.update_state(total, sample_weight=weight)
         if y is None:
             return self.get_metrics_result()
@@ -299,10 +304,6 @@ class LocalLearning:
         count = (ops.shape(x)[0] + self.num_classes - 1) // self.num_classes
         weight = None if sample_weight is None else sample_weight[:count]
         self.compute_metrics(x[:count], y[:count], self.readout.scores(self, x[:count]), weight)
-
-    def _record(self, index, figures, weight):
-        for name, metric in self.figures[index].items():
-            metric.update_state(ops.mean(figures[name]), sample_weight=weight)
 
     @property
     def readout_passes(self):

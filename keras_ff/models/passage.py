@@ -10,6 +10,7 @@ from keras_ff import backends, parts
 from keras_ff.labelled_samples import embedded
 from keras_ff.layer_optimizers import update
 from keras_ff.layers.ff_layer import FFLayer
+from keras_ff.models.shared_steps import SharedSteps
 
 
 class LayerOrder:
@@ -134,6 +135,7 @@ class Passage:
         self.sample_weight = sample_weight
         self.entered = []
         self.known_goodness = []
+        self.steps = SharedSteps(order)
 
     def copy(self):
         """The same batch at the same place."""
@@ -143,7 +145,7 @@ class Passage:
 
     def packed(self):
         """The batch behind its first layer, as a dictionary of tensors."""
-        apart = ("order", "streams", "known_goodness")
+        apart = ("order", "streams", "known_goodness", "steps")
         return {key: value for key, value in vars(self).items() if key not in apart}
 
     @classmethod
@@ -194,8 +196,8 @@ class Passage:
         # Labels that are embedded by a learned map have to be so under the tape of the first layer.
         if len(chain) == 1 and layers[0].label_embedding is None:
             taken, shortcut = self.order.enter(*chain, self.handed, self.entered, training=True)
-            figures, self.handed = layers[0].train_step(
-                taken, self.streams, self.sample_weight, optimizer, self.labels, shortcut
+            figures, self.handed = self.steps.take(
+                *chain, taken, self.streams, self.sample_weight, optimizer, self.labels, shortcut
             )
             return [figures]
 

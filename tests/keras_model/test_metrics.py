@@ -77,7 +77,9 @@ def test_metrics_are_listed(new_model, two_classes):
     model = new_model(metrics=["accuracy"])
     model.evaluate(*two_classes, verbose=0)
     names = [metric.name for metric in model.metrics]
-    assert "loss" in names and "layer_1/loss" in names and "layer_2/pairs_told_apart" in names
+    assert names == ["loss", "compile_metrics", "layer_1", "layer_2"]
+    first = model.metrics[2].result()
+    assert list(first) == [f"layer_1/{name}" for name in model.ff_layers[0].figure_names]
 
 
 def test_weighted_metrics(new_model, three_classes):

@@ -1,0 +1,199 @@
+"""Layers that differ in their weights alone share one compiled step, with the same outcome."""
+
+import keras
+import numpy as np
+import pytest
+
+import keras_ff
+from keras_ff.layers import FFConv2D, FFDense, FFLayer
+from keras_ff.layers.two_products import LEAST_ACTIVITIES
+from keras_ff.models import shared_steps
+
+WIDTH = LEAST_ACTIVITIES
+KIND = shared_steps._kind
+
+
+def dense(**settings):
+    return FFDense(WIDTH, **settings)
+
+
+def model_of(layers, optimizer="adam", loss=None, class_groups=False, **settings):
+    if class_groups:
+        settings |= {"label_embedding": None, "negatives": None}
+    model = keras_ff.FFModel(layers, num_classes=4, layer_schedule="simultaneous", **settings)
+    model.compile(optimizer, loss)
+    return model
+
+
+def batch(shape=(16,)):
+    generator = np.random.default_rng(0)
+    return generator.random((8, *shape), "float32"), generator.integers(0, 4, 8)
+
+
+def layers_traced(model, monkeypatch):
+    """How many layers trace steps of their own."""
+    traced = set()
+    answer = FFLayer.answer
+
+    def recorded(self, *args, **kwargs):
+        traced.add(self)
+        return answer(self, *args, **kwargs)
+
+    monkeypatch.setattr(FFLayer, "answer", recorded)
+    model.train_on_batch(*batch())
+    return len(traced)
+
+
+def convolution(**settings):
+    return FFConv2D(
+        8, activation="relu", goodness="class_groups", normalization="class_groups", **settings
+    )
+
+
+MODELS = {
+    "dense": lambda: model_of([dense() for _ in range(4)]),
+    "dropout": lambda: model_of([dense(dropout=0.3) for _ in range(4)]),
+    "learned thresholds": lambda: model_of(
+        [dense() for _ in range(4)], loss=keras_ff.losses.Logistic("learned")
+    ),
+    "convolutions": lambda: model_of([convolution() for _ in range(4)], class_groups=True),
+    "schedule": lambda: model_of(
+        [dense() for _ in range(4)],
+        keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)),
+    ),
+    "average": lambda: model_of(
+        [dense() for _ in range(4)], keras.optimizers.AdamW(use_ema=True, ema_momentum=0.5)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_outcome_is_that_of_steps_of_their_own(name, monkeypatch):
+    x, y = batch((8, 8, 8) if name == "convolutions" else (16,))
+    ends = []
+    for kind in (KIND, lambda *_: None):
+        monkeypatch.setattr(shared_steps, "_kind", kind)
+        keras.utils.set_random_seed(1)
+        model = MODELS[name]()
+        for _ in range(3):
+            logs = model.train_on_batch(x, y, return_dict=True)
+        state = [*model.variables, *model.optimizer.variables]
+        ends.append(([variable.numpy() for variable in state], logs))
+    for ours, plain in zip(*(weights for weights, _ in ends), strict=True):
+        np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-6)
+    assert ends[0][1] == pytest.approx(ends[1][1], rel=1e-4)
+
+
+def test_every_layer_moves_its_own_weights():
+    model = model_of([dense() for _ in range(4)])
+    x, y = batch()
+    model.train_on_batch(x, y)
+    before = [layer.kernel.numpy() for layer in model.ff_layers]
+    model.train_on_batch(x, y)
+    moves = [layer.kernel.numpy() - old for layer, old in zip(model.ff_layers, before, strict=True)]
+    assert all(np.abs(move).max() > 1e-5 for move in moves)
+    assert np.abs(moves[1] - moves[2]).max() > 1e-5
+
+
+def test_equal_layers_are_traced_once(monkeypatch):
+    model = model_of([dense() for _ in range(6)])
+    assert layers_traced(model, monkeypatch) == 2  # the first takes samples with labels
+
+
+def test_layers_of_another_shape_are_traced_by_themselves(monkeypatch):
+    layers = [dense(), dense(), dense(), FFDense(2 * WIDTH), FFDense(2 * WIDTH)]
+    # Of widths and inputs there are: the first, two equal ones, and two that differ in one.
+    assert layers_traced(model_of(layers), monkeypatch) == 4
+
+
+def scaled_relu(factor):
+    return lambda x: factor * keras.ops.relu(x)
+
+
+class Below(keras.constraints.Constraint):
+    """A user's own, whose configuration does not tell it from others."""
+
+    def __init__(self, bound):
+        self.bound = bound
+
+    def __call__(self, weights):
+        return keras.ops.minimum(weights, self.bound)
+
+
+class OwnGoodness(keras_ff.goodness.MeanOfSquares):
+    """A user's own, of which nothing is known."""
+
+
+DIFFERENT = {
+    "activations": [{"activation": "relu"}, {"activation": "tanh"}],
+    "functions made by one function": [{"activation": scaled_relu(f)} for f in (1.0, 2.0)],
+    "dropout": [{"dropout": 0.1}, {"dropout": 0.2}],
+    "normalisations": [{"normalization": "length"}, {"normalization": None}],
+    "losses": [{"loss": keras_ff.losses.SymBa(alpha)} for alpha in (4.0, 8.0)],
+    "thresholds": [{"loss": keras_ff.losses.Logistic(threshold)} for threshold in (1.0, 2.0)],
+    "goodness": [{"goodness": "mean_of_squares"}, {"goodness": "sum_of_squares"}],
+    "optimizers": [{"optimizer": "adam"}, {"optimizer": "sgd"}],
+    "optimizers' settings": [
+        {"optimizer": keras.optimizers.Adam(clipnorm=norm)} for norm in (1e-6, 1.0)
+    ],
+    "schedules": [
+        {"optimizer": keras.optimizers.Adam(keras_ff.learning_rates.ConstantThenLinear(rate, 9))}
+        for rate in (1e-3, 1e-2)
+    ],
+    "biases": [{"use_bias": True}, {"use_bias": False}],
+    "constraints": [{"kernel_constraint": Below(bound)} for bound in (0.1, 0.2)],
+    "parts of a user's own": [{"goodness": OwnGoodness()}, {"goodness": OwnGoodness()}],
+    "residuals": [{}, None],
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_layers_that_differ_do_not_share(name, monkeypatch):
+    layers = [dense()]
+    for settings in DIFFERENT[name]:
+        if settings is None:
+            transform = keras.layers.Dense(WIDTH)
+            layers.append(keras_ff.layers.FFResidual(transform, activation="relu"))
+        else:
+            layers.append(dense(**settings))
+    assert layers_traced(model_of(layers), monkeypatch) == 3
+
+
+def test_a_bias_that_stays_as_it_is_is_no_reason_to_share():
+    model = model_of([dense() for _ in range(3)])
+    x, y = batch()
+    model.build((None, 16))
+    for layer in model.ff_layers:
+        layer.transform.bias.assign(keras.ops.zeros(WIDTH))
+    model.ff_layers[2].transform.bias.trainable = False
+    model.train_on_batch(x, y)
+    moved = [np.abs(layer.transform.bias.numpy()).max() > 0 for layer in model.ff_layers]
+    assert moved == [True, True, False]
+
+
+def test_weights_excluded_from_decay_keep_to_it():
+    model = model_of([dense() for _ in range(3)], keras.optimizers.SGD(0.1, weight_decay=0.5))
+    model.build((None, 16))
+    middle, last = model.ff_layers[1:]
+    last.optimizer.exclude_from_weight_decay(var_list=[last.kernel])
+    before = [np.abs(layer.kernel.numpy()).sum() for layer in (middle, last)]
+    model.train_on_batch(*batch())
+    shrunk = [
+        1 - np.abs(layer.kernel.numpy()).sum() / old
+        for layer, old in zip((middle, last), before, strict=True)
+    ]
+    np.testing.assert_allclose(shrunk, [0.05, 0.0], atol=0.01)
+
+
+def test_learning_rates_set_later_are_those_of_their_layers():
+    model = model_of([dense() for _ in range(4)], keras.optimizers.SGD(0.1))
+    x, y = batch()
+    model.train_on_batch(x, y)
+    model.ff_layers[2].optimizer.learning_rate = 0.0
+    before = [layer.kernel.numpy() for layer in model.ff_layers]
+    model.train_on_batch(x, y)
+    moved = [
+        np.abs(layer.kernel.numpy() - old).max() > 0
+        for layer, old in zip(model.ff_layers, before, strict=True)
+    ]
+    assert moved == [True, True, False, True]
