@@ -18,6 +18,7 @@ class LayerFigures(keras.metrics.Metric):
     def __init__(self, number, figures):
         super().__init__(name=f"layer_{number}", dtype="float32")
         self.figures = figures
+        self.log_names = [f"{self.name}/{figure}" for figure in figures]
         self.total = self.add_variable(
             shape=(len(figures),), initializer="zeros", dtype="float32", name="total"
         )
@@ -33,5 +34,4 @@ class LayerFigures(keras.metrics.Metric):
     def result(self):
         """A dictionary of the means so far."""
         means = ops.where(self.count > 0, self.total / ops.maximum(self.count, 1e-12), float("nan"))
-        names = [f"{self.name}/{name}" for name in self.figures]
-        return dict(zip(names, ops.unstack(means), strict=True))
+        return dict(zip(self.log_names, ops.unstack(means), strict=True))

@@ -167,6 +167,14 @@ class LocalLearning:
                 logs.update(result if isinstance(result, dict) else {metric.name: result})
         return logs
 
+    def _flatten_metrics_in_order(self, logs):
+        """Logs as Keras's list of values; layers' figures, of one metric each, in their order."""
+        names = [name for metric in self.figures for name in metric.log_names if name in logs]
+        others = {name: value for name, value in logs.items() if name not in names}
+        values = super()._flatten_metrics_in_order(others)
+        values = values if isinstance(values, list) else [values]
+        return [*values, *[logs[name] for name in names]]
+
     # The step in three parts, which a pipeline takes one by one.
 
     def arrive(self, x, y, sample_weight):
