@@ -10,9 +10,12 @@ A backend is a module with these names:
   `function(kernel)`, of which nothing but that is computed;
 - `can_fuse(tensors)` and `fused(function)`: whether functions of tensors may be compiled into
   one kernel here, and such a function;
-- `compiled(function)`: a function of tensors, compiled;
+- `compiled(function, variables)`: a function of tensors, compiled when it is first called;
+  `variables()` lists those that it reads or assigns;
 - `input_gradient(function, inputs)`: returns the gradient of the sum of `function(inputs)` by
   `inputs`;
+- `choose(condition, ways)`: what one of two functions answers, both of which may assign variables;
+- `KEEPS_TENSORS`: whether a compiled step leaves large tensors that it reads where they are;
 - `numpy_function(function, inputs, shape)`: calls a function on arrays from within a graph;
 - `shared(function, variables)`: a function that is compiled once, and works on other variables
   in the places of these;
@@ -26,9 +29,26 @@ import keras
 
 if keras.backend.backend() == "tensorflow":
     from keras_ff.backends.tensorflow import (
+        KEEPS_TENSORS,
         Trainer,
         auxiliary_and_gradients,
         can_fuse,
+        choose,
+        compiled,
+        fused,
+        input_gradient,
+        numpy_function,
+        outside_graph,
+        pull_back,
+        shared,
+    )
+elif keras.backend.backend() == "jax":
+    from keras_ff.backends.jax import (
+        KEEPS_TENSORS,
+        Trainer,
+        auxiliary_and_gradients,
+        can_fuse,
+        choose,
         compiled,
         fused,
         input_gradient,
@@ -39,14 +59,17 @@ if keras.backend.backend() == "tensorflow":
     )
 else:
     raise ImportError(
-        "keras_ff trains on the TensorFlow backend; set the environment variable "
-        f"KERAS_BACKEND=tensorflow. Received: KERAS_BACKEND={keras.backend.backend()}"
+        "keras_ff trains on the TensorFlow and the JAX backend; set the environment variable "
+        "KERAS_BACKEND=tensorflow or KERAS_BACKEND=jax. "
+        f"Received: KERAS_BACKEND={keras.backend.backend()}"
     )
 
 __all__ = [
+    "KEEPS_TENSORS",
     "Trainer",
     "auxiliary_and_gradients",
     "can_fuse",
+    "choose",
     "compiled",
     "fused",
     "input_gradient",

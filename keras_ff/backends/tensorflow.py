@@ -4,6 +4,7 @@ import functools
 
 import keras
 import tensorflow as tf
+from keras import ops
 
 
 def auxiliary_and_gradients(function, variables, tensors=()):
@@ -73,9 +74,15 @@ def shared(function, variables):
     return lambda given, *tensors: standing_in([one._value for one in given], *tensors)
 
 
-def compiled(function):
+def compiled(function, variables=tuple):
     """A function of tensors that is compiled when it is first called."""
+    del variables  # found by TensorFlow itself
     return tf.function(function, reduce_retracing=True)
+
+
+def choose(condition, ways):
+    """What the first of two functions answers where `condition` holds, else the second."""
+    return ops.cond(condition, *ways)
 
 
 def numpy_function(function, inputs, shape):
@@ -115,6 +122,9 @@ def outside_graph():
     return tf.init_scope()
 
 
+KEEPS_TENSORS = True
+
+
 class Trainer:
     """Hands Keras's training and test steps to the model."""
 
@@ -131,14 +141,6 @@ class Trainer:
         if self.train_function is None or force:
             self.train_function = functools.partial(_train_by, pipeline, self.steps_per_execution)
         return self.train_function
-
-    def _get_metrics_result_or_logs(self, logs):
-        """Figures of an epoch, which Keras takes from here when its last batch has come."""
-        if self.layer_schedule.delayed:
-            # Those of the last step lack what the batches add that were under way then.
-            self.drain()
-            logs = self.get_metrics_result()
-        return super()._get_metrics_result_or_logs(logs)
 
 
 def _train_by(pipeline, steps, iterator):

@@ -37,7 +37,8 @@ class FrozenActivities:
         )
         auxiliary = any(layer.auxiliary for layer in model.ff_layers[:-1])
         return (
-            model.layer_schedule.caches
+            backends.KEEPS_TENSORS
+            and model.layer_schedule.caches
             and isinstance(x, np.ndarray)
             and len(model.ff_layers) > 1
             and not (drawn or auxiliary or model.layer_order.reach)

@@ -167,6 +167,14 @@ class LocalLearning:
                 logs.update(result if isinstance(result, dict) else {metric.name: result})
         return logs
 
+    def _get_metrics_result_or_logs(self, logs):
+        """Figures of an epoch, which Keras takes from here when its last batch has come."""
+        if self.layer_schedule.delayed:
+            # Those of the last step lack what the batches add that were under way then.
+            self.drain()
+            logs = self.get_metrics_result()
+        return super()._get_metrics_result_or_logs(logs)
+
     def _flatten_metrics_in_order(self, logs):
         """Logs as Keras's list of values; layers' figures, of one metric each, in their order."""
         names = [name for metric in self.figures for name in metric.log_names if name in logs]
@@ -248,13 +256,16 @@ class LocalLearning:
             self._under_way.pipeline.drain()
 
     def _learn_in_turn(self, passage, gathering):
+        def learn(chains):
+            return self.learn_chains(passage.copy(), chains, gathering)
+
         ways = [
-            functools.partial(self.learn_chains, passage.copy(), chains, gathering)
+            functools.partial(learn, chains)
             for chains in self.layer_schedule.chains(self.learning_layers)
         ]
         if len(ways) == 1:
             return ways[0]()
-        return ops.cond(ops.equal(self.optimizer.iterations % 2, 0), *ways)
+        return backends.choose(ops.equal(self.optimizer.iterations % 2, 0), ways)
 
     def _passage(self, x, labels, sample_weight, seed=None, rows=None):
         """A batch before the first layer, or behind those whose answers to `rows` are kept."""

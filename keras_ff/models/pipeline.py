@@ -13,7 +13,7 @@ class Pipeline:
 
     def __init__(self, model):
         self.model = model
-        compiled = (lambda function: function) if model.run_eagerly else backends.compiled
+        compiled = (lambda function: function) if model.run_eagerly else self._compile
         self.first = compiled(self._arrive)
         number = len(model.ff_layers)
         self.later = [compiled(self._stage(index)) for index in range(1, number)]
@@ -23,6 +23,13 @@ class Pipeline:
         self.streams = None
         # What each layer but the first will work on, and what has left the last one.
         self.waiting = [None] * number
+
+    def _compile(self, function):
+        model = self.model
+        return backends.compiled(
+            function,
+            lambda: [*model.variables, *model.optimizer.variables, *model.metrics_variables],
+        )
 
     def advance(self, x, y=None, sample_weight=None):
         """One step: every layer that has something to work on does, the last one first."""

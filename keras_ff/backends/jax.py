@@ -1,0 +1,217 @@
+"""The JAX backend: every step a function of the state, which Keras hands in and takes back."""
+
+import contextlib
+import functools
+import itertools
+
+import jax
+import keras
+from keras import ops
+
+
+class _State(keras.StatelessScope):
+    """Values that variables have for a while, and which of them were assigned meanwhile.
+
+    Args:
+        values: pairs of a variable and its value. All other variables are as outside.
+    """
+
+    def __init__(self, values=()):
+        super().__init__(list(values), initialize_variables=False)
+        self.assigned = {}
+
+    def __enter__(self):
+        super().__enter__()
+        self.outside = self.original_scope
+        return self
+
+    def add_update(self, update):
+        self.assigned[id(update[0])] = update[0]
+        super().add_update(update)
+
+    def get_current_value(self, variable):
+        value = super().get_current_value(variable)
+        if value is None and self.outside is not None:
+            return self.outside.get_current_value(variable)
+        return value
+
+    def assignments(self):
+        """The variables that were assigned, and their values."""
+        variables = list(self.assigned.values())
+        return variables, [self.get_current_value(variable) for variable in variables]
+
+
+def auxiliary_and_gradients(function, variables, tensors=()):
+    """Call `function` and differentiate its loss by `variables`; see the TensorFlow backend."""
+    if tensors:
+        raise ValueError("Under JAX gradients are by variables. Received: tensors beside them")
+    assigned = []
+
+    def objective(values):
+        with _State(zip(variables, values, strict=True)) as state:
+            loss, auxiliary = function()
+        assigned[:], news = state.assignments()
+        return loss, (auxiliary, news)
+
+    values = [ops.convert_to_tensor(variable) for variable in variables]
+    gradients, (auxiliary, news) = jax.grad(objective, has_aux=True)(values)
+    for variable, value in zip(assigned, news, strict=True):
+        variable.assign(value)
+    return auxiliary, gradients
+
+
+def pull_back(function, kernel, delta):
+    """The gradient by `kernel` from that by `function(kernel)`; see the seam's documentation."""
+    return jax.vjp(function, kernel)[1](delta)[0]
+
+
+def can_fuse(tensors=()):
+    """Never: a whole step is one program here, and the compiler fuses what it likes."""
+    del tensors
+    return False
+
+
+def fused(function):
+    """The function itself; see `can_fuse`."""
+    return function
+
+
+def shared(function, variables):
+    """The function on other variables in the places of these; see `can_fuse`."""
+
+    def standing_in(given, *tensors):
+        values = [ops.convert_to_tensor(variable) for variable in given]
+        with _State(zip(variables, values, strict=True)) as state:
+            answer = function(*tensors)
+        for own, other in zip(variables, given, strict=True):
+            if id(own) in state.assigned:
+                other.assign(state.get_current_value(own))
+        return answer
+
+    return standing_in
+
+
+def compiled(function, variables=tuple):
+    """A function that is compiled when it is first called; see the seam's documentation."""
+
+    @jax.jit
+    def stateless(values, *tensors):
+        with _State(zip(variables(), values, strict=True)) as state:
+            answer = function(*tensors)
+        return answer, [state.get_current_value(variable) for variable in variables()]
+
+    def call(*tensors):
+        answer, values = stateless([variable.value for variable in variables()], *tensors)
+        for variable, value in zip(variables(), values, strict=True):
+            variable.assign(value)
+        return answer
+
+    return call
+
+
+def choose(condition, ways):
+    """What the first of two functions answers where `condition` holds, else the second."""
+    assigned = {}
+
+    def probe(way):
+        with _State() as state:
+            way()
+        assigned.update(state.assigned)
+
+    for way in ways:
+        jax.eval_shape(functools.partial(probe, way))
+
+    def branch(way):
+        with _State():
+            return way(), [ops.convert_to_tensor(variable) for variable in assigned.values()]
+
+    answer, values = jax.lax.cond(condition, *[functools.partial(branch, way) for way in ways])
+    for variable, value in zip(assigned.values(), values, strict=True):
+        variable.assign(value)
+    return answer
+
+
+def numpy_function(function, inputs, shape):
+    """Call a function on arrays from within a program; see the TensorFlow backend."""
+    inputs = jax.lax.stop_gradient(ops.cast(inputs, "float32"))
+    shape = (inputs.shape[0] if shape[0] is None else shape[0], *shape[1:])
+    return jax.pure_callback(function, jax.ShapeDtypeStruct(shape, "float32"), inputs)
+
+
+def input_gradient(function, inputs):
+    """Gradient of the sum of `function(inputs)` by `inputs`, and by nothing else."""
+    return jax.grad(lambda inputs: ops.sum(function(inputs)))(inputs)
+
+
+def outside_graph():
+    """Nothing: variables are created before a step is traced."""
+    return contextlib.nullcontext()
+
+
+# Tensors from outside would be copied into the compiled program.
+KEEPS_TENSORS = False
+
+
+class Trainer:
+    """Hands Keras's training and test steps to the model, as functions of the state."""
+
+    # New functions each time: JAX takes equal ones, as methods are, for what it has compiled, and
+    # which layers learn is part of that.
+
+    @property
+    def train_step(self):
+        """Keras's step of training: `(state, data) -> (logs, state)`."""
+        return functools.partial(self._step, self.learn_from, with_optimizer=True)
+
+    @property
+    def test_step(self):
+        """Keras's step of evaluation: `(state, data) -> (logs, state)`."""
+        return functools.partial(self._step, self.score_on, with_optimizer=False)
+
+    def _step(self, function, state, data, with_optimizer):
+        kinds = self._kinds(with_optimizer)
+        pairs = [zip(*both, strict=True) for both in zip(kinds, state, strict=True)]
+        with _State(itertools.chain(*pairs)) as scope:
+            logs = function(*keras.utils.unpack_x_y_sample_weight(data))
+        return logs, tuple(
+            [scope.get_current_value(variable) for variable in variables] for variables in kinds
+        )
+
+    def _kinds(self, with_optimizer):
+        """All variables, as Keras groups them."""
+        return [
+            self.trainable_variables,
+            self.non_trainable_variables,
+            *([self.optimizer.variables] if with_optimizer else []),
+            self.metrics_variables,
+        ]
+
+    def make_train_function(self, force=False):
+        pipeline = self.make_pipeline(force)
+        if pipeline is None:
+            super().make_train_function(force)
+        elif self.train_function is None or force:
+            self.train_function = functools.partial(self._train_by, pipeline)
+
+    def _train_by(self, pipeline, state, iterator):
+        """Keras's train function over a pipeline, whose stages work on the variables themselves."""
+        for variables, values in zip(self._kinds(True), state, strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        for step in range(self.steps_per_execution):
+            try:
+                data = next(iterator)
+            except StopIteration:
+                if step == 0:
+                    raise
+                break
+            pipeline.advance(*keras.utils.unpack_x_y_sample_weight(data))
+        values = [[variable.value for variable in variables] for variables in self._kinds(True)]
+        return pipeline.logs(), tuple(values)
+
+    def _symbolic_build(self, iterator=None, data_batch=None):
+        if data_batch is None:
+            _, _, batches = next(iter(iterator))
+            data_batch = batches[0] if isinstance(batches, (list, tuple)) else next(batches)
+        self._build_for(keras.utils.unpack_x_y_sample_weight(data_batch)[0])
+        super()._symbolic_build(data_batch=data_batch)
