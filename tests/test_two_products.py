@@ -137,7 +137,9 @@ def trained(name, compiled, monkeypatch, policy="float32", batch_size=6, **compi
     model.compile(**arguments)
     taken = []
     answer = two_products.answer
-    monkeypatch.setattr(two_products, "answer", lambda *all: (taken.append(all[0]), answer(*all))[1])
+    monkeypatch.setattr(
+        two_products, "answer", lambda *all: (taken.append(all[0]), answer(*all))[1]
+    )
     history = model.fit(
         drawn(), np.arange(12) % CLASSES, batch_size=batch_size, shuffle=False, verbose=0
     ).history
