@@ -35,11 +35,12 @@ def dense(units=100, **settings):
 
 def model_of(layers=None, optimizer=None, loss="label_softmax", **settings):
     keras.utils.set_random_seed(0)
+    settings = {"layer_schedule": "simultaneous", **settings}
     layers = layers() if layers else [dense() for _ in range(3)]
     if settings.pop("class_groups", False):
         settings |= {"label_embedding": None, "negatives": None}
         loss = None
-    if settings.get("layer_schedule") == "windows":
+    if settings["layer_schedule"] == "windows":
         windows = [(0, 3), (1, 5), (2, 8)]
         settings["layer_schedule"] = keras_ff.layer_schedules.Windows(windows)
     model = keras_ff.FFModel(layers, 10, **settings)
@@ -196,7 +197,6 @@ def test_state_moves_on():
     model = model_of(
         lambda: [dense(normalization="batch", dropout=0.5)],
         loss=keras_ff.losses.Logistic("learned"),
-        layer_schedule="simultaneous",
     )
     model.build((None, 8, 8, 1))
     before = weights(model)
@@ -223,7 +223,7 @@ def test_unsupervised_then_a_readout():
 
 def test_a_saved_training_goes_on(tmp_path):
     x, y = digits(100)
-    whole, halves = model_of(), model_of()
+    whole, halves = (model_of(layer_schedule="greedy") for _ in range(2))
     settings = {"batch_size": 50, "verbose": 0, "shuffle": False}
     whole.fit(x, y, epochs=6, **settings)
     halves.fit(x, y, epochs=6, callbacks=[StopAfter(4)], **settings)

@@ -155,18 +155,11 @@ KEEPS_TENSORS = False
 class Trainer:
     """Hands Keras's training and test steps to the model, as functions of the state."""
 
-    # New functions each time: JAX takes equal ones, as methods are, for what it has compiled, and
-    # which layers learn is part of that.
+    def train_step(self, state, data):
+        return self._step(self.learn_from, state, data, with_optimizer=True)
 
-    @property
-    def train_step(self):
-        """Keras's step of training: `(state, data) -> (logs, state)`."""
-        return functools.partial(self._step, self.learn_from, with_optimizer=True)
-
-    @property
-    def test_step(self):
-        """Keras's step of evaluation: `(state, data) -> (logs, state)`."""
-        return functools.partial(self._step, self.score_on, with_optimizer=False)
+    def test_step(self, state, data):
+        return self._step(self.score_on, state, data, with_optimizer=False)
 
     def _step(self, function, state, data, with_optimizer):
         kinds = self._kinds(with_optimizer)
@@ -213,5 +206,7 @@ class Trainer:
         if data_batch is None:
             _, _, batches = next(iter(iterator))
             data_batch = batches[0] if isinstance(batches, (list, tuple)) else next(batches)
-        self._build_for(keras.utils.unpack_x_y_sample_weight(data_batch)[0])
-        super()._symbolic_build(data_batch=data_batch)
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data_batch)
+        self._build_for(x)
+        if y is not None:  # without labels there is nothing to build metrics from
+            super()._symbolic_build(data_batch=data_batch)
