@@ -191,16 +191,9 @@ class Trainer:
         for variables, values in zip(self._kinds(True), state, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-        for step in range(self.steps_per_execution):
-            try:
-                data = next(iterator)
-            except StopIteration:
-                if step == 0:
-                    raise
-                break
-            pipeline.advance(*keras.utils.unpack_x_y_sample_weight(data))
+        logs = pipeline.train(self.steps_per_execution, iterator)
         values = [[variable.value for variable in variables] for variables in self._kinds(True)]
-        return pipeline.logs(), tuple(values)
+        return logs, tuple(values)
 
     def _symbolic_build(self, iterator=None, data_batch=None):
         if data_batch is None:

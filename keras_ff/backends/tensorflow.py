@@ -139,18 +139,5 @@ class Trainer:
         if pipeline is None:
             return super().make_train_function(force)
         if self.train_function is None or force:
-            self.train_function = functools.partial(_train_by, pipeline, self.steps_per_execution)
+            self.train_function = functools.partial(pipeline.train, self.steps_per_execution)
         return self.train_function
-
-
-def _train_by(pipeline, steps, iterator):
-    """Keras's train function over a pipeline, whose stages are compiled one by one."""
-    for step in range(steps):
-        try:
-            data = next(iterator)
-        except StopIteration:
-            if step == 0:
-                raise
-            break
-        pipeline.advance(*keras.utils.unpack_x_y_sample_weight(data))
-    return pipeline.logs()

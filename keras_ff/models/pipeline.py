@@ -1,5 +1,7 @@
 """Training in which every layer works one step behind the layer before it."""
 
+import keras
+
 from keras_ff import backends
 from keras_ff.models.passage import Passage
 
@@ -30,6 +32,18 @@ class Pipeline:
             function,
             lambda: [*model.variables, *model.optimizer.variables, *model.metrics_variables],
         )
+
+    def train(self, steps, iterator):
+        """Keras's train function: `steps` batches, or what is left of them, and the logs."""
+        for step in range(steps):
+            try:
+                data = next(iterator)
+            except StopIteration:
+                if step == 0:
+                    raise
+                break
+            self.advance(*keras.utils.unpack_x_y_sample_weight(data))
+        return self.logs()
 
     def advance(self, x, y=None, sample_weight=None):
         """One step: every layer that has something to work on does, the last one first."""
