@@ -271,6 +271,27 @@ def test_a_model_saved_under_tensorflow_scores_the_same(kind, tmp_path):
     assert np.isfinite(history["loss"]).all()
 
 
+def test_a_model_saved_under_jax_scores_the_same_under_tensorflow(tmp_path):
+    x, y = digits(50)
+    model = model_of()
+    model.fit(x, y, epochs=2, verbose=0)
+    model.save(tmp_path / "model.keras")
+    scores = model.predict(x, verbose=0)
+    in_process(
+        "tensorflow",
+        f"""
+        import keras, keras_ff, numpy as np, sklearn.datasets
+        x = (sklearn.datasets.load_digits().images[:50, ..., None] / 16).astype("float32")
+        model = keras.models.load_model({str(tmp_path / "model.keras")!r})
+        np.save({str(tmp_path / "scores.npy")!r}, model.predict(x, verbose=0))
+        history = model.fit(x, np.arange(50) % 10, epochs=4, verbose=0).history
+        assert np.isfinite(history["loss"]).all()
+        """,
+    )
+    np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), scores, atol=1e-4)
+    assert np.ptp(scores) > 0.01
+
+
 def test_an_unknown_backend_is_refused():
     code = """
     import os

@@ -22,41 +22,16 @@ A backend is a module with these names:
 - `outside_graph()`: a context in which variables are created and assigned at once, even while a
   step is being traced.
 
-All else in keras_ff is written in `keras.ops`.
+`fused`, `pull_back` and `shared` are called where `can_fuse` holds, and nowhere else. All else in
+keras_ff is written in `keras.ops`.
 """
 
 import keras
 
 if keras.backend.backend() == "tensorflow":
-    from keras_ff.backends.tensorflow import (
-        KEEPS_TENSORS,
-        Trainer,
-        auxiliary_and_gradients,
-        can_fuse,
-        choose,
-        compiled,
-        fused,
-        input_gradient,
-        numpy_function,
-        outside_graph,
-        pull_back,
-        shared,
-    )
+    from keras_ff.backends import tensorflow as chosen
 elif keras.backend.backend() == "jax":
-    from keras_ff.backends.jax import (
-        KEEPS_TENSORS,
-        Trainer,
-        auxiliary_and_gradients,
-        can_fuse,
-        choose,
-        compiled,
-        fused,
-        input_gradient,
-        numpy_function,
-        outside_graph,
-        pull_back,
-        shared,
-    )
+    from keras_ff.backends import jax as chosen
 else:
     raise ImportError(
         "keras_ff trains on the TensorFlow and the JAX backend; set the environment variable "
@@ -64,17 +39,15 @@ else:
         f"Received: KERAS_BACKEND={keras.backend.backend()}"
     )
 
-__all__ = [
-    "KEEPS_TENSORS",
-    "Trainer",
-    "auxiliary_and_gradients",
-    "can_fuse",
-    "choose",
-    "compiled",
-    "fused",
-    "input_gradient",
-    "numpy_function",
-    "outside_graph",
-    "pull_back",
-    "shared",
-]
+KEEPS_TENSORS = chosen.KEEPS_TENSORS
+Trainer = chosen.Trainer
+auxiliary_and_gradients = chosen.auxiliary_and_gradients
+can_fuse = chosen.can_fuse
+choose = chosen.choose
+compiled = chosen.compiled
+fused = chosen.fused
+input_gradient = chosen.input_gradient
+numpy_function = chosen.numpy_function
+outside_graph = chosen.outside_graph
+pull_back = chosen.pull_back
+shared = chosen.shared

@@ -60,35 +60,14 @@ def auxiliary_and_gradients(function, variables, tensors=()):
     return auxiliary, gradients
 
 
-def pull_back(function, kernel, delta):
-    """The gradient by `kernel` from that by `function(kernel)`; see the seam's documentation."""
-    return jax.vjp(function, kernel)[1](delta)[0]
-
-
 def can_fuse(tensors=()):
     """Never: a whole step is one program here, and the compiler fuses what it likes."""
     del tensors
     return False
 
 
-def fused(function):
-    """The function itself; see `can_fuse`."""
-    return function
-
-
-def shared(function, variables):
-    """The function on other variables in the places of these; see `can_fuse`."""
-
-    def standing_in(given, *tensors):
-        values = [ops.convert_to_tensor(variable) for variable in given]
-        with _State(zip(variables, values, strict=True)) as state:
-            answer = function(*tensors)
-        for own, other in zip(variables, given, strict=True):
-            if id(own) in state.assigned:
-                other.assign(state.get_current_value(own))
-        return answer
-
-    return standing_in
+# Called where `can_fuse` holds, and nowhere else.
+fused = pull_back = shared = None
 
 
 def compiled(function, variables=tuple):
