@@ -10,6 +10,7 @@ from keras_ff.labelled_samples import LabelledSamples
 from keras_ff.layer_optimizers import OptimizerTemplate
 from keras_ff.layers.length_normalization import LengthNormalization
 from keras_ff.parts import registered
+from keras_ff.sample_means import mean_of_samples
 
 ALL = "all"
 VALIDATION = "validation"
@@ -150,7 +151,7 @@ class Goodness(parts.Part):
                 hits.append(
                     ops.sum(ops.cast(ops.equal(best, ops.cast(labels, best.dtype)), "int32"))
                 )
-            model.layer_hits.assign_add(ops.stack(hits))
+            model.layer_hits.assign_add(backends.total(ops.stack(hits)))
 
     def begin_choice(self, model):
         """Forget what was counted on other data."""
@@ -275,7 +276,7 @@ class Softmax(keras.layers.Layer):
         losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         if sample_weight is not None:
             losses = losses * ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
-        return logits, sum(self.head.losses, ops.mean(losses))
+        return logits, sum(self.head.losses, mean_of_samples(losses))
 
     def train_step(self, model, x, labels, sample_weight=None, optimizer=None):
         """One step of the head; returns its scores and its loss of before the step."""
@@ -284,7 +285,8 @@ class Softmax(keras.layers.Layer):
 
         def objective():
             logits, loss = self._logits_and_loss(features, labels, sample_weight)
-            return optimizer.scale_loss(loss), (logits, loss)
+            share = backends.share(ops.shape(features)[0])
+            return optimizer.scale_loss(loss * share), (logits, loss)
 
         answers, gradients = backends.auxiliary_and_gradients(objective, self.trainable_variables)
         optimizer.apply(gradients, self.trainable_variables)

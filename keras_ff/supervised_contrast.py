@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_ff import parts
+from keras_ff import backends, parts
 from keras_ff.parts import registered
 
 # The similarity of a sample to itself is put so far down that no exponential of it is left.
@@ -103,6 +103,7 @@ class SupCon(keras.layers.Layer):
                 "Every sample needs one label. Received: activities of shape "
                 f"{tuple(activities.shape)} and {labels.shape[0]} labels"
             )
+        directions, labels = backends.gathered(directions), backends.gathered(labels)
         itself = ops.eye(ops.shape(directions)[0], dtype="bool")
         same_class = ops.equal(ops.expand_dims(labels, 0), ops.expand_dims(labels, 1))
         positives = ops.cast(ops.logical_and(same_class, ops.logical_not(itself)), "float32")

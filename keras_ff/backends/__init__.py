@@ -3,7 +3,8 @@
 A backend is a module with these names:
 
 - `Trainer`: a mixin that hands Keras's `train_step` and `test_step` to the model's
-  `learn_from` and `score_on`;
+  `learn_from` and `score_on`, and tells by `keeps_tensors` whether a compiled step leaves large
+  tensors that it reads where they are;
 - `auxiliary_and_gradients(function, variables, tensors)`: calls `function() -> (loss, auxiliary)`
   and returns `(auxiliary, gradients of loss by tensors and variables)`;
 - `pull_back(function, kernel, delta)`: the gradient by `kernel` from `delta`, the one by
@@ -15,12 +16,14 @@ A backend is a module with these names:
 - `input_gradient(function, inputs)`: returns the gradient of the sum of `function(inputs)` by
   `inputs`;
 - `choose(condition, ways)`: what one of two functions answers, both of which may assign variables;
-- `KEEPS_TENSORS`: whether a compiled step leaves large tensors that it reads where they are;
 - `numpy_function(function, inputs, shape)`: calls a function on arrays from within a graph;
 - `shared(function, variables)`: a function that is compiled once, and works on other variables
   in the places of these;
 - `outside_graph()`: a context in which variables are created and assigned at once, even while a
-  step is being traced.
+  step is being traced;
+- `gathered(rows)`, `own_rows(rows, size, streams)`, `total(tensor)` and `share(size)`: where the
+  samples of a batch are spread over replicas that each take the step for their own, the rows of
+  all of them, those of this replica, a sum over all, and this replica's share of the samples.
 
 `fused`, `pull_back` and `shared` are called where `can_fuse` holds, and nowhere else. All else in
 keras_ff is written in `keras.ops`.
@@ -39,15 +42,18 @@ else:
         f"Received: KERAS_BACKEND={keras.backend.backend()}"
     )
 
-KEEPS_TENSORS = chosen.KEEPS_TENSORS
 Trainer = chosen.Trainer
 auxiliary_and_gradients = chosen.auxiliary_and_gradients
 can_fuse = chosen.can_fuse
 choose = chosen.choose
 compiled = chosen.compiled
 fused = chosen.fused
+gathered = chosen.gathered
 input_gradient = chosen.input_gradient
 numpy_function = chosen.numpy_function
 outside_graph = chosen.outside_graph
+own_rows = chosen.own_rows
 pull_back = chosen.pull_back
+share = chosen.share
 shared = chosen.shared
+total = chosen.total

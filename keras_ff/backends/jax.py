@@ -127,12 +127,36 @@ def outside_graph():
     return contextlib.nullcontext()
 
 
-# Tensors from outside would be copied into the compiled program.
-KEEPS_TENSORS = False
+# A program is one of the whole batch, wherever its parts are computed.
+
+
+def gathered(rows):
+    """The rows of the whole batch."""
+    return rows
+
+
+def own_rows(rows, size, streams=1):
+    """The rows of the whole batch."""
+    del size, streams
+    return rows
+
+
+def total(tensor):
+    """What is computed of the whole batch already."""
+    return tensor
+
+
+def share(size):
+    """All of the batch."""
+    del size
+    return 1.0
 
 
 class Trainer:
     """Hands Keras's training and test steps to the model, as functions of the state."""
+
+    # They would be copied into the compiled program.
+    keeps_tensors = False
 
     def train_step(self, state, data):
         return self._step(self.learn_from, state, data, with_optimizer=True)

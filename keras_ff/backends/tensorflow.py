@@ -1,5 +1,6 @@
 """The TensorFlow backend: a gradient tape a layer, and Keras's step functions."""
 
+import contextlib
 import functools
 
 import keras
@@ -122,17 +123,135 @@ def outside_graph():
     return tf.init_scope()
 
 
-KEEPS_TENSORS = True
+# Under `tf.distribute` a step is taken by replicas, each with its own part of the batch and copies
+# of all variables. They stay alike, since random numbers are drawn for the whole batch, statistics
+# are those of the whole batch, and gradients, of which each has its samples' part, are summed.
+
+
+def _replicas():
+    """The replica context where there are several replicas, else `None`."""
+    context = tf.distribute.get_replica_context()
+    return context if context is not None and context.num_replicas_in_sync > 1 else None
+
+
+def gathered(rows):
+    """The rows of all replicas, one replica after the other; differentiable."""
+    replicas = _replicas()
+    if replicas is None or rows is None:
+        return rows
+    every = _all_gather(replicas, rows)
+    every.set_shape((None, *rows.shape[1:]))
+    return every
+
+
+def _all_gather(replicas, rows):
+    devices = replicas.strategy.extended.worker_devices
+    # A worker's only replica has its tensors anywhere, but a gathering asks where they lie.
+    with tf.device(devices[0]) if len(devices) == 1 else contextlib.nullcontext():
+        return replicas.all_gather(tf.identity(rows), axis=0)
+
+
+def own_rows(rows, size, streams=1):
+    """The rows of this replica's samples among those of the whole batch.
+
+    Args:
+        rows: tensor of shape (streams · samples of all replicas, ...).
+        size: integer tensor, number of this replica's samples.
+        streams: integer. Defaults to `1`.
+    """
+    replicas = _replicas()
+    if replicas is None:
+        return rows
+    sizes = _all_gather(replicas, tf.reshape(size, (1,)))
+    first = tf.reduce_sum(sizes[: replicas.replica_id_in_sync_group])
+    apart = tf.reshape(rows, tf.concat([[streams, -1], tf.shape(rows)[1:]], axis=0))
+    own = apart[:, first : first + size]
+    own = tf.reshape(own, tf.concat([[-1], tf.shape(rows)[1:]], axis=0))
+    own.set_shape((None, *rows.shape[1:]))
+    return own
+
+
+def total(tensor):
+    """Sum over all replicas."""
+    replicas = _replicas()
+    return tensor if replicas is None else replicas.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
+
+
+def share(size):
+    """This replica's share of the batch, of which it has `size` samples: float32, or 1."""
+    if _replicas() is None:
+        return 1.0
+    size = tf.cast(size, tf.float32)
+    return size / tf.maximum(total(size), 1.0)
+
+
+def _reducible(logs):
+    """Logs in the shape in which Keras takes their means over replicas: rows, between workers."""
+    if _replicas() is None:
+        return logs
+    return {name: tf.reshape(value, (1,)) for name, value in logs.items()}
+
+
+def _one_spec(spec):
+    """The specification of a batch, from that of a distributed dataset."""
+    return tf.nest.map_structure(lambda one: tf.nest.flatten(one, expand_composites=True)[0], spec)
 
 
 class Trainer:
     """Hands Keras's training and test steps to the model."""
 
+    @property
+    def keeps_tensors(self):
+        return self._distribute_strategy is None  # replicas would need copies
+
     def train_step(self, data):
-        return self.learn_from(*keras.utils.unpack_x_y_sample_weight(data))
+        with self._synchronized():
+            return _reducible(self.learn_from(*keras.utils.unpack_x_y_sample_weight(data)))
 
     def test_step(self, data):
-        return self.score_on(*keras.utils.unpack_x_y_sample_weight(data))
+        return _reducible(self.score_on(*keras.utils.unpack_x_y_sample_weight(data)))
+
+    @contextlib.contextmanager
+    def _synchronized(self):
+        """A step in which batch normalisation takes the statistics of all replicas."""
+        layers = [] if _replicas() is None else self._flatten_layers()
+        layers = [one for one in layers if isinstance(one, keras.layers.BatchNormalization)]
+        before = [layer.synchronized for layer in layers]
+        for layer in layers:
+            layer.synchronized = True
+        yield
+        for layer, setting in zip(layers, before, strict=True):
+            layer.synchronized = setting
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Create all variables before replicas step, which cannot do so."""
+        strategy = self._distribute_strategy
+        if strategy is None:
+            return
+        if iterator is not None:
+            # A batch is not drawn: workers would have to do so together.
+            data_batch = _one_spec(iterator._distributed_dataset.element_spec)
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data_batch)
+        with strategy.scope():
+            self._build_for(x)
+            if y is not None:  # without labels there is nothing to build metrics from
+                self._symbolic_build(data_batch=data_batch)
+        if strategy.num_replicas_in_sync > 1:
+            self._check_replicas()
+
+    def _check_replicas(self):
+        for variable in [*self.variables, *self.optimizer.variables]:
+            if not isinstance(variable.value, tf.distribute.DistributedValues):
+                raise ValueError(
+                    "Replicas need copies of everything: create the model and all its parts, "
+                    "sources of negatives included, and compile it within `strategy.scope()`. "
+                    f"Received: the variable {variable.path!r}, which has no copies"
+                )
+        if self.layer_schedule.delayed or self.layer_schedule.layers_per_gradient > 1:
+            raise ValueError(
+                "With several replicas layers learn by 'simultaneous', 'greedy' or 'windows'. "
+                f"Received: layer_schedule={self.layer_schedule!r}"
+            )
 
     def make_train_function(self, force=False):
         pipeline = self.make_pipeline(force)

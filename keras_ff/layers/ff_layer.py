@@ -14,6 +14,7 @@ from keras_ff.layers import goodness_figures, two_products
 from keras_ff.layers.class_group_normalization import ClassGroupNormalization
 from keras_ff.layers.length_normalization import LengthNormalization
 from keras_ff.parts import registered
+from keras_ff.sample_means import mean_of_samples
 
 NORMALIZATIONS = {
     "length": LengthNormalization,
@@ -257,7 +258,15 @@ class FFLayer(keras.layers.Layer):
         x = self.activation(transformed)
         if self.pooling is not None:
             x = self.pooling(x, **parts.training_argument(self.pooling, training))
-        return self.dropout(x, training=training) if kept is None else x * ops.cast(kept, x.dtype)
+        if kept is None and training and self.dropout.rate:
+            kept = self.kept(ops.shape(x))
+        return x if kept is None else x * ops.cast(kept, x.dtype)
+
+    def kept(self, shape):
+        """What dropout makes of ones; drawn for the whole batch, of which a replica has a part."""
+        rows, *others = shape
+        ones = ops.ones((backends.total(rows), *others), self.compute_dtype)
+        return backends.own_rows(self.dropout(ones, training=True), rows)
 
     def arranged(self, inputs):
         """Inputs in the shape that the transform takes."""
@@ -363,7 +372,7 @@ class FFLayer(keras.layers.Layer):
         if sample_weight is not None:
             weight = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
             sample_losses = sample_losses * weight
-        return {"loss": ops.mean(sample_losses), **figures}
+        return {"loss": mean_of_samples(sample_losses), **figures}
 
     def _auxiliary_terms(self, activities, streams, labels, training):
         positives = activities[: ops.shape(activities)[0] // streams]
@@ -415,7 +424,7 @@ class FFLayer(keras.layers.Layer):
 
         def objective():
             figures, handed = self.objective(inputs, streams, sample_weight, True, labels, shortcut)
-            return scale_loss(figures["loss"]), (figures, handed)
+            return self.to_descend(figures, scale_loss), (figures, handed)
 
         if two_products.applies(self):
             figures, handed, found = two_products.answer(
@@ -426,6 +435,11 @@ class FFLayer(keras.layers.Layer):
                 objective, self.trainable_variables
             )
         return figures, ops.stop_gradient(handed), found
+
+    def to_descend(self, figures, scale_loss):
+        """What a step differentiates: the loss, or of a batch on several replicas one's share."""
+        a_sample = figures[self.figure_names[1]]
+        return scale_loss(figures["loss"] * backends.share(ops.shape(a_sample)[0]))
 
     def learn(self, found, optimizer):
         """The second half of a local step, which the next layer need not wait for."""

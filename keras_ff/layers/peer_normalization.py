@@ -3,8 +3,9 @@
 import keras
 from keras import ops
 
-from keras_ff import parts
+from keras_ff import backends, parts
 from keras_ff.parts import registered
+from keras_ff.sample_means import mean_of_samples
 
 
 @registered
@@ -78,10 +79,13 @@ class PeerNormalization(keras.layers.Layer):
     def call(self, activities, training=False):
         if training and self.trainable:
             h = ops.cast(activities, "float32")
-            batch_means = ops.mean(h, axis=tuple(range(len(h.shape) - 1)))
+            batch_means = mean_of_samples(ops.mean(h, axis=tuple(range(1, len(h.shape) - 1))))
             means = self.momentum * self.running_means
-            means = ops.stop_gradient(means + (1 - self.momentum) * batch_means)
+            whole = backends.total(batch_means * backends.share(ops.shape(h)[0]))
+            means = ops.stop_gradient(means + (1 - self.momentum) * whole)
             self.running_means.assign(means)
+            # Replicas take turns: what another has added is not this one's.
+            self._clear_losses()
             self.add_loss(self.weight * ops.sum((means - ops.mean(means)) * batch_means))
         return activities
 

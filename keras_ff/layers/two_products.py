@@ -64,7 +64,7 @@ def answer(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
     kept = None
     if layer.dropout.rate:
         # Drawn out here: the compiler's random numbers are others, and fifty times as slow.
-        kept = layer.dropout(ops.ones(_activities_shape(layer, inputs, product)), training=True)
+        kept = layer.kept(_activities_shape(layer, inputs, product))
 
     def judge(product, kept, besides, sample_weight, labels, shortcut):
         def objective():

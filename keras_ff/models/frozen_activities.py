@@ -37,7 +37,7 @@ class FrozenActivities:
         )
         auxiliary = any(layer.auxiliary for layer in model.ff_layers[:-1])
         return (
-            backends.KEEPS_TENSORS
+            model.keeps_tensors
             and model.layer_schedule.caches
             and isinstance(x, np.ndarray)
             and len(model.ff_layers) > 1

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_ff.sample_means import mean_of_samples
+
 
 class LayerFigures(keras.metrics.Metric):
     """Weighted means of a layer's figures; nan, not zero, where nothing was measured.
@@ -27,7 +29,7 @@ class LayerFigures(keras.metrics.Metric):
     def update_state(self, figures, sample_weight):
         """Add the figures of a batch, a dictionary of tensors, and the weight of their means."""
         weight = ops.cast(sample_weight, "float32")
-        means = ops.stack([ops.mean(figures[name]) for name in self.figures])
+        means = ops.stack([mean_of_samples(figures[name]) for name in self.figures])
         self.total.assign_add(weight * means)
         self.count.assign_add(weight)
 

@@ -80,19 +80,26 @@ class LocalLearning:
         """As `streams`, but embedded only where the first layer could not do so itself."""
         if self.class_groups:
             return self.embed(x, None), 1
-        negatives = self.negatives
+        negatives, size = self.negatives, ops.shape(x)[0]
+        # Drawn for the whole batch, of which this may be one replica's part.
+        whole_x, whole_labels = backends.gathered(x), backends.gathered(labels)
         if negatives.are_images:
-            images = ops.concatenate([negatives.positives(x, seed), negatives.images(x, seed)])
+            streams = 1 + negatives.count
+            images = [negatives.positives(whole_x, seed), negatives.images(whole_x, seed)]
+            images = backends.own_rows(ops.concatenate(images), size, streams)
             if self.unsupervised:
-                return images, 1 + negatives.count
-            every = self._true_and_wrong(labels, negatives.labels(labels, self.num_classes, seed))
+                return images, streams
+            wrong = negatives.labels(whole_labels, self.num_classes, seed)
+            every = self._true_and_wrong(labels, backends.own_rows(wrong, size))
             samples = LabelledSamples(
                 self.label_embedding, images, every, self.num_classes, own_samples=True
             )
             return samples, samples.streams
         scores = self.readout.scores(self, x) if negatives.needs_scores else None
-        wrong = negatives.labels(labels, self.num_classes, seed=seed, x=x, scores=scores)
-        every = self._true_and_wrong(labels, wrong)
+        wrong = negatives.labels(
+            whole_labels, self.num_classes, seed, whole_x, backends.gathered(scores)
+        )
+        every = self._true_and_wrong(labels, backends.own_rows(wrong, size))
         samples = LabelledSamples(self.label_embedding, x, every, self.num_classes)
         if not negatives.adjusts:
             return samples, samples.streams

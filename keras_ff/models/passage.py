@@ -210,7 +210,7 @@ class Passage:
                 )
                 figures.append(of_layer)
             scale = (optimizer or layers[-1].optimizer).scale_loss
-            return scale(figures[-1]["loss"]), (figures, handed)
+            return layers[-1].to_descend(figures[-1], scale), (figures, handed)
 
         variables = [
             layer.trainable_variables if index in learning else []
