@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_ff import backends
+from keras_ff.devices import on_device
 
 # Below, a compiled update saves less than it takes to compile.
 LEAST_WEIGHTS = 10_000
@@ -102,14 +103,20 @@ class LayerOptimizers(keras.optimizers.MultiOptimizer):
 
     Args:
         owners: list of layers, each with an `optimizer` of its own.
+        devices: names of the devices of the first of them, `None` for the default one.
     """
 
-    def __init__(self, owners):
+    def __init__(self, owners, devices):
         super().__init__(_OptimizerOfVariable(owners), name="layer_optimizers")
+        self._placed = list(zip(owners, devices, strict=False))
 
     def build(self, var_list):
         if self.built:
             return
+        for owner, device in self._placed:
+            if device is not None:
+                with on_device(device):
+                    owner.optimizer.build(owner.trainable_variables)
         super().build(var_list)
         for optimizer in self.optimizers:
             if optimizer.use_ema:

@@ -1,8 +1,11 @@
 """Layer schedules: which layers learn in which epoch."""
 
+import copy
 import fractions
 import math
 import warnings
+
+import keras
 
 from keras_ff import parts
 from keras_ff.parts import registered
@@ -17,6 +20,8 @@ class LayerSchedule(parts.Part):
     delayed = False
     # Whether activities of frozen layers are kept from epoch to epoch.
     caches = False
+    # Whether layers have devices of their own.
+    places_layers = False
 
     def learning_layers(self, epoch, epochs, num_layers):
         """Indices of the layers that learn in an epoch, lowest first.
@@ -36,6 +41,10 @@ class LayerSchedule(parts.Part):
 
     def check(self, epochs, num_layers):
         """Raise ValueError or warn where `epochs` do not suit `num_layers`."""
+
+    def devices_of(self, num_layers):
+        """Names of the devices that the layers live on, `None` for the default one."""
+        return [None] * num_layers
 
     def chains(self, learning_layers):
         """Which layers learn together in a step, from the last one's loss.
@@ -183,13 +192,65 @@ class Pipelined(Simultaneous):
     and metrics of a step show. A softmax readout learns from a batch when it leaves the last
     layer.
 
+    On several devices each has a run of neighbouring layers, as equal in number as can be, with
+    their weights and optimizers, and all work at the same time. In every step a batch that has
+    passed the last layer is measured first; then all layers work, those of one device the last
+    one first; and the first layer after all others where it asks for their scores (a metric that
+    takes a pass a class, `HardLabels`). The outcome is that of one device.
+
+    Args:
+        devices: `None`, or a list of device names as from `keras.distribution.list_devices()`,
+            such as `["gpu:0", "gpu:1"]`. Where one of them does not exist, as when a model is
+            loaded on another machine, a warning says so and the default device has all layers.
+            Defaults to `None`: the default device. For TensorFlow.
+
+    Raises:
+        ValueError: if `devices` is not a list of names.
+
     Example:
 
     >>> Pipelined().learning_layers(epoch=0, epochs=6, num_layers=3)
     (0, 1, 2)
+    >>> Pipelined(devices=["cpu:0"]).devices_of(num_layers=2)
+    ['cpu:0', 'cpu:0']
     """
 
     delayed = True
+
+    def __init__(self, devices=None):
+        if devices is not None:
+            names = isinstance(devices, (list, tuple)) and all(
+                isinstance(name, str) for name in devices
+            )
+            if not names or not devices:
+                raise ValueError(
+                    "`devices` must be a list of device names, such as ['gpu:0', 'gpu:1']. "
+                    f"Received: devices={devices!r}"
+                )
+            devices = list(devices)
+        self.devices = devices
+        self.places_layers = devices is not None
+
+    def devices_of(self, num_layers):
+        if self.devices is None:
+            return super().devices_of(num_layers)
+        known = set()
+        if keras.backend.backend() == "tensorflow":
+            kinds = {name.split(":")[0].lower() for name in self.devices}
+            known = {name for kind in kinds for name in keras.distribution.list_devices(kind)}
+        missing = [name for name in self.devices if name.lower() not in known]
+        if missing:
+            warnings.warn(
+                f"There is no device {missing[0]!r} under {keras.backend.backend()} here to place "
+                f"layers on; the default one has all. Received: devices={self.devices}",
+                stacklevel=2,
+            )
+            return super().devices_of(num_layers)
+        number = len(self.devices)
+        return [self.devices[index * number // num_layers] for index in range(num_layers)]
+
+    def get_config(self):
+        return {"devices": copy.copy(self.devices)}
 
 
 @registered

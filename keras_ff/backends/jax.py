@@ -17,7 +17,7 @@ class _State(keras.StatelessScope):
     """
 
     def __init__(self, values=()):
-        super().__init__(list(values), initialize_variables=False)
+        super().__init__(list(values), collect_losses=True, initialize_variables=False)
         self.assigned = {}
 
     def __enter__(self):
@@ -45,9 +45,10 @@ def auxiliary_and_gradients(function, variables, tensors=()):
     """Call `function` and differentiate its loss by `variables`; see the TensorFlow backend."""
     if tensors:
         raise ValueError("Under JAX gradients are by variables. Received: tensors beside them")
-    assigned = []
+    assigned, reached = [], set()
 
     def objective(values):
+        values = [_noted(value, reached, index) for index, value in enumerate(values)]
         with _State(zip(variables, values, strict=True)) as state:
             loss, auxiliary = function()
         assigned[:], news = state.assignments()
@@ -57,7 +58,22 @@ def auxiliary_and_gradients(function, variables, tensors=()):
     gradients, (auxiliary, news) = jax.grad(objective, has_aux=True)(values)
     for variable, value in zip(assigned, news, strict=True):
         variable.assign(value)
-    return auxiliary, gradients
+    return auxiliary, [
+        gradient if index in reached else None for index, gradient in enumerate(gradients)
+    ]
+
+
+def _noted(value, reached, index):
+    """The value; where a gradient comes back to it, `reached` is given the index."""
+
+    def backward(_, gradient):
+        reached.add(index)
+        return (gradient,)
+
+    # JAX itself gives zeros to what has no part in a loss, by which momentum would go on.
+    same = jax.custom_vjp(lambda value: value)
+    same.defvjp(lambda value: (value, None), backward)
+    return same(value)
 
 
 def can_fuse(tensors=()):

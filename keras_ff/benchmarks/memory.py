@@ -3,14 +3,13 @@
 import json
 import pathlib
 import resource
-import subprocess
 import sys
 
 import keras
 import numpy as np
 
 from keras_ff import FFModel
-from keras_ff.benchmarks import training_step
+from keras_ff.benchmarks import own_process, training_step
 from keras_ff.layers import FFConv2D
 
 MIB = 2**20
@@ -60,11 +59,7 @@ def run(depths=(4, 8, 16, 32), image_size=32, channels=64, batch_size=128, polic
 
 
 def _in_own_process(*arguments):
-    command = [sys.executable, "-m", "keras_ff.benchmarks.memory", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command[1:])} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return own_process.answer("keras_ff.benchmarks.memory", *arguments)
 
 
 def peak(method, depth, image_size, channels, batch_size, policy):

@@ -111,6 +111,7 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
         self.layer_schedule = arguments.needed(
             layer_schedules.get(layer_schedule), "layer_schedule"
         )
+        self.layer_devices = self.layer_schedule.devices_of(len(self.ff_layers))
         self.readout = arguments.needed(readouts.get(readout), "readout")
         arguments.check_parts_fit(self)
         self.check_data = bool(check_data)
@@ -143,7 +144,7 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
             self._embed_labels_in_first_layer(shape)
             shape = self.label_embedding.output_shape(shape, self.num_classes)
         try:
-            self.layer_order.build(shape)
+            self.layer_order.build(shape, self.layer_devices)
         except ValueError as error:
             if self.ff_layers[0].built:
                 raise
@@ -494,8 +495,18 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
     @classmethod
     def from_config(cls, config, custom_objects=None):
         config = dict(config)
+        layers = config["layers"]
+        if layer_schedules.get(config["layer_schedule"]).places_layers:
+            layers = _unbuilt(layers)
         config["layers"] = [
             keras.saving.deserialize_keras_object(layer, custom_objects=custom_objects)
-            for layer in config["layers"]
+            for layer in layers
         ]
         return cls(**config)
+
+
+def _unbuilt(config):
+    """Configuration of layers without shapes: the model then builds them, each on its device."""
+    if isinstance(config, dict):
+        return {key: _unbuilt(value) for key, value in config.items() if key != "build_config"}
+    return [_unbuilt(value) for value in config] if isinstance(config, list) else config

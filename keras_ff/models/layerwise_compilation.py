@@ -5,6 +5,7 @@ import types
 import keras
 
 from keras_ff import losses as ff_losses
+from keras_ff.devices import on_device
 from keras_ff.layer_optimizers import LayerLossScale, LayerOptimizers, OptimizerTemplate
 from keras_ff.models import arguments
 
@@ -61,15 +62,14 @@ class LayerwiseCompilation:
         )
         for index, layer in enumerate(self.ff_layers):
             chosen = layer.own_loss or loss
-            layer.set_objective(
-                chosen.for_layer(index, len(self.ff_layers)),
-                (layer.own_optimizer or template).copy(name=f"layer_{index + 1}"),
-            )
+            with on_device(self.layer_devices[index]):
+                optimizer = (layer.own_optimizer or template).copy(name=f"layer_{index + 1}")
+                layer.set_objective(chosen.for_layer(index, len(self.ff_layers)), optimizer)
         owners = list(self.ff_layers)
         if self._has_head:
             self.readout.optimizer = (self.readout.own_optimizer or template).copy(name="readout")
             owners.append(self.readout)
-        together = LayerOptimizers(owners)
+        together = LayerOptimizers(owners, self.layer_devices)
         if self.dtype_policy.name == "mixed_float16":
             if self.layer_schedule.delayed:
                 raise ValueError(

@@ -212,15 +212,17 @@ class LocalLearning:
             self.make_train_function(force=True)
 
     def learn_chains(self, passage, chains, gathering):
-        """Local steps of chains of layers: the sum of their losses, and class goodness a layer."""
-        total, class_goodness, learned = 0.0, [], 0
+        """Local steps of chains of layers.
+
+        Returns:
+            The sum of their losses, and of class groups a list with the class goodness of each
+            layer.
+        """
+        total, class_goodness = 0.0, []
         for chain in chains:
-            learns = chain[-1] in self.learning_layers and any(
-                self.ff_layers[index].trainable_variables for index in chain
-            )
+            learns = self.learns(chain)
             if learns:
                 figures = passage.teach(chain, self.learning_layers, gathering)
-                learned = max(learned, chain[-1] + 1)
             else:
                 figures = [passage.measure(index) for index in chain]
             for index, of_layer in zip(chain, figures, strict=True):
@@ -229,8 +231,26 @@ class LocalLearning:
                     class_goodness.append(of_layer["class_goodness"])
                 if learns and index in self.learning_layers:
                     total = total + of_layer["loss"]
-        self.layers_trained.assign(ops.maximum(self.layers_trained, learned))
         return total, class_goodness
+
+    def learns(self, chain):
+        """Whether a chain of layers, a tuple of indices, takes a step."""
+        own = [
+            variable for index in chain for variable in self.ff_layers[index].trainable_variables
+        ]
+        return chain[-1] in self.learning_layers and bool(own)
+
+    def count_trained(self, chains):
+        """Let those layers that have learned now take part in scores."""
+        learned = max((chain[-1] + 1 for chain in chains if self.learns(chain)), default=0)
+        if learned:
+            self.layers_trained.assign(ops.maximum(self.layers_trained, learned))
+
+    @property
+    def first_layer_asks_others(self):
+        """Whether all layers are asked for scores before the first layer takes a step."""
+        scored = self._has_metrics and self.readout_passes > 1
+        return scored or (self.negatives is not None and self.negatives.needs_scores)
 
     def leave(self, x, y, sample_weight, total, class_goodness, gathering):
         """What a step does behind the last layer: the readout's own step, and metrics."""
@@ -264,7 +284,9 @@ class LocalLearning:
 
     def _learn_in_turn(self, passage, gathering):
         def learn(chains):
-            return self.learn_chains(passage.copy(), chains, gathering)
+            answer = self.learn_chains(passage.copy(), chains, gathering)
+            self.count_trained(chains)
+            return answer
 
         ways = [
             functools.partial(learn, chains)

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_ff import backends, parts
+from keras_ff.devices import on_device
 from keras_ff.labelled_samples import embedded
 from keras_ff.layer_optimizers import update
 from keras_ff.layers.ff_layer import FFLayer
@@ -54,19 +55,25 @@ class LayerOrder:
         """The layers that are no FF layers."""
         return [layer for waiting in self.before for layer in waiting]
 
-    def build(self, shape):
-        """Build every layer for samples of `shape`, labels embedded."""
+    def build(self, shape, devices):
+        """Build every layer for samples of `shape`, labels embedded.
+
+        Args:
+            shape: tuple, the first axis `None`.
+            devices: names of the FF layers' devices, `None` for the default one.
+        """
         samples_shape, shapes = shape, []
-        for waiting, layer in zip(self.before, self.ff_layers, strict=True):
+        for waiting, layer, device in zip(self.before, self.ff_layers, devices, strict=True):
             try:
-                for other in waiting:
-                    if not other.built:
-                        other.build(shape)
-                    shape = _output_shape(other, shape)
-                shapes.append(tuple(shape))
-                if not layer.built:
-                    layer.build(shape)
-                activities = layer.compute_output_shape(shape)
+                with on_device(device):
+                    for other in waiting:
+                        if not other.built:
+                            other.build(shape)
+                        shape = _output_shape(other, shape)
+                    shapes.append(tuple(shape))
+                    if not layer.built:
+                        layer.build(shape)
+                    activities = layer.compute_output_shape(shape)
             except ValueError as error:
                 if "zero or negative" not in str(error):
                     raise

@@ -1,8 +1,11 @@
 """Training in which every layer works one step behind the layer before it."""
 
+from concurrent import futures
+
 import keras
 
 from keras_ff import backends
+from keras_ff.devices import on_device
 from keras_ff.models.passage import Passage
 
 
@@ -16,15 +19,22 @@ class Pipeline:
     def __init__(self, model):
         self.model = model
         compiled = (lambda function: function) if model.run_eagerly else self._compile
-        self.first = compiled(self._arrive)
         number = len(model.ff_layers)
-        self.later = [compiled(self._stage(index)) for index in range(1, number)]
+        self.stages = [compiled(self._arrive)]
+        self.stages += [compiled(self._stage(index)) for index in range(1, number)]
         self.last = compiled(self._leave)
         self._compiled = compiled
         self._logs = None
         self.streams = None
-        # What each layer but the first will work on, and what has left the last one.
-        self.waiting = [None] * number
+        # What each layer will work on, as arguments of its stage, and what has left the last one.
+        self.waiting = [None] * (number + 1)
+        self._runs = [
+            [index for index, device in enumerate(model.layer_devices) if device == own]
+            for own in dict.fromkeys(model.layer_devices)
+        ]
+        self._threads = futures.ThreadPoolExecutor(len(self._runs))
+        # Layers, and the shapes of samples for which their functions are compiled.
+        self._compiled_for = set()
 
     def _compile(self, function):
         model = self.model
@@ -46,9 +56,9 @@ class Pipeline:
         return self.logs()
 
     def advance(self, x, y=None, sample_weight=None):
-        """One step: every layer that has something to work on does, the last one first."""
+        """One step: every layer that has something to work on does."""
+        self.waiting[0] = (x, y, sample_weight)
         self._move()
-        self.waiting[0] = self.first(x, y, sample_weight)
 
     def logs(self):
         """Figures and metrics so far."""
@@ -61,14 +71,47 @@ class Pipeline:
 
     def _move(self):
         if self.waiting[-1] is not None:
-            self.last(self.waiting[-1])
-            self.waiting[-1] = None
+            self.last(*self.waiting[-1])
             # Before a batch has left there are metrics that do not exist yet.
             self._logs = self._logs or self._compiled(self.model.get_metrics_result)
-        for index in reversed(range(len(self.later))):
-            if self.waiting[index] is not None:
-                self.waiting[index + 1] = self.later[index](self.waiting[index])
-                self.waiting[index] = None
+        working = [index for index, batch in enumerate(self.waiting[:-1]) if batch is not None]
+        answers = {}
+        for group in self._groups(working):
+            answers |= self._work(group)
+            self.model.count_trained([(index,) for index in group])
+        self.waiting = [None] * len(self.waiting)
+        for index, batch in answers.items():
+            self.waiting[index + 1] = (batch,)
+
+    def _groups(self, working):
+        """The layers that may work at the same time, in the order of the groups."""
+        if not self.model.first_layer_asks_others:
+            return [working]
+        return [[index for index in working if index], [index for index in working if not index]]
+
+    def _work(self, indices):
+        """What these layers make of what waits for them, by index; devices work side by side."""
+        runs = [[index for index in run if index in indices] for run in self._runs]
+        shapes = {(index, self._shape(index)) for index in indices}
+        # Functions are compiled one after the other.
+        side_by_side = len(runs) > 1 and shapes <= self._compiled_for
+        each = self._threads.map if side_by_side else map
+        answers = [answer for of_run in each(self._work_off, runs) for answer in of_run]
+        self._compiled_for |= shapes
+        return dict(answers)
+
+    def _work_off(self, run):
+        """The work of one device."""
+        answers = []
+        for index in reversed(run):
+            with on_device(self.model.layer_devices[index]):
+                answers.append((index, self.stages[index](*self.waiting[index])))
+        return answers
+
+    def _shape(self, index):
+        """Shape of the samples that wait for a layer."""
+        x = self.waiting[0][0] if index == 0 else self.waiting[index][0]["data"][0]
+        return tuple(x.shape)
 
     # A batch is a dictionary of tensors between the stages, which are compiled one by one.
 

@@ -95,9 +95,10 @@ class FixedLabels(Negatives):
     """
 
     def __init__(self, count=1, seed=None, **kwargs):
-        super().__init__(count=count, seed=seed, **kwargs)
-        if seed is None:
-            self.seed = int(ops.convert_to_numpy(self.generator.state)[0])
+        # Generators hold 32 bits under JAX, and the hash takes no more of a seed.
+        of_generator = seed % 2**32 if isinstance(seed, int) else seed
+        super().__init__(count=count, seed=of_generator, **kwargs)
+        self.seed = int(ops.convert_to_numpy(self.generator.state)[0]) if seed is None else seed
 
     def figures(self, shape, seed, x, scores):
         """Figures in [0, 1) for every sample and class, from the sample's bits alone."""

@@ -1,0 +1,26 @@
+"""Measurements that need a process of their own."""
+
+import json
+import os
+import subprocess
+import sys
+
+
+def answer(module, *arguments, **environment):
+    """What a module prints on its last line, which is JSON, when it is run with arguments.
+
+    Args:
+        module: its full name.
+        *arguments: strings or numbers.
+        **environment: variables of the process besides those of this one.
+
+    Raises:
+        RuntimeError: if it fails.
+    """
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[1:])} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
