@@ -7,7 +7,15 @@ import pathlib
 import sys
 import warnings
 
-from keras_ff import goodness, labels, layer_schedules, losses, negatives, readouts
+from keras_ff import (
+    distribution as distributions,
+    goodness,
+    labels,
+    layer_schedules,
+    losses,
+    negatives,
+    readouts,
+)
 from keras_ff.benchmarks import BENCHES
 from keras_ff.version import __version__
 
@@ -55,12 +63,23 @@ def main(argv=None):
 # Commands. Each imports what is heavy for itself.
 
 
-def train(out=None, resume=False, data_dir=None, dataset=None, layers=None, units=None, **chosen):
+def train(
+    out=None,
+    resume=False,
+    data_dir=None,
+    dataset=None,
+    layers=None,
+    units=None,
+    distribution=None,
+    **chosen,
+):
     """Train a model and say how it went."""
     from keras_ff import recipes, training
 
     if resume and out is None:
         raise ValueError(f"--resume needs the folder of the run to go on with: {_resumable()}.")
+    if distribution == "workers" and out is None:
+        raise ValueError("--distribution workers needs a folder that all of them share: --out.")
     folder = _new_folder(dataset or "digits") if out is None else out
     config = _saved_config(folder) if resume else None
     if dataset is not None:
@@ -81,7 +100,7 @@ def train(out=None, resume=False, data_dir=None, dataset=None, layers=None, unit
         + ("" if complete else f" (if interrupted: keras-ff train --resume --out {folder})"),
         flush=True,
     )
-    metrics = training.train(config, folder, resume, data_dir, verbose=_verbosity())
+    metrics = training.train(config, folder, resume, data_dir, _verbosity(), distribution)
     if complete:
         print("The run is complete; nothing was left to do.")
     print(_outcome(metrics))
@@ -343,6 +362,11 @@ def _add_train(commands):
         type=pathlib.Path,
         metavar="FOLDER",
         help="where the run is kept (default: a new folder in runs/)",
+    )
+    run.add_argument(
+        "--distribution",
+        metavar="NAME",
+        help=f"{' or '.join(distributions.KNOWN)}: all devices of this machine, or of several",
     )
     run.add_argument(
         "--resume", action="store_true", help="go on with the run in --out where it was broken off"

@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_ff import (
     datasets,
+    distribution as distributions,
     visualization,
 )
 from keras_ff.models import FFModel
@@ -34,7 +35,7 @@ RUN_ENTRY = "keras_ff_run.json"
 PICTURE_SAMPLES = 1000
 
 
-def train(config, folder, resume=False, data_dir=None, verbose="auto"):
+def train(config, folder, resume=False, data_dir=None, verbose="auto", distribution=None):
     """Train a model by a configuration, into a folder that then holds all about the run.
 
     The folder gets `config.json`; after every epoch `model.keras`, with optimizers, random
@@ -53,6 +54,10 @@ def train(config, folder, resume=False, data_dir=None, verbose="auto"):
             `None`.
         verbose: `"auto"`, 0, 1 (a progress bar) or 2 (a line an epoch), as for `keras.Model.fit`.
             Defaults to `"auto"`.
+        distribution: `None` for one device, `"devices"` for all of this machine, or `"workers"`
+            for those of several machines, on each of which the same run is started with the same
+            folder, one that they share; see `keras_ff.distribution`. The batch size is that of
+            all devices together. Defaults to `None`.
 
     Returns:
         What `metrics.json` holds, a dictionary: `test_accuracy` and `validation_accuracy` as
@@ -69,14 +74,16 @@ def train(config, folder, resume=False, data_dir=None, verbose="auto"):
     >>> metrics["test_accuracy"] > 0.6
     True
     """
+    distribution = distributions.get(distribution)
     folder = pathlib.Path(folder)
-    finished = _state_of(folder, config, resume)
+    finished = _state_of(folder, config, resume, distribution.is_chief)
     if finished is not None:
         return finished
     with _dtype_policy(config.dtype_policy):
         keras.utils.set_random_seed(config.seed)
         if (folder / MODEL_FILE).exists():
-            model, run = load(folder / MODEL_FILE)
+            with distribution.scope():
+                model, run = load(folder / MODEL_FILE)
             if run is None:
                 raise ValueError(
                     f"{str(folder / MODEL_FILE)!r} was not written by a run, so there is nothing "
@@ -88,12 +95,15 @@ def train(config, folder, resume=False, data_dir=None, verbose="auto"):
             data = config.load_data(0, data_dir)
             image_shape = data[0].element_spec[0].shape[1:]
             num_classes = datasets.info(config.dataset, data_dir=data_dir).num_classes
-            model = config.new_model(image_shape, num_classes, len(data[0]))
+            with distribution.scope():
+                model = config.new_model(image_shape, num_classes, len(data[0]))
             run = {"config": config.to_dict(), "epoch": 0, "seconds": 0.0, "history": {}}
-        folder.mkdir(parents=True, exist_ok=True)
-        _write_json(folder / CONFIG_FILE, config.to_dict())
-        _fit(model, run, config, data, folder, verbose)
-        return _finish(model, run, data, folder)
+        if distribution.is_chief:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write_json(folder / CONFIG_FILE, config.to_dict())
+        with distribution.training():
+            _fit(model, run, config, data, folder, verbose, distribution)
+        return _finish(distribution.measurable(model), run, data, folder, distribution.is_chief)
 
 
 def load(path):
@@ -257,11 +267,14 @@ def check_same(saved, chosen):
 # The parts of a run.
 
 
-def _state_of(folder, config, resume):
+def _state_of(folder, config, resume, is_chief):
     """The metrics of a run that is complete, `None` where there is something left to do."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"A run needs a folder; {str(folder)!r} is a file.")
-    if not any((folder / name).exists() for name in (CONFIG_FILE, MODEL_FILE, METRICS_FILE)):
+    signs = [MODEL_FILE, METRICS_FILE]
+    if is_chief:  # which may just have written it, seen from another worker
+        signs.append(CONFIG_FILE)
+    if not any((folder / name).exists() for name in signs):
         return None
     if not resume:
         raise ValueError(
@@ -276,12 +289,13 @@ def _state_of(folder, config, resume):
 
 
 class _Checkpoint(keras.callbacks.Callback):
-    """Writes the model with the record of its run after every epoch."""
+    """Writes the model with the record of its run after every epoch, one worker for all."""
 
-    def __init__(self, run, folder):
+    def __init__(self, run, folder, distribution):
         super().__init__()
         self.run = run
         self.folder = folder
+        self.distribution = distribution
 
     def on_train_begin(self, logs=None):
         self.begin = time.perf_counter() - self.run["seconds"]
@@ -291,37 +305,46 @@ class _Checkpoint(keras.callbacks.Callback):
             self.run["history"].setdefault(name, []).append(float(value))
         self.run["epoch"] = epoch + 1
         self.run["seconds"] = time.perf_counter() - self.begin
-        _save(self.model, self.run, self.folder)
+        self.write(self.model)
         # Writing is not training: the clock goes on from here.
         self.begin = time.perf_counter() - self.run["seconds"]
 
+    def write(self, model):
+        """Write the model as it is now."""
+        if self.distribution.is_chief:
+            with self.distribution.saving():
+                _save(model, self.run, self.folder)
 
-def _fit(model, run, config, data, folder, verbose):
+
+def _fit(model, run, config, data, folder, verbose, distribution):
     """Train the epochs that are left, and write the trained model."""
     training, validation, _ = data
-    callbacks = [_Checkpoint(run, folder)]
+    checkpoint = _Checkpoint(run, folder, distribution)
+    callbacks = [checkpoint]
     if config.weight_averaging:
         # After the checkpoint, which so finds weights and averages each in their place.
         callbacks.append(keras.callbacks.SwapEMAWeights())
     # Where no epoch is left, Keras still puts averages in the place of weights.
     model.fit(
-        training,
+        distribution.part(training),
         epochs=config.epochs,
         initial_epoch=run["epoch"],
-        validation_data=validation,
+        validation_data=validation and distribution.part(validation),
         callbacks=callbacks,
         verbose=verbose,
     )
     run["samples"] = sum(len(y) for _, y in training)
-    _save(model, run, folder)
+    checkpoint.write(model)
 
 
-def _finish(model, run, data, folder):
+def _finish(model, run, data, folder, is_chief):
     """Measure a trained model and write the pictures and, last of all, the metrics."""
     config = TrainingConfig.from_dict(run["config"])
     _, validation, test = data
     validation_accuracy = None if validation is None else figures(model, validation)["accuracy"]
     metrics = report(model, config, run, validation_accuracy, figures(model, test))
+    if not is_chief:
+        return metrics
     x, y = _first_samples(test if validation is None else validation, PICTURE_SAMPLES)
     for name, picture in (
         (LEARNING_CURVES_FILE, visualization.learning_curves(run["history"])),

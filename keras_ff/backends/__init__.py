@@ -21,6 +21,10 @@ A backend is a module with these names:
   in the places of these;
 - `outside_graph()`: a context in which variables are created and assigned at once, even while a
   step is being traced;
+- `DataParallel(across_workers)`: all devices of this machine, or of all workers: in its `scope()`
+  models are made or loaded, and trained in the context `training()`, within which `saving()` is
+  one for what a worker does by itself; `part(batches)` is what `fit` is given of a dataset, and
+  `worker` is the number of this one;
 - `gathered(rows)`, `own_rows(rows, size, streams)`, `total(tensor)` and `share(size)`: where the
   samples of a batch are spread over replicas that each take the step for their own, the rows of
   all of them, those of this replica, a sum over all, and this replica's share of the samples.
@@ -42,6 +46,7 @@ else:
         f"Received: KERAS_BACKEND={keras.backend.backend()}"
     )
 
+DataParallel = chosen.DataParallel
 Trainer = chosen.Trainer
 auxiliary_and_gradients = chosen.auxiliary_and_gradients
 can_fuse = chosen.can_fuse

@@ -143,6 +143,40 @@ def outside_graph():
     return contextlib.nullcontext()
 
 
+class DataParallel:
+    """All devices of this machine, or of all workers; see the seam's documentation."""
+
+    def __init__(self, across_workers):
+        if across_workers:
+            keras.distribution.initialize()
+        self.worker = jax.process_index()
+        self.distribution = keras.distribution.DataParallel(auto_shard_dataset=False)
+
+    def scope(self):
+        return self.distribution.scope()
+
+    training = scope
+
+    @contextlib.contextmanager
+    def saving(self):
+        keras.distribution.set_distribution(None)
+        yield
+        keras.distribution.set_distribution(self.distribution)
+
+    def part(self, batches):
+        """Of every batch as many samples as all devices have equal parts of: those of this one."""
+        import tensorflow as tf
+
+        workers, devices = jax.process_count(), jax.device_count()
+
+        def of_worker(x, y):
+            rows = tf.shape(x)[0] // devices * devices // workers
+            mine = slice(self.worker * rows, (self.worker + 1) * rows)
+            return x[mine], y[mine]
+
+        return batches.map(of_worker)
+
+
 # A program is one of the whole batch, wherever its parts are computed.
 
 

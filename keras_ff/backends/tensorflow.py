@@ -123,6 +123,25 @@ def outside_graph():
     return tf.init_scope()
 
 
+class DataParallel:
+    """All devices of this machine, or of all workers; see the seam's documentation."""
+
+    def __init__(self, across_workers):
+        if across_workers:
+            # To be made before anything else is done with TensorFlow.
+            self.strategy = tf.distribute.MultiWorkerMirroredStrategy()
+            self.worker = self.strategy.cluster_resolver.task_id or 0
+        else:
+            self.strategy = tf.distribute.MirroredStrategy(keras.distribution.list_devices())
+            self.worker = 0
+        self.scope = self.strategy.scope
+        # `fit` finds the strategy by the model.
+        self.training = self.saving = contextlib.nullcontext
+
+    def part(self, batches):
+        return batches  # which Keras divides
+
+
 # Under `tf.distribute` a step is taken by replicas, each with its own part of the batch and copies
 # of all variables. They stay alike, since random numbers are drawn for the whole batch, statistics
 # are those of the whole batch, and gradients, of which each has its samples' part, are summed.
