@@ -1,0 +1,198 @@
+"""Several devices and several processes: the outcome is that of one."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from keras_ff import cli, distribution
+
+HERE = pathlib.Path(__file__).parent
+BACKENDS = ("tensorflow", "jax")
+# Every one in a process of its own, which ends within a minute.
+CASES = {
+    "main": ("learned threshold", "class groups", "peer normalisation"),
+    "labels": ("hard labels", "label map", "adversarial", "greedy"),
+    "images": ("supervised contrast", "hybrid images"),
+    # Of the last batch one device has two samples and the other one; or one and none.
+    "uneven": ("class groups:83/20", "peer normalisation:81/20", "supervised contrast:83/20"),
+}
+# Metrics in training are measured on some of each replica's samples, which are others.
+OTHERWISE = {"accuracy"}
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="Starts processes of both backends by itself"
+)
+
+
+def start(*arguments, environment=()):
+    return subprocess.Popen(
+        [sys.executable, *map(str, arguments)],
+        env={**os.environ, **dict(environment)},
+        cwd=HERE.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finished(*processes):
+    for process in processes:
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output[-3000:]
+
+
+def free_port():
+    """The first of two neighbouring ports that are free."""
+    while True:
+        with socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+            try:
+                two.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+
+
+def outcome(folder, backend, kind, cases, workers=1):
+    """Weights and figures, by case, of every worker."""
+    port = free_port()
+    files = [folder / f"{backend}-{kind}-{number}.npz" for number in range(workers)]
+    finished(
+        *[
+            start(HERE / "replicas.py", backend, kind, ",".join(cases), file, number, port)
+            for number, file in enumerate(files)
+        ]
+    )
+    return [dict(np.load(file)) for file in files]
+
+
+def assert_same(ours, expected, number_of_copies):
+    names = [name for name in ours if "|history|" not in name]
+    assert len(names) == number_of_copies * len([one for one in expected if one.endswith("|0")])
+    for name in names:
+        case, number, _ = name.split("|")
+        np.testing.assert_allclose(
+            ours[name], expected[f"{case}|{number}|0"], atol=1e-5, err_msg=name
+        )
+    for name in set(ours) - set(names):
+        if name.split("|")[-1] not in OTHERWISE:
+            np.testing.assert_allclose(
+                ours[name], expected[name], rtol=1e-4, atol=1e-6, err_msg=name
+            )
+
+
+@pytest.mark.parametrize("cases", CASES)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_two_devices_take_the_steps_of_one(backend, cases, tmp_path):
+    """Twenty steps at the same global batch; the uneven ones are fewer."""
+    if (backend, cases) == ("jax", "uneven"):
+        pytest.skip("JAX itself refuses batches that its devices cannot share equally")
+    (one,) = outcome(tmp_path, backend, "one", CASES[cases])
+    (two,) = outcome(tmp_path, backend, "devices", CASES[cases])
+    assert_same(two, one, number_of_copies=2)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_two_processes_take_the_steps_of_one(backend, tmp_path):
+    (one,) = outcome(tmp_path, backend, "one", CASES["main"])
+    for worker in outcome(tmp_path, backend, "workers", CASES["main"], workers=2):
+        assert_same(worker, one, number_of_copies=1)
+
+
+def start_run(backend, folder, port=None, number=0, resume=False):
+    arguments = ["train", "--out", folder, "--units", "40,40", "--epochs", "5", "--seed", "3"]
+    environment = {"KERAS_BACKEND": backend}
+    if port is not None:
+        arguments += ["--distribution", "workers"]
+        environment |= {
+            "TF_CONFIG": json.dumps(
+                {
+                    "cluster": {"worker": [f"127.0.0.1:{port}", f"127.0.0.1:{port + 1}"]},
+                    "task": {"type": "worker", "index": number},
+                }
+            ),
+            "KERAS_DISTRIBUTION_JOB_ADDRESSES": f"127.0.0.1:{port}",
+            "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
+            "KERAS_DISTRIBUTION_PROCESS_ID": str(number),
+        }
+    if resume:
+        arguments.append("--resume")
+    return start("-m", "keras_ff.cli", *arguments, environment=environment)
+
+
+def history(folder):
+    return json.loads((folder / "history.json").read_text())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_killed_worker_and_a_restart_end_as_if_undisturbed(backend, tmp_path):
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    finished(start_run(backend, alone))
+    port = free_port()
+    workers = [start_run(backend, together, port, number) for number in range(2)]
+    deadline = time.time() + 100
+    while not (together / "history.json").exists() or len(history(together)["loss"]) < 2:
+        assert time.time() < deadline and workers[0].poll() is None
+        time.sleep(0.02)
+    workers[1].send_signal(signal.SIGKILL)
+    time.sleep(0.2)
+    for worker in workers:
+        worker.kill()
+        worker.communicate()
+    assert 2 <= len(history(together)["loss"]) < 5
+    port = free_port()
+    finished(*[start_run(backend, together, port, number, resume=True) for number in range(2)])
+    ours, expected = history(together), history(alone)
+    assert len(ours["loss"]) == 5
+    for name in set(expected) - OTHERWISE:
+        np.testing.assert_allclose(ours[name], expected[name], rtol=1e-3, err_msg=name)
+    metrics = [json.loads((folder / "metrics.json").read_text()) for folder in (alone, together)]
+    assert metrics[0]["test_accuracy"] == pytest.approx(metrics[1]["test_accuracy"], abs=0.003)
+
+
+def test_parts_from_outside_the_scope_are_refused():
+    script = """
+        import tensorflow as tf
+        halves = [tf.config.LogicalDeviceConfiguration()] * 2
+        processor = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(processor, halves)
+        import numpy as np, keras_ff
+        x, y = np.random.rand(8, 4), np.arange(8)
+        strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+        source = keras_ff.negatives.RandomLabels()
+        for settings in ({"negatives": source}, {"layer_schedule": "alternating"},
+                         {"layer_schedule": "pipelined"}):
+            with strategy.scope():
+                model = keras_ff.FFModel([keras_ff.layers.FFDense(4)], 10, **settings)
+                model.compile()
+            try:
+                model.fit(x, y, verbose=0)
+            except ValueError as error:
+                print(error)
+    """
+    process = start("-c", "\n".join(line[8:] for line in script.splitlines()))
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, output[-2000:]
+    assert "within `strategy.scope()`" in output and "which has no copies" in output
+    for schedule in ("Alternating()", "Pipelined("):
+        assert f"Received: layer_schedule={schedule}" in output
+
+
+def test_an_unknown_distribution_is_refused():
+    with pytest.raises(ValueError, match=r"Did you mean 'devices'\?.*distribution='device'"):
+        distribution.get("device")
+
+
+def test_workers_need_a_folder_that_they_share(capsys):
+    assert cli.main(["train", "--distribution", "workers"]) == cli.USER_ERROR
+    assert "--out" in capsys.readouterr().err
