@@ -170,6 +170,23 @@ class LayerLossScale(keras.optimizers.LossScaleOptimizer):
         """Apply what was gathered, or skip it all where a gradient is not finite."""
         self.apply(gathering.gradients, gathering.variables)
 
+    # Keras's own two, but for conditions of which the branches may assign variables under JAX.
+
+    def _common_apply(self, grads, trainable_variables=None):
+        ways = [
+            lambda: self._stateful_handle_finite_grads(grads, trainable_variables),
+            self._stateful_handle_non_finite_grads,
+        ]
+        backends.choose(self.check_finite(grads), ways)
+
+    def _stateful_handle_finite_grads(self, grads, trainable_variables):
+        scale = ops.convert_to_tensor(self.dynamic_scale)
+        unscaled = [None if gradient is None else gradient / scale for gradient in grads]
+        self.inner_optimizer.apply(unscaled, trainable_variables=trainable_variables)
+        grows = ops.equal(self.step_counter, self.dynamic_growth_steps - 1)
+        self.step_counter.assign(ops.where(grows, 0, self.step_counter + 1))
+        self.dynamic_scale.assign(ops.where(grows, 2 * scale, scale))
+
 
 class _Gathering:
     """Takes the place of a layer's optimizer and keeps its gradients for later."""

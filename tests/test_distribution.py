@@ -7,13 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 
 import keras
 import numpy as np
 import pytest
 
+import keras_ff
 from keras_ff import cli, distribution
+from keras_ff.layer_schedules import Pipelined
+from keras_ff.layers import FFDense
 
 HERE = pathlib.Path(__file__).parent
 BACKENDS = ("tensorflow", "jax")
@@ -160,13 +164,24 @@ def test_a_killed_worker_and_a_restart_end_as_if_undisturbed(backend, tmp_path):
     assert metrics[0]["test_accuracy"] == pytest.approx(metrics[1]["test_accuracy"], abs=0.003)
 
 
+TWO_PROCESSORS = """
+import tensorflow as tf
+halves = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], halves)
+import keras, keras_ff, numpy as np
+"""
+
+
+def output_of(script, before=TWO_PROCESSORS, environment=()):
+    process = start("-c", before + textwrap.dedent(script), environment=environment)
+    output, _ = process.communicate(timeout=100)
+    assert process.returncode == 0, output[-3000:]
+    return output
+
+
 def test_parts_from_outside_the_scope_are_refused():
-    script = """
-        import tensorflow as tf
-        halves = [tf.config.LogicalDeviceConfiguration()] * 2
-        processor = tf.config.list_physical_devices("CPU")[0]
-        tf.config.set_logical_device_configuration(processor, halves)
-        import numpy as np, keras_ff
+    output = output_of(
+        """
         x, y = np.random.rand(8, 4), np.arange(8)
         strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
         source = keras_ff.negatives.RandomLabels()
@@ -179,13 +194,63 @@ def test_parts_from_outside_the_scope_are_refused():
                 model.fit(x, y, verbose=0)
             except ValueError as error:
                 print(error)
-    """
-    process = start("-c", "\n".join(line[8:] for line in script.splitlines()))
-    output, _ = process.communicate(timeout=100)
-    assert process.returncode == 0, output[-2000:]
+        """
+    )
     assert "within `strategy.scope()`" in output and "which has no copies" in output
     for schedule in ("Alternating()", "Pipelined("):
         assert f"Received: layer_schedule={schedule}" in output
+
+
+def test_under_jax_every_device_computes_its_part():
+    output = output_of(
+        """
+        import jax, keras, keras_ff, numpy as np
+        keras.distribution.set_distribution(keras.distribution.DataParallel())
+        layer = keras_ff.layers.FFDense(6)
+        layer.build((None, 4))
+        for rows in (8, 7):
+            activities = jax.jit(layer.enter)(np.ones((rows, 4)))
+            print([shard.data.shape for shard in activities.addressable_shards])
+        """,
+        before="",
+        environment={
+            "KERAS_BACKEND": "jax",
+            "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        },
+    )
+    assert "[(4, 6), (4, 6)]" in output and "[(7, 6)]" in output
+
+
+def test_layers_on_devices_of_their_own_end_as_on_one(tmp_path):
+    """To the last bit; both devices work in every step, and what is saved goes on there."""
+    process = start(HERE / "placed_layers.py", tmp_path / "model.keras")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output[-3000:]
+    assert output.count("weights 0.0 figures True places 00110011") == 3
+    assert output.count("went on 0.0 places 00110011") == 3
+    assert output.count("threads True devices ['cpu:0', 'cpu:1']") == 3
+
+
+def test_devices_that_are_not_there():
+    with pytest.warns(UserWarning, match="There is no device 'gpu:7'"):
+        model = keras_ff.FFModel(
+            [FFDense(4), FFDense(4)], 10, layer_schedule=Pipelined(["cpu:0", "gpu:7"])
+        )
+    assert model.layer_devices == [None, None]
+    model.compile(metrics=["accuracy"])
+    model.fit(np.ones((8, 4)), np.arange(8), verbose=0)
+    assert model.layer_schedule.get_config() == {"devices": ["cpu:0", "gpu:7"]}
+
+
+@pytest.mark.parametrize("devices", ["cpu:0", [], [0]])
+def test_devices_must_be_names(devices):
+    with pytest.raises(ValueError, match=r"`devices` must be a list of device names.*Received"):
+        Pipelined(devices)
+
+
+def test_neighbouring_layers_share_a_device():
+    names = keras.distribution.list_devices("cpu")
+    assert Pipelined(names).devices_of(3) == [names[0]] * 3
 
 
 def test_an_unknown_distribution_is_refused():

@@ -25,6 +25,7 @@ A backend is a module with these names:
   models are made or loaded, and trained in the context `training()`, within which `saving()` is
   one for what a worker does by itself; `part(batches)` is what `fit` is given of a dataset, and
   `worker` is the number of this one;
+- `spread(rows)`: the same rows, a part on every device where a program is one of all devices;
 - `gathered(rows)`, `own_rows(rows, size, streams)`, `total(tensor)` and `share(size)`: where the
   samples of a batch are spread over replicas that each take the step for their own, the rows of
   all of them, those of this replica, a sum over all, and this replica's share of the samples.
@@ -61,4 +62,5 @@ own_rows = chosen.own_rows
 pull_back = chosen.pull_back
 share = chosen.share
 shared = chosen.shared
+spread = chosen.spread
 total = chosen.total

@@ -180,6 +180,18 @@ class DataParallel:
 # A program is one of the whole batch, wherever its parts are computed.
 
 
+def spread(rows):
+    """The same rows, of which every device computes an equal part where there are several.
+
+    Left to itself the compiler gives all rows to every device as soon as streams stand one after
+    the other, of which each device has a piece.
+    """
+    distribution = keras.distribution.distribution()
+    if distribution is None or rows.shape[0] % distribution.device_mesh.shape[0]:
+        return rows
+    return keras.distribution.distribute_tensor(rows, distribution.get_data_layout(rows.shape))
+
+
 def gathered(rows):
     """The rows of the whole batch."""
     return rows

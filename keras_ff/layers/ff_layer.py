@@ -275,8 +275,8 @@ class FFLayer(keras.layers.Layer):
     def enter(self, inputs, training=False):
         """Activities of inputs, or of labelled samples that the model's first layer is given."""
         if self.shares_product(inputs):
-            return self.respond(self.transformed(inputs, training), training)
-        return self(embedded(inputs), training=training)
+            return backends.spread(self.respond(self.transformed(inputs, training), training))
+        return backends.spread(self(embedded(inputs), training=training))
 
     def shares_product(self, inputs):
         """Whether labelled samples need not be embedded for this layer."""
