@@ -224,3 +224,24 @@ def test_the_command_prints_and_writes_rows(tmp_path, capsys, monkeypatch):
     )
     assert cli.main(["bench", "steps"]) == 2
     assert "steps" in capsys.readouterr().err
+
+
+def test_pipeline_models_the_cost_and_measures_two_devices():
+    arguments = {"units": 32, "batch_size": 16, "policy": "float32", "rounds": 2}
+    *modelled, measured = benchmarks.run("pipeline", depths=(4,), devices=(1, 2, 8), **arguments)
+    one, two = modelled  # eight devices are more than there are layers
+    assert one["speedup"] == one["busy"] == 1 and one["moved"] == 0
+    assert 0.5 < two["busy"] < 1 and two["ours"] < two["one_device"]
+    assert two["speedup"] == pytest.approx(2 * two["busy"])
+    weights = models.mlp((32,) * 4)
+    weights.build((None, 28, 28))
+    assert two["moved_data_parallel"] == pytest.approx(2 * 4 * weights.count_params() / 2**20)
+    # Two streams of 32 activities, samples and two labels each travel on.
+    assert two["moved"] * 2**20 > 4 * 16 * (2 * 32 + 784)
+    assert measured["ours"] > 0 and 0 < measured["busy"] <= 1
+
+
+def test_backends_take_turns_in_processes_of_their_own():
+    (row,) = benchmarks.run("backends", units=(16,), batch_size=16, batches=3, rounds=1)
+    assert row["jax"] > 0 and row["tensorflow"] > 0
+    assert row["ratio_to_tensorflow"] == pytest.approx(row["jax"] / row["tensorflow"])

@@ -13,6 +13,7 @@ BENCHES = {
     "fit": "fit from a dataset of TFDS with augmentation, beside the bare training step",
     "predict": "scores by every readout, beside the plain network and the least possible",
     "memory": "peak memory against depth, beside backpropagation",
+    "pipeline": "layers on devices of their own, beside one device",
     "backends": "fit under JAX, beside TensorFlow",
     "schedule": "seconds to an accuracy by the order in which layers learn",
 }
