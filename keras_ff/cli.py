@@ -1,4 +1,4 @@
-"""The command line: `keras-ff train`, `evaluate` and `bench`."""
+"""The command line: `keras-ff train`, `tune`, `evaluate` and `bench`."""
 
 import argparse
 import datetime
@@ -106,6 +106,62 @@ def train(
     print(_outcome(metrics))
     written = sorted(path.name for path in folder.iterdir() if ".partial" not in path.name)
     print(f"In {folder}: {', '.join(written)}")
+
+
+def tune(
+    search,
+    out=None,
+    resume=False,
+    data_dir=None,
+    trials=20,
+    tuner="bayesian",
+    dataset=None,
+    layers=None,
+    units=None,
+    **chosen,
+):
+    """Search for what trains best, and say with which command."""
+    from keras_ff import recipes, tuning
+
+    if resume and out is None:
+        raise ValueError("--resume needs the folder of the search to go on with: --out.")
+    folder = _new_folder(f"tune-{dataset or 'digits'}") if out is None else out
+    names = [name.strip().replace("-", "_") for name in search.split(",")]
+    if dataset is not None:
+        chosen["dataset"] = dataset
+    if not {"threshold", "thresholds", "margin", "margins"}.isdisjoint(names):
+        chosen.setdefault("loss", "logistic")
+    base = recipes.TrainingConfig.for_dataset(
+        layers=layers, units=units, data_dir=data_dir, **chosen
+    )
+    print(f"Search folder: {folder} (if interrupted: add --resume --out {folder})", flush=True)
+    found = tuning.tune(base, names, folder, trials, tuner, resume, data_dir)
+    print(_trials_table(found))
+    tuning.effects(found).savefig(folder / "effects.png")
+    if {"threshold", "margin"} <= set(found[0].values):
+        tuning.accuracy_map(found).savefig(folder / "accuracy_map.png")
+    best = found[0]
+    print(f"\nBest: validation accuracy {100 * best.score:.2f} %. Train it by\n")
+    print(best.config.command())
+
+
+def _trials_table(found):
+    """The trials of a search, best first: validation accuracy, and what was chosen."""
+    names = list(dict.fromkeys(name for one in found for name in one.values))
+    lines = [["trial", "validation", *names]]
+    for one in found:
+        score = "–" if one.score is None else f"{100 * one.score:.2f} %"
+        figures = [_short(one.values.get(name, "–")) for name in names]
+        lines.append([one.trial, score + (" (failed)" if one.failed else ""), *figures])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+        for line in lines
+    )
+
+
+def _short(value):
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def evaluate(model, dataset=None, as_json=False, batch_size=None, data_dir=None):
@@ -264,6 +320,7 @@ def _parser():
     parser.add_argument("--version", action="version", version=f"keras-ff {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
     _add_train(commands)
+    _add_tune(commands)
     _add_evaluate(commands)
     _add_bench(commands)
     return parser
@@ -281,7 +338,60 @@ def _add_train(commands):
         allow_abbrev=False,
     )
     parser.set_defaults(command=train)
+    _add_configuration(parser)
+    run = parser.add_argument_group("run")
+    run.add_argument(
+        "--out",
+        type=pathlib.Path,
+        metavar="FOLDER",
+        help="where the run is kept (default: a new folder in runs/)",
+    )
+    run.add_argument(
+        "--distribution",
+        metavar="NAME",
+        help=f"{' or '.join(distributions.KNOWN)}: all devices of this machine, or of several",
+    )
+    run.add_argument(
+        "--resume", action="store_true", help="go on with the run in --out where it was broken off"
+    )
 
+
+def _add_tune(commands):
+    parser = commands.add_parser(
+        "tune",
+        help="search for what trains best, with KerasTuner",
+        description=(
+            "Search for what trains best on validation data, with KerasTuner. The other options "
+            "are those of `train`, and hold for all trials. Thresholds, margins and alpha are "
+            "searched in units of the goodness."
+        ),
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(command=tune)
+    search = parser.add_argument_group("search")
+    search.add_argument(
+        "--search",
+        default="threshold,margin",
+        metavar="NAME[,NAME…]",
+        help="what is searched (default: threshold,margin); also learning_rate, activation, width…",
+    )
+    search.add_argument("--trials", type=int, metavar="N", help="how many (default: 20)")
+    search.add_argument(
+        "--tuner", metavar="NAME", help="bayesian (default), random, hyperband or grid"
+    )
+    search.add_argument(
+        "--out",
+        type=pathlib.Path,
+        metavar="FOLDER",
+        help="where the search is kept (default: a new folder in runs/)",
+    )
+    search.add_argument("--resume", action="store_true", help="go on with the search in --out")
+    _add_configuration(parser)
+
+
+def _add_configuration(parser):
+    """The options of a `TrainingConfig`."""
     data = parser.add_argument_group("data")
     data.add_argument("--dataset", metavar="NAME", help="digits (default) or a dataset of TFDS")
     data.add_argument("--data-dir", metavar="FOLDER", help="TFDS's folder of prepared datasets")
@@ -311,6 +421,9 @@ def _add_train(commands):
     network.add_argument("--activation", metavar="NAME", help="relu, tanh or another of Keras")
     network.add_argument("--normalization", metavar="NAME", help="between layers: length, batch, …")
     network.add_argument("--dropout", type=float, metavar="SHARE", help="of the activities")
+    network.add_argument(
+        "--peer-normalization", type=float, metavar="WEIGHT", help="keeps units equally active"
+    )
     network.add_argument("--label-embedding", metavar="NAME", help=f"of classes: {_names(labels)}")
     network.add_argument(
         "--label-strength", type=float, metavar="SHARE", help="of a sample's energy"
@@ -319,6 +432,9 @@ def _add_train(commands):
 
     objective = parser.add_argument_group("objective of each layer")
     objective.add_argument("--goodness", metavar="NAME", help=_names(goodness))
+    objective.add_argument(
+        "--goodness-scale", type=float, metavar="NUMBER", help="multiplies the goodness"
+    )
     objective.add_argument("--loss", metavar="NAME", help=_names(losses))
     objective.add_argument(
         "--alpha", type=_number_or_name, metavar="NUMBER", help="steepness of symba, label_softmax"
@@ -344,8 +460,8 @@ def _add_train(commands):
     learning.add_argument("--batch-size", type=int, metavar="N", help="samples a step")
     learning.add_argument(
         "--learning-rate",
-        type=float,
-        metavar="RATE",
+        type=_numbers_or_name,
+        metavar="RATE[,RATE…]",
         help="of Adam: constant for half of the steps, then falling to 0",
     )
     learning.add_argument(
@@ -355,22 +471,6 @@ def _add_train(commands):
         "--dtype-policy", metavar="NAME", help="float32, mixed_bfloat16 or another of Keras"
     )
     learning.add_argument("--seed", type=int, metavar="N", help="decides all that is random")
-
-    run = parser.add_argument_group("run")
-    run.add_argument(
-        "--out",
-        type=pathlib.Path,
-        metavar="FOLDER",
-        help="where the run is kept (default: a new folder in runs/)",
-    )
-    run.add_argument(
-        "--distribution",
-        metavar="NAME",
-        help=f"{' or '.join(distributions.KNOWN)}: all devices of this machine, or of several",
-    )
-    run.add_argument(
-        "--resume", action="store_true", help="go on with the run in --out where it was broken off"
-    )
 
 
 def _add_evaluate(commands):

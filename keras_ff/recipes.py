@@ -60,16 +60,19 @@ class TrainingConfig:
         activation: string, a name for `keras_ff.activations.get`.
         goodness, loss, negatives, label_embedding, layer_schedule, readout: strings, names for the
             modules of keras_ff that they are called after.
+        goodness_scale: float above 0 that multiplies the goodness, or `None` for the goodness's
+            default. Thresholds, margins and alpha are meant for the scaled goodness.
         alpha, threshold, margin: parameters of the loss, for those losses that have them;
             `None` stands for the loss's default.
         negatives_count: integer, negatives a sample.
         label_strength: float, energy of the label as a share of the sample's.
         normalization: string, a name for `FFLayer`.
         dropout: float in [0, 1).
+        peer_normalization: float, weight of peer normalisation; 0 for none.
         epochs: integer, epochs in all.
         batch_size: integer.
-        learning_rate: float: Adam's rate for the first half of a layer's steps, which then falls
-            linearly to 0.
+        learning_rate: float, or a tuple with one a layer: Adam's rate for the first half of a
+            layer's steps, which then falls linearly to 0.
         weight_averaging: float in [0, 1), momentum of a moving average of the weights which takes
             their place in validation and at the end; 0 for none.
         validation_share: float in [0, 1), share of the training samples kept for validation.
@@ -94,6 +97,7 @@ class TrainingConfig:
     units: tuple = (500, 500, 500)
     activation: str = "relu"
     goodness: str = "mean_of_squares"
+    goodness_scale: float | None = None
     loss: str = "label_softmax"
     alpha: float | str | None = None
     threshold: float | str | tuple | None = None
@@ -104,11 +108,12 @@ class TrainingConfig:
     label_strength: float = 0.1
     normalization: str = "length"
     dropout: float = 0.0
+    peer_normalization: float = 0.0
     layer_schedule: str = "greedy"
     readout: str = "goodness"
     epochs: int = 30
     batch_size: int = 128
-    learning_rate: float = 1e-3
+    learning_rate: float | tuple = 1e-3
     weight_averaging: float = 0.0
     validation_share: float = 1 / 6
     standardize: bool = True
@@ -132,7 +137,14 @@ class TrainingConfig:
         parts.whole_number(self.epochs, "epochs")
         parts.whole_number(self.batch_size, "batch_size")
         parts.whole_number(self.seed, "seed", minimum=0)
-        parts.positive_number(self.learning_rate, "learning_rate")
+        for rate in self._learning_rates():
+            parts.positive_number(rate, "learning_rate")
+        if parts.finite_number(self.peer_normalization, "peer_normalization") < 0:
+            raise ValueError(
+                "`peer_normalization` must be a weight above 0, or 0 for none. "
+                f"Received: peer_normalization={self.peer_normalization!r}"
+            )
+        self._goodness()
         parts.share(self.weight_averaging, "weight_averaging")
         # Parameters of the loss are written out, so that a configuration says all.
         for name, value in self._loss().get_config().items():
@@ -227,7 +239,9 @@ class TrainingConfig:
             steps_per_epoch: integer, batches an epoch: the learning rates fall by them.
         """
         schedule = layer_schedules.get(self.layer_schedule)
-        class_groups = goodness.get(self.goodness).per_class
+        measure = self._goodness()
+        class_groups = measure.per_class
+        rates = self._learning_rates()
         turns = [
             schedule.learning_layers(epoch, self.epochs, len(self.units))
             for epoch in range(self.epochs)
@@ -237,11 +251,12 @@ class TrainingConfig:
                 layers.FFDense(
                     width,
                     activation=self.activation,
-                    goodness=self.goodness,
+                    goodness=measure,
                     normalization=self.normalization,
                     dropout=self.dropout,
+                    auxiliary=self._auxiliary(),
                     optimizer=self._optimizer(
-                        sum(index in turn for turn in turns) * steps_per_epoch
+                        rates[index], sum(index in turn for turn in turns) * steps_per_epoch
                     ),
                 )
                 for index, width in enumerate(self.units)
@@ -254,20 +269,47 @@ class TrainingConfig:
             readout=self.readout,
         )
         model.compile(
-            optimizer=self._optimizer(self.epochs * steps_per_epoch),
+            optimizer=self._optimizer(rates[-1], self.epochs * steps_per_epoch),
             loss=self._loss(),
             metrics=["accuracy"],
         )
         model.build((None, *image_shape))
         return model
 
-    def _optimizer(self, total_steps):
+    def _goodness(self):
+        part = goodness.get(self.goodness)
+        if self.goodness_scale is None:
+            return part
+        if "scale" not in part.get_config():
+            raise ValueError(
+                f"The goodness {self.goodness!r} has no scale. "
+                f"Received: goodness_scale={self.goodness_scale!r}"
+            )
+        return _with(part, scale=self.goodness_scale)
+
+    def _auxiliary(self):
+        """Terms of a layer's loss besides that on goodness."""
+        weight = self.peer_normalization
+        return [layers.PeerNormalization(weight)] if weight else None
+
+    def _learning_rates(self):
+        """One a layer."""
+        if not isinstance(self.learning_rate, tuple):
+            return (self.learning_rate,) * len(self.units)
+        if len(self.learning_rate) != len(self.units):
+            raise ValueError(
+                f"`learning_rate` must be one number or one for each of the {len(self.units)} "
+                f"layers. Received: learning_rate={self.learning_rate!r}"
+            )
+        return self.learning_rate
+
+    def _optimizer(self, learning_rate, total_steps):
         averaging = {}
         if self.weight_averaging:
             averaging = {"use_ema": True, "ema_momentum": self.weight_averaging}
         # A layer whose turn never comes takes no steps, but has an optimizer all the same.
         return keras.optimizers.Adam(
-            ConstantThenLinear(self.learning_rate, max(total_steps, 1)), **averaging
+            ConstantThenLinear(learning_rate, max(total_steps, 1)), **averaging
         )
 
     def _label_embedding(self):

@@ -1,0 +1,199 @@
+"""FFHyperModel: a search space of Forward-Forward networks for KerasTuner's tuners."""
+
+import dataclasses
+import math
+
+import keras
+import keras_tuner
+import numpy as np
+
+from keras_ff import datasets, goodness, losses
+from keras_ff.recipes import TrainingConfig
+from keras_ff.tuning import space
+
+# What a trial that failed is given for figures that must be low, and high.
+WORST = {"min": 1e9, "max": 0.0}
+
+
+class FFHyperModel(keras_tuner.HyperModel):
+    """A `keras_tuner.HyperModel` whose models and trainings are those of a `TrainingConfig`.
+
+    Every trial trains by the configuration `base`, with the values that the tuner chose in the
+    place of its own. The dataset is that of the configuration, unless the tuner's `search` is
+    given data. Validation data decide; the test set is never touched.
+
+    A training whose loss is not a number, or that answers with one class for all validation
+    samples after its first quarter (two epochs at the least), is ended, and its trial marked by
+    the metric `failed`.
+
+    Works with every tuner of KerasTuner. Hyperband's epochs are those of its brackets; a layer
+    schedule under which layers take turns begins anew in each.
+
+    Args:
+        base: a `TrainingConfig`. Defaults to `None`: what suits scikit-learn's digits, with the
+            logistic loss.
+        search: what is searched: list of names of `keras_ff.tuning.SPACE`, or a dictionary from
+            names to ranges, see `keras_ff.tuning.space.chosen`. Thresholds, margins and alpha are
+            in units of the goodness. Defaults to `("threshold", "margin")`.
+        data_dir: folder of the prepared datasets, as for `keras_ff.datasets.load`. Defaults to
+            `None`.
+        **kwargs: `name` and `tunable`, as for `keras_tuner.HyperModel`.
+
+    Raises:
+        ValueError: if a name or a range is none that can be searched, or does not go with the
+            configuration's loss.
+
+    Example:
+
+    >>> import keras_tuner
+    >>> hyper_model = FFHyperModel(search=["threshold"])
+    >>> tuner = keras_tuner.RandomSearch(
+    ...     hyper_model, "val_accuracy", max_trials=1, directory="tuning", overwrite=True
+    ... )
+    >>> tuner.search(epochs=1, verbose=0)
+    >>> best = tuner.get_best_hyperparameters()[0]
+    >>> 0.05 <= hyper_model.config(best).threshold <= 4.0
+    True
+    """
+
+    def __init__(self, base=None, search=("threshold", "margin"), data_dir=None, **kwargs):
+        super().__init__(**kwargs)
+        self.base = base or TrainingConfig.for_dataset(loss="logistic")
+        self.space = space.chosen(search)
+        self.data_dir = data_dir
+        self._check_loss()
+        self.info = datasets.info(self.base.dataset, data_dir=data_dir)
+        self._steps = {}
+
+    def _check_loss(self):
+        searched = {space.EACH_LAYER.get(name, name) for name in self.space}
+        if "loss" in searched:
+            return
+        has = losses.get(self.base.loss).get_config()
+        for name in ("threshold", "margin", "alpha"):
+            if name in searched and name not in has:
+                raise ValueError(
+                    f"The loss {self.base.loss!r} has no {name} to search. "
+                    f"Received: search={list(self.space)}"
+                )
+
+    def config(self, hp):
+        """The configuration of a trial.
+
+        Args:
+            hp: `keras_tuner.HyperParameters`.
+
+        Returns:
+            A `TrainingConfig`.
+        """
+        depth = self._drawn(hp, "depth", len(self.base.units))
+        widths = self.base.units
+        if "width" in self.space:
+            widths = (self.space["width"].drawn(hp, "width"),) * depth
+        elif depth != len(widths):
+            widths = (widths[0],) * depth
+        found = {"units": tuple(widths)}
+        for name, wanted in self.space.items():
+            if name in space.EACH_LAYER:
+                one = space.EACH_LAYER[name]
+                names = [f"{one}_{number}" for number in range(1, depth + 1)]
+                found[one] = tuple(wanted.drawn(hp, each) for each in names)
+            elif name not in ("width", "depth"):
+                found[name] = wanted.drawn(hp, name)
+        epochs = hp.values.get("tuner/epochs", self.base.epochs)
+        return dataclasses.replace(self.base, epochs=epochs, **self._in_units(found))
+
+    def _drawn(self, hp, name, otherwise):
+        return self.space[name].drawn(hp, name) if name in self.space else otherwise
+
+    def _in_units(self, found):
+        """What was found, with thresholds, margins and alpha on the scale of the goodness."""
+        found = dict(found)
+        part = goodness.get(found.get("goodness", self.base.goodness))
+        scale = found.get("goodness_scale", self.base.goodness_scale)
+        if scale is not None:
+            part = type(part).from_config({**part.get_config(), "scale": scale})
+        units = [part.unit((None, width)) for width in found["units"]]
+        for name in ("threshold", "margin"):
+            value = found.get(name)
+            if isinstance(value, tuple):
+                found[name] = tuple(one * unit for one, unit in zip(value, units, strict=True))
+            elif value is not None and len(set(units)) == 1:
+                found[name] = value * units[0]
+            elif value is not None:
+                found[name] = tuple(value * unit for unit in units)
+        if "alpha" in found:
+            found["alpha"] = found["alpha"] / units[0]
+        loss = losses.get(found.get("loss", self.base.loss))
+        # A loss is given its own parameters, and others are left out.
+        for name in ("threshold", "margin", "alpha"):
+            if name not in loss.get_config():
+                found[name] = None
+        return found
+
+    def build(self, hp):
+        """The model of a trial, built and compiled."""
+        config = self.config(hp)
+        keras.utils.set_random_seed(config.seed)
+        return config.new_model(
+            self.info.image_shape, self.info.num_classes, self._steps_of(config.batch_size)
+        )
+
+    def _steps_of(self, batch_size):
+        if batch_size not in self._steps:
+            config = dataclasses.replace(self.base, batch_size=batch_size)
+            self._steps[batch_size] = len(config.load_data(data_dir=self.data_dir)[0])
+        return self._steps[batch_size]
+
+    def fit(self, hp, model, *args, **kwargs):
+        """Train the model of a trial.
+
+        Args:
+            hp: `keras_tuner.HyperParameters`.
+            model: what `build` returned, with the weights of an earlier bracket under Hyperband.
+            *args, **kwargs: what the tuner's `search` was given, for `FFModel.fit`.
+
+        Returns:
+            The best epoch's figures by validation accuracy, a dictionary, with `failed`: 1 where
+            the training was ended because it could not be saved, else 0.
+        """
+        config = self.config(hp)
+        if config.layer_schedule != "simultaneous":
+            # Who learns in which epoch depends on how many there are.
+            kwargs.pop("initial_epoch", None)
+            model = self.build(hp)
+        kwargs.setdefault("epochs", config.epochs)
+        failing = _Failing(kwargs["epochs"])
+        kwargs["callbacks"] = [*(kwargs.get("callbacks") or []), failing]
+        if not args and "x" not in kwargs:
+            training, validation, _ = config.load_data(
+                kwargs.get("initial_epoch", 0), self.data_dir
+            )
+            kwargs |= {"x": training, "validation_data": validation}
+        history = model.fit(*args, **kwargs).history
+        best = int(np.argmax(np.nan_to_num(history["val_accuracy"], nan=-1.0)))
+        figures = {name: float(values[best]) for name, values in history.items()}
+        for name, value in figures.items():
+            if not math.isfinite(value):
+                figures[name] = WORST["max" if "accuracy" in name else "min"]
+        return {**figures, "failed": float(failing.why is not None)}
+
+
+class _Failing(keras.callbacks.Callback):
+    """Ends a training that nothing can come of."""
+
+    def __init__(self, epochs):
+        super().__init__()
+        self.patience = max(2, epochs // 4)
+        self.why = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            self.why = "the loss is not a number"
+        elif epoch + 1 >= self.patience and self._is_chance(logs):
+            self.why = "no better than one class for all samples"
+        if self.why is not None:
+            self.model.stop_training = True
+
+    def _is_chance(self, logs):
+        return logs.get("val_accuracy", 1.0) <= 1.5 / self.model.num_classes
