@@ -6,6 +6,13 @@ import pytest
 from keras_ff.layers import FFLayer
 
 
+def pytest_runtest_setup(item):
+    """Skip what only TensorFlow can do under other backends; the marker says why."""
+    marker = item.get_closest_marker("tensorflow")
+    if marker and keras.backend.backend() != "tensorflow":
+        pytest.skip(f"Under TensorFlow only: {marker.args[0]}")
+
+
 @pytest.fixture(autouse=True)
 def fresh_keras():
     """Seed all generators before a test; undo global settings and names after it."""
@@ -16,19 +23,27 @@ def fresh_keras():
 
 
 @pytest.fixture
-def record_losses(monkeypatch):
-    """A function that returns a list, to which layers' objectives add their losses from then on."""
+def layer_losses(monkeypatch):
+    """A function that takes a step of a model: the losses of its layers, to be differentiated."""
 
-    def begin():
+    def recorded(model, step, *batch):
         losses = []
         objective = FFLayer.objective
 
-        def recorded(self, *args, **kwargs):
+        def recording(self, *args, **kwargs):
             figures, handed = objective(self, *args, **kwargs)
             losses.append(figures["loss"])
             return figures, handed
 
-        monkeypatch.setattr(FFLayer, "objective", recorded)
+        with monkeypatch.context() as patch:
+            patch.setattr(FFLayer, "objective", recording)
+            step(*batch)
         return losses
 
-    return begin
+    def logged(model, step, *batch):
+        """Under JAX nothing leaves a layer's own gradient but what is answered, and so logged."""
+        model.reset_metrics()
+        logs = step(*batch)
+        return [logs[f"layer_{k + 1}/loss"] for k in range(len(model.ff_layers))]
+
+    return logged if keras.backend.backend() == "jax" else recorded

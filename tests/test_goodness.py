@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from either_backend import value_and_gradients
 
 from keras_ff import goodness
 
@@ -78,7 +78,9 @@ def test_float32_under_every_policy(name, policy):
     keras.config.set_dtype_policy(policy)
     figures = made(name, scale=3.0)(activities)
     assert keras.backend.standardize_dtype(figures.dtype) == "float32"
-    np.testing.assert_allclose(figures, by_hand(name, activities, scale=3.0), rtol=2e-6)
+    # A mean that nearly cancels, 0.0084 of figures about 3, is 4e-8 away under JAX.
+    atol = 1e-7 if keras.backend.backend() == "jax" else 0.0
+    np.testing.assert_allclose(figures, by_hand(name, activities, scale=3.0), rtol=2e-6, atol=atol)
 
 
 @pytest.mark.parametrize("name", FORMULAS)
@@ -93,27 +95,21 @@ def test_a_sample_does_not_depend_on_the_others(name):
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_large_activities(name):
-    activities = tf.constant(np.full((2, 5), 1e4, "float32"))
+    activities = np.full((2, 5), 1e4, "float32")
     part = made(name)
-    with tf.GradientTape() as tape:
-        tape.watch(activities)
-        figures = part(activities)
+    figures, (gradient,) = value_and_gradients(part, activities)
     expected = by_hand(name, activities)
     assert expected[0] >= (1e4 if name == "mean_activity" else 1e8)
     np.testing.assert_allclose(figures, expected, rtol=1e-6)
     slope = (1.0 if name == "mean_activity" else 2e4) * part.unit((None, 5)) / 5
-    np.testing.assert_allclose(tape.gradient(figures, activities), slope, rtol=1e-6)
+    np.testing.assert_allclose(gradient, slope, rtol=1e-6)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("name", FORMULAS)
 def test_gradient_is_that_of_finite_differences(name, settings):
     activities = drawn((3, 2, 4))
-    tensor = tf.constant(activities)
-    with tf.GradientTape() as tape:
-        tape.watch(tensor)
-        total = tf.reduce_sum(made(name, **settings)(tensor))
-    gradient = tape.gradient(total, tensor).numpy()
+    _, (gradient,) = value_and_gradients(made(name, **settings), activities)
     numeric = np.zeros(activities.shape)
     for place in np.ndindex(activities.shape):
         step = np.zeros(activities.shape)

@@ -6,7 +6,7 @@ import math
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from either_backend import in_graph, value_and_gradients
 from keras.ops import convert_to_numpy
 
 import keras_ff
@@ -166,10 +166,11 @@ def test_bfloat16_samples_get_a_float32_label(name):
 def test_batches_of_unknown_size_in_a_graph(name):
     embedding = labels.get(name)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, 4, 4, 1)), tf.TensorSpec((None,), "int32")])
-    def embed(x, y):
-        return embedding(x, y, 3), embedding(x, None, 3)
-
+    embed = in_graph(
+        lambda x, y: (embedding(x, y, 3), embedding(x, None, 3)),
+        ((None, 4, 4, 1), "float32"),
+        ((None,), "int32"),
+    )
     for samples in (5, 2):
         x, y = drawn((4, 4, 1), samples), drawn_labels(3, samples).astype("int32")
         with_label, neutral = embed(x, y)
@@ -338,10 +339,11 @@ def test_batches_of_images_of_unknown_size_in_a_graph(name):
     if embedding.learned:
         embedding.build_for((None, 4, 4, 1), 3)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, 4, 4, 1)), tf.TensorSpec((None,), "int32")])
-    def embed(x, y):
-        return embedding(x, y, 3), embedding(x, None, 3)
-
+    embed = in_graph(
+        lambda x, y: (embedding(x, y, 3), embedding(x, None, 3)),
+        ((None, 4, 4, 1), "float32"),
+        ((None,), "int32"),
+    )
     for samples in (5, 2):
         x, y = drawn((4, 4, 1), samples), drawn_labels(3, samples).astype("int32")
         with_label, neutral = embed(x, y)
@@ -507,9 +509,10 @@ def test_a_gradient_flows_into_the_maps_that_were_shown(given):
     y = None if given is None else np.array(given)
     weights = drawn((2, 3), samples=3, seed=5)
     embedding.build_for(x.shape, 4)
-    with tf.GradientTape() as tape:
-        total = tf.reduce_sum(embedding(x, y, 4)[..., -1] * weights)
-    gradient = np.array(tf.convert_to_tensor(tape.gradient(total, embedding.maps.value)), "float64")
+    _, (gradient,) = value_and_gradients(
+        lambda: embedding(x, y, 4)[..., -1] * weights, embedding.maps
+    )
+    gradient = gradient.astype("float64")
     maps = convert_to_numpy(embedding.maps).astype("float64")
     shown = [np.any(one != 0) for one in gradient]
     assert shown == ([True] * 4 if y is None else [False, True, False, True])

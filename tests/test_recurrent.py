@@ -30,7 +30,7 @@ def recurrent(units=(6, 4, 8), num_classes=2, compiled=True, **kwargs):
 
 def values(variables):
     """Variables as float64 arrays."""
-    return [variable.value.numpy().astype("float64") for variable in variables]
+    return [keras.ops.convert_to_numpy(variable).astype("float64") for variable in variables]
 
 
 def by_hand(model, x, classes, strength=0.1):

@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
+from either_backend import in_graph, value_and_gradients
 
 import keras_ff
 from keras_ff.losses import SupCon
@@ -60,14 +60,15 @@ def randomised(term, seed=2):
     return term
 
 
-def value_and_gradients(term, activities, labels, training=True):
-    tensor = tf.constant(activities)
-    with tf.GradientTape() as tape:
-        tape.watch(tensor)
-        value = term(tensor, labels, training=training)
-    variables = [weight.value for weight in term.trainable_weights]
-    by_activities, *by_weights = tape.gradient(value, [tensor, *variables])
-    return float(value), by_activities.numpy(), [gradient.numpy() for gradient in by_weights]
+def term_and_gradients(term, activities, labels, training=True):
+    if not term.built:
+        term.build(activities.shape)
+    value, (by_activities, *by_weights) = value_and_gradients(
+        lambda tensor: term(tensor, labels, training=training),
+        activities,
+        *term.trainable_weights,
+    )
+    return float(value), by_activities, by_weights
 
 
 # --- the formula -------------------------------------------------------------------------------
@@ -150,8 +151,7 @@ def test_labels_of_any_kind():
 def test_batches_of_unknown_size():
     term = SupCon(6, temperature=0.5)
     term.build((None, 5))
-    spec = [tf.TensorSpec((None, 5)), tf.TensorSpec((None,), "int32")]
-    traced = tf.function(term, input_signature=spec)
+    traced = in_graph(term, ((None, 5), "float32"), ((None,), "int32"), layer=term)
     for size in (7, 4, 1):
         activities, labels = drawn((size, 5)), LABELS[:size].astype("int32")
         expected = float(term(activities, labels))
@@ -164,7 +164,7 @@ def test_batches_of_unknown_size():
 @pytest.mark.parametrize("units", [None, 4])
 @pytest.mark.parametrize("labels", [[0], [0, 1], [3, 1, 2]], ids=str)
 def test_a_batch_without_a_pair_has_no_loss_and_no_gradient(labels, units):
-    value, by_activities, by_weights = value_and_gradients(
+    value, by_activities, by_weights = term_and_gradients(
         SupCon(units), drawn((len(labels), 5)), np.array(labels)
     )
     assert value == 0
@@ -194,7 +194,7 @@ def test_finite_where_exponentials_overflow(size, temperature):
     # e^(1 / 0.001) is beyond float64.
     activities = np.array([[1, 0], [-1, 0], [1, 0], [0, 1]], "float32") * np.float32(size)
     labels = np.array([0, 0, 1, 1])
-    value, by_activities, _ = value_and_gradients(SupCon(None, temperature), activities, labels)
+    value, by_activities, _ = term_and_gradients(SupCon(None, temperature), activities, labels)
     # Each sample's similarities to the others, its positive first, in units of 1/τ.
     rows = np.array([[-1, 1, 0], [-1, -1, 0], [0, 1, -1], [0, 0, 0]]) / temperature
     most = rows.max(axis=1)
@@ -209,14 +209,14 @@ def test_samples_without_a_direction(units):
     activities = drawn((6, 5))
     activities[[1, 4]] = 0
     labels = np.array([0, 0, 1, 1, 1, 0])
-    value, by_activities, by_weights = value_and_gradients(SupCon(units), activities, labels)
+    value, by_activities, by_weights = term_and_gradients(SupCon(units), activities, labels)
     assert all(np.isfinite(gradient).all() for gradient in (by_activities, *by_weights))
     if units is None:
         assert value == pytest.approx(by_hand(pooled(activities), labels, 0.1), rel=1e-5)
         assert np.all(by_activities[[1, 4]] == 0)
         assert np.all(np.abs(by_activities[[0, 2, 3, 5]]).max(axis=1) > 1e-3)
     # All silent, and behind the head all alike: nothing to tell apart.
-    value, by_activities, by_weights = value_and_gradients(
+    value, by_activities, by_weights = term_and_gradients(
         SupCon(units), np.zeros((6, 5), "float32"), labels
     )
     assert value == pytest.approx(math.log(5), rel=1e-6)
@@ -235,7 +235,7 @@ def test_one_label_a_sample():
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_gradient_by_activities_is_that_of_finite_differences(shape):
     activities, labels = drawn(shape), LABELS[: shape[0]]
-    _, gradient, _ = value_and_gradients(SupCon(None, 0.5, 2.0), activities, labels)
+    _, gradient, _ = term_and_gradients(SupCon(None, 0.5, 2.0), activities, labels)
     numeric = np.zeros(shape)
     for place in np.ndindex(shape):
         step = np.zeros(shape)
@@ -251,7 +251,7 @@ def test_gradient_by_the_head_is_that_of_finite_differences():
     term = SupCon(3, 0.5)
     term.build(activities.shape)
     randomised(term)
-    _, by_activities, by_weights = value_and_gradients(term, activities, labels)
+    _, by_activities, by_weights = term_and_gradients(term, activities, labels)
     assert len(by_weights) == 3  # kernel, gamma, beta
     kernel = np.asarray(term.head.kernel, "float64")
 
@@ -276,19 +276,16 @@ def test_gradient_by_the_head_is_that_of_finite_differences():
 
 
 def test_the_head_and_the_activities_learn_together():
-    activities, labels = tf.Variable(drawn((12, 6))), np.arange(12) % 3
+    activities, labels = drawn((12, 6)), np.arange(12) % 3
     term = SupCon(8)
     term.build((None, 6))
     optimizer = keras.optimizers.Adam(0.05)
     values = []
     for _ in range(40):
-        with tf.GradientTape() as tape:
-            value = term(activities, labels, training=True)
-        variables = [*(weight.value for weight in term.trainable_weights), activities]
-        *by_weights, by_activities = tape.gradient(value, variables)
+        value, by_activities, by_weights = term_and_gradients(term, activities, labels)
         optimizer.apply(by_weights, term.trainable_weights)
-        activities.assign_sub(0.1 * by_activities)
-        values.append(float(value))
+        activities = activities - 0.1 * by_activities
+        values.append(value)
     # Three of its class, evenly shared, is what is left: log 3.
     assert values[0] > 2
     assert math.log(3) - 1e-6 < values[-1] < 1.3
@@ -355,7 +352,12 @@ def test_the_temperature_follows_its_schedule():
 def test_steps_count_in_compiled_functions():
     term = SupCon(None, cosine())
     term.build((7, 5))
-    step = tf.function(lambda x: term(x, LABELS, training=True), jit_compile=False)
+    step = in_graph(
+        lambda x: term(x, LABELS, training=True),
+        ((7, 5), "float32"),
+        layer=term,
+        jit_compile=False,
+    )
     values = [float(step(drawn((7, 5)))) for _ in range(4)]
     assert int(term.steps) == 4
     assert len(set(values)) == 4

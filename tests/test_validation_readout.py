@@ -42,10 +42,11 @@ class Given(Goodness):
 
     def __init__(self, tables):
         super().__init__("validation")
-        self.tables = [tf.constant(table, "float32") for table in tables]
+        self.tables = [keras.ops.cast(table, "float32") for table in tables]
 
     def of_layers(self, model, x):
-        return [tf.gather(table, tf.cast(x[:, 0], "int32")) for table in self.tables]
+        rows = keras.ops.cast(x[:, 0], "int32")
+        return [keras.ops.take(table, rows, axis=0) for table in self.tables]
 
 
 def given(tables, schedule="simultaneous"):

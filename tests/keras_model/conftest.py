@@ -78,7 +78,7 @@ def values():
     def read(variables):
         if isinstance(variables, keras.Model):
             variables = variables.variables
-        return [np.copy(variable.value.numpy()) for variable in variables]
+        return [np.copy(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
     return read
 
@@ -122,7 +122,8 @@ def losses_by_hand():
         for layer in model.ff_layers:
             scale = np.sqrt(np.mean(activities**2, axis=1, keepdims=True) + 1e-8)
             kernel, bias = (
-                weight.value.numpy().astype("float64") for weight in layer.transform.weights
+                keras.ops.convert_to_numpy(weight).astype("float64")
+                for weight in layer.transform.weights
             )
             activities = np.maximum(activities / scale @ kernel + bias, 0.0)
             figures.append(np.mean(activities**2, axis=1))

@@ -160,7 +160,7 @@ def test_only_trained_layers_score(new_model, fit, two_classes):
     first = model.predict(x, verbose=0)
     embedded = [model.embed(x, np.full(30, label)) for label in (0, 1)]
     layer = model.ff_layers[0]
-    goodness = np.stack([layer.goodness(layer(rows)).numpy() for rows in embedded], axis=1)
+    goodness = np.stack([np.array(layer.goodness(layer(rows))) for rows in embedded], axis=1)
     np.testing.assert_allclose(first, goodness, rtol=1e-5)
     assert np.abs(both - first).max() > 0.1
 
