@@ -616,6 +616,14 @@ def test_a_saved_model_goes_on_from_the_same_step(schedule, tmp_path):
     assert_same_weights(model, loaded)
 
 
+def test_compiled_alternating_refuses_one_loss_scale_for_all():
+    keras.config.set_dtype_policy("mixed_float16")
+    model = keras_ff.FFModel(dense_layers(3), 2, layer_schedule="alternating")
+    with pytest.raises(ValueError, match=r"mixed_bfloat16.*Received: layer_schedule=Alternating"):
+        model.compile("sgd")
+    model.compile("sgd", run_eagerly=True)
+
+
 def test_pipelined_refuses_one_loss_scale_for_all():
     keras.config.set_dtype_policy("mixed_float16")
     with pytest.raises(ValueError, match=r"mixed_bfloat16.*Received: layer_schedule=Pipelined"):

@@ -160,8 +160,10 @@ class DataParallel:
     @contextlib.contextmanager
     def saving(self):
         keras.distribution.set_distribution(None)
-        yield
-        keras.distribution.set_distribution(self.distribution)
+        try:
+            yield
+        finally:
+            keras.distribution.set_distribution(self.distribution)
 
     def part(self, batches):
         """Of every batch as many samples as all devices have equal parts of: those of this one."""

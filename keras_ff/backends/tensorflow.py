@@ -243,9 +243,11 @@ class Trainer:
         before = [layer.synchronized for layer in layers]
         for layer in layers:
             layer.synchronized = True
-        yield
-        for layer, setting in zip(layers, before, strict=True):
-            layer.synchronized = setting
+        try:
+            yield
+        finally:
+            for layer, setting in zip(layers, before, strict=True):
+                layer.synchronized = setting
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Create all variables before replicas step, which cannot do so."""

@@ -38,8 +38,9 @@ class LayerwiseCompilation:
                 `keras.Model.compile`.
 
         Raises:
-            ValueError: if the loss is none of `keras_ff.losses`, does not fit the layers, or
-                `loss_weights` is given.
+            ValueError: if the loss is none of `keras_ff.losses`, does not fit the layers,
+                `loss_weights` is given, or the layer schedule does not go with mixed float16
+                (`Pipelined`; `Alternating` unless it runs eagerly).
         """
         if loss_weights is not None:
             raise ValueError(
@@ -71,7 +72,9 @@ class LayerwiseCompilation:
             owners.append(self.readout)
         together = LayerOptimizers(owners, self.layer_devices)
         if self.dtype_policy.name == "mixed_float16":
-            if self.layer_schedule.delayed:
+            # Gradients that are gathered until a step's end cannot leave a branch of its graph.
+            in_branches = self.layer_schedule.layers_per_gradient > 1 and not run_eagerly
+            if self.layer_schedule.delayed or in_branches:
                 raise ValueError(
                     "Under mixed_float16 all layers share one loss scale and step together; use "
                     "mixed_bfloat16 or another layer schedule. "
