@@ -243,6 +243,13 @@ def test_the_command_line_says_how_to_train_the_best(tmp_path, capsys):
     assert "is another" in capsys.readouterr().err
 
 
+def test_a_bayesian_search_gives_plain_numbers(tmp_path):
+    results = tuning.tune(base(epochs=1), ["threshold"], tmp_path, trials=5, verbose=0)
+    assert len(results) == 5
+    for one in results:
+        assert type(one.values["threshold"]) is type(one.config.threshold) is float
+
+
 def test_an_unknown_tuner_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"Did you mean 'bayesian'\?.*Received: tuner='bayes'"):
         tuning.tune(base(), ["threshold"], tmp_path, tuner="bayes")

@@ -145,7 +145,7 @@ def results(tuner, hyper_model):
         if not failed and trial.metrics.exists("failed"):
             failed = trial.metrics.get_best_value("failed") > 0
         values = {
-            key: value
+            key: float(value) if isinstance(value, float) else value  # which may be numpy's
             for key, value in trial.hyperparameters.values.items()
             if not key.startswith("tuner/")
         }

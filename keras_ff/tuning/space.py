@@ -38,9 +38,12 @@ class Between:
 
     def drawn(self, hp, name):
         """The value of this trial, from KerasTuner's `HyperParameters`."""
-        kind = hp.Int if isinstance(self.lowest, int) else hp.Float
         sampling = "log" if self.logarithmic else "linear"
-        return kind(name, self.lowest, self.highest, step=self.step, sampling=sampling)
+        settings = {"step": self.step, "sampling": sampling}
+        if isinstance(self.lowest, int):
+            return hp.Int(name, self.lowest, self.highest, **settings)
+        # From some tuners numbers come as numpy's.
+        return float(hp.Float(name, self.lowest, self.highest, **settings))
 
 
 @dataclasses.dataclass(frozen=True)
