@@ -209,21 +209,22 @@ class Passage:
             return [figures]
 
         def objective():
-            handed, figures = self.handed, []
+            # A copy: what is traced for a gradient must not stay behind.
+            handed, figures, entered = self.handed, [], list(self.entered)
             for index, layer in zip(chain, layers, strict=True):
-                taken, shortcut = self.order.enter(index, handed, self.entered, training=True)
+                taken, shortcut = self.order.enter(index, handed, entered, training=True)
                 of_layer, handed = layer.objective(
                     taken, self.streams, self.sample_weight, True, self.labels, shortcut
                 )
                 figures.append(of_layer)
             scale = (optimizer or layers[-1].optimizer).scale_loss
-            return layers[-1].to_descend(figures[-1], scale), (figures, handed)
+            return layers[-1].to_descend(figures[-1], scale), (figures, handed, entered)
 
         variables = [
             layer.trainable_variables if index in learning else []
             for index, layer in zip(chain, layers, strict=True)
         ]
-        (figures, handed), gradients = backends.auxiliary_and_gradients(
+        (figures, handed, self.entered), gradients = backends.auxiliary_and_gradients(
             objective, [variable for of_layer in variables for variable in of_layer]
         )
         for layer, of_layer in zip(layers, variables, strict=True):
