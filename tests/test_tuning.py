@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 
-import keras
 import keras_tuner
 import numpy as np
 import pytest
@@ -262,7 +261,6 @@ def test_ranges():
     assert Among(("a", "b")).drawn(hp, "name") == "a"
     with pytest.raises(ValueError, match=r"something to choose from"):
         Among(())
-    assert keras.backend.backend()
 
 
 def results_of(*scores):

@@ -22,9 +22,9 @@ class FFHyperModel(keras_tuner.HyperModel):
     place of its own. The dataset is that of the configuration, unless the tuner's `search` is
     given data. Validation data decide; the test set is never touched.
 
-    A training whose loss is not a number, or that answers with one class for all validation
-    samples after its first quarter (two epochs at the least), is ended, and its trial marked by
-    the metric `failed`.
+    A training whose loss is not a number, or whose validation accuracy after its first quarter
+    (two epochs at the least) is no more than 1.5 times that of one class in K, as where one class
+    is the answer to all samples, is ended, and its trial marked by the metric `failed`.
 
     Works with every tuner of KerasTuner. Hyperband's epochs are those of its brackets; a layer
     schedule under which layers take turns begins anew in each.
@@ -155,7 +155,7 @@ class FFHyperModel(keras_tuner.HyperModel):
 
         Returns:
             The best epoch's figures by validation accuracy, a dictionary, with `failed`: 1 where
-            the training was ended because it could not be saved, else 0.
+            the training was ended because nothing could come of it, else 0.
         """
         config = self.config(hp)
         if config.layer_schedule != "simultaneous":
@@ -191,7 +191,7 @@ class _Failing(keras.callbacks.Callback):
         if not math.isfinite(logs["loss"]):
             self.why = "the loss is not a number"
         elif epoch + 1 >= self.patience and self._is_chance(logs):
-            self.why = "no better than one class for all samples"
+            self.why = "hardly better than one class for all samples"
         if self.why is not None:
             self.model.stop_training = True
 
