@@ -176,7 +176,7 @@ class FFHyperModel(keras_tuner.HyperModel):
         for name, value in figures.items():
             if not math.isfinite(value):
                 figures[name] = WORST["max" if "accuracy" in name else "min"]
-        return {**figures, "failed": float(failing.why is not None)}
+        return {**figures, "failed": float(failing.failed)}
 
 
 class _Failing(keras.callbacks.Callback):
@@ -185,15 +185,11 @@ class _Failing(keras.callbacks.Callback):
     def __init__(self, epochs):
         super().__init__()
         self.patience = max(2, epochs // 4)
-        self.why = None
+        self.failed = False
 
     def on_epoch_end(self, epoch, logs=None):
-        if not math.isfinite(logs["loss"]):
-            self.why = "the loss is not a number"
-        elif epoch + 1 >= self.patience and self._is_chance(logs):
-            self.why = "hardly better than one class for all samples"
-        if self.why is not None:
+        by_chance = logs.get("val_accuracy", 1.0) <= 1.5 / self.model.num_classes
+        lost = not math.isfinite(logs["loss"])
+        self.failed = lost or (by_chance and epoch + 1 >= self.patience)
+        if self.failed:
             self.model.stop_training = True
-
-    def _is_chance(self, logs):
-        return logs.get("val_accuracy", 1.0) <= 1.5 / self.model.num_classes
