@@ -1,5 +1,6 @@
 """Recipes: what a training run depends on, and what suits each dataset."""
 
+import contextlib
 import dataclasses
 import math
 import shlex
@@ -231,13 +232,17 @@ class TrainingConfig:
         )
 
     def new_model(self, image_shape, num_classes, steps_per_epoch):
-        """An `FFModel`, built and compiled. Dtype policy and seed are for the caller to set.
+        """An `FFModel`, built and compiled, under its dtype policy. Seeds are for the caller to set.
 
         Args:
             image_shape: tuple, shape of a sample.
             num_classes: integer.
             steps_per_epoch: integer, batches an epoch: the learning rates fall by them.
         """
+        with _dtype_policy(self.dtype_policy):
+            return self._new_model(image_shape, num_classes, steps_per_epoch)
+
+    def _new_model(self, image_shape, num_classes, steps_per_epoch):
         schedule = layer_schedules.get(self.layer_schedule)
         measure = self._goodness()
         class_groups = measure.per_class
@@ -364,6 +369,17 @@ def widths(units, layers, default):
             f"Received: layers={layers}, units={','.join(map(str, units))}"
         )
     return tuple(units)
+
+
+@contextlib.contextmanager
+def _dtype_policy(name):
+    """Keras's dtype policy while a model is made."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _with(part, **changed):

@@ -1,6 +1,5 @@
 """Training runs: one folder a run, one file an epoch, to be gone on with after any interruption."""
 
-import contextlib
 import importlib
 import json
 import os
@@ -79,31 +78,30 @@ def train(config, folder, resume=False, data_dir=None, verbose="auto", distribut
     finished = _state_of(folder, config, resume, distribution.is_chief)
     if finished is not None:
         return finished
-    with _dtype_policy(config.dtype_policy):
-        keras.utils.set_random_seed(config.seed)
-        if (folder / MODEL_FILE).exists():
-            with distribution.scope():
-                model, run = load(folder / MODEL_FILE)
-            if run is None:
-                raise ValueError(
-                    f"{str(folder / MODEL_FILE)!r} was not written by a run, so there is nothing "
-                    "to go on with: choose another --out."
-                )
-            check_same(run["config"], config)
-            data = config.load_data(run["epoch"], data_dir)
-        else:
-            data = config.load_data(0, data_dir)
-            image_shape = data[0].element_spec[0].shape[1:]
-            num_classes = datasets.info(config.dataset, data_dir=data_dir).num_classes
-            with distribution.scope():
-                model = config.new_model(image_shape, num_classes, len(data[0]))
-            run = {"config": config.to_dict(), "epoch": 0, "seconds": 0.0, "history": {}}
-        if distribution.is_chief:
-            folder.mkdir(parents=True, exist_ok=True)
-            _write_json(folder / CONFIG_FILE, config.to_dict())
-        with distribution.training():
-            _fit(model, run, config, data, folder, verbose, distribution)
-        return _finish(distribution.measurable(model), run, data, folder, distribution.is_chief)
+    keras.utils.set_random_seed(config.seed)
+    if (folder / MODEL_FILE).exists():
+        with distribution.scope():
+            model, run = load(folder / MODEL_FILE)
+        if run is None:
+            raise ValueError(
+                f"{str(folder / MODEL_FILE)!r} was not written by a run, so there is nothing "
+                "to go on with: choose another --out."
+            )
+        check_same(run["config"], config)
+        data = config.load_data(run["epoch"], data_dir)
+    else:
+        data = config.load_data(0, data_dir)
+        image_shape = data[0].element_spec[0].shape[1:]
+        num_classes = datasets.info(config.dataset, data_dir=data_dir).num_classes
+        with distribution.scope():
+            model = config.new_model(image_shape, num_classes, len(data[0]))
+        run = {"config": config.to_dict(), "epoch": 0, "seconds": 0.0, "history": {}}
+    if distribution.is_chief:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_json(folder / CONFIG_FILE, config.to_dict())
+    with distribution.training():
+        _fit(model, run, config, data, folder, verbose, distribution)
+    return _finish(distribution.measurable(model), run, data, folder, distribution.is_chief)
 
 
 def load(path):
@@ -366,17 +364,6 @@ def _first_samples(data, count):
         if found >= count:
             break
     return np.concatenate(images)[:count], np.concatenate(labels_)[:count]
-
-
-@contextlib.contextmanager
-def _dtype_policy(name):
-    """Keras's dtype policy while a model is made or loaded."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 # Files: whole or not at all.

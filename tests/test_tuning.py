@@ -5,6 +5,7 @@ import os
 import pathlib
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -87,12 +88,48 @@ def test_a_loss_is_given_its_own_parameters_alone():
     assert (symba.threshold, symba.alpha) == (None, 8.0)
 
 
+@pytest.mark.parametrize("rule", ["auto", "learned"])
+def test_thresholds_by_rule(rule):
+    hyper_model = FFHyperModel(base(), ["threshold_rule"])
+    assert hyper_model.config(parameters(threshold_rule=rule)).threshold == rule
+    model = hyper_model.build(parameters(threshold_rule=rule))
+    assert [layer.threshold is not None for layer in model.ff_layers] == [rule == "learned"] * 2
+    symba = FFHyperModel(base(), ["threshold_rule", "loss"])
+    assert symba.config(parameters(threshold_rule=rule, loss="symba")).threshold is None
+
+
+def test_calibrated_thresholds_lie_between_positives_and_negatives():
+    x = np.random.default_rng(0).normal(size=(40, 8, 8, 1)).astype("float32")
+    y = np.arange(40) % 10
+    model = FFHyperModel(base(activation="tanh"), ["margin"]).build(parameters(margin=0.0))
+    thresholds = tuning.calibrated_thresholds(model, x, y, seed=3)
+    samples = model.samples(x, y, seed=3)
+    for layer, threshold in zip(model.ff_layers, thresholds, strict=True):
+        for name, stream in samples.items():
+            flat = np.reshape(stream, (*stream.shape[: 1 + (name == "negative")], -1))
+            flat = flat / np.sqrt(np.mean(flat**2, axis=-1, keepdims=True))
+            samples[name] = np.tanh(flat @ np.array(layer.transform.kernel))
+        positive, negative = (np.mean(samples[name] ** 2) for name in ("positive", "negative"))
+        assert threshold == pytest.approx((positive + negative) / 2, rel=1e-4)
+
+
+def test_a_calibrated_threshold_comes_from_the_trials_own_network():
+    hyper_model = FFHyperModel(base(activation="tanh"), ["threshold_rule"])
+    config = hyper_model.config(parameters(threshold_rule="calibrated"))
+    x, y = next(iter(config.load_data()[0]))
+    expected = tuning.calibrated_thresholds(
+        hyper_model.build(parameters(threshold_rule="auto")), np.array(x), np.array(y)
+    )
+    np.testing.assert_allclose(config.threshold, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("search", "message"),
     [
         (["treshold"], "Did you mean 'threshold'"),
         ([], "Nothing is searched"),
-        (["threshold", "thresholds"], "one for all layers"),
+        (["threshold", "thresholds"], "both decide the same"),
+        (["threshold_rule", "threshold"], "both decide the same"),
         (["alpha"], "has no alpha to search"),
         ({"threshold": 3}, "a pair of numbers"),
         ({"threshold": (2.0, 1.0)}, "from a lower to a higher"),
@@ -110,7 +147,7 @@ def test_every_name_of_the_space_makes_a_model():
         [
             name
             for name in tuning.SPACE
-            if name != "thresholds" and name != "margins" and name != "learning_rates"
+            if name not in ("thresholds", "margins", "learning_rates", "threshold_rule")
         ],
     )
     hp = keras_tuner.HyperParameters()
@@ -211,6 +248,63 @@ def test_a_killed_search_goes_on_to_the_same_number_of_trials(tmp_path):
     assert f"Best: validation accuracy {100 * best:.2f} %" in ended.stdout
 
 
+def test_tensorboard_has_what_its_page_of_trials_shows(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams import metadata
+    from tensorboard.util.tensor_util import make_ndarray
+
+    found = tuning.tune(base(epochs=1), ["threshold", "margin"], tmp_path, 2, "random", verbose=0)
+    for one in found:
+        (folder,) = (tmp_path / "tensorboard" / one.trial).iterdir()
+        events = EventAccumulator(str(folder)).Reload()
+        content = events.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+        shown = metadata.parse_session_start_info_plugin_data(content).hparams
+        assert {name: value.number_value for name, value in shown.items()} == pytest.approx(
+            one.values
+        )
+        validation = EventAccumulator(str(folder / "validation")).Reload()
+        (score,) = validation.Tensors("epoch_accuracy")
+        assert make_ndarray(score.tensor_proto) == pytest.approx(one.score)
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def test_a_chief_and_two_workers_search_together(tmp_path):
+    folder = tmp_path / "search"
+    command = [sys.executable, "-m", "keras_ff.cli", "tune", "--out", str(folder), "--trials", "4"]
+    command += ["--units", "24", "--layers", "2", "--epochs", "2", "--tuner", "random"]
+    together = {
+        **os.environ,
+        "KERASTUNER_ORACLE_IP": "127.0.0.1",
+        "KERASTUNER_ORACLE_PORT": str(free_port()),
+    }
+    processes = {
+        name: subprocess.Popen(
+            command,
+            cwd=pathlib.Path(__file__).parents[1],
+            env={**together, "KERASTUNER_TUNER_ID": name},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for name in ("chief", "worker_1", "worker_2")
+    }
+    output = {name: process.communicate(timeout=200)[0] for name, process in processes.items()}
+    assert [process.returncode for process in processes.values()] == [0, 0, 0]
+    trials = [json.loads(path.read_text()) for path in folder.glob("trials/trial_*/trial.json")]
+    assert [trial["status"] for trial in trials] == ["COMPLETED"] * 4
+    best = max(trial["score"] for trial in trials)
+    assert f"Best: validation accuracy {100 * best:.2f} %" in output["chief"]
+    for name in ("worker_1", "worker_2"):
+        assert "its chief has the results" in output[name]
+        assert "Epoch" in output[name], "this worker had no trial"
+    assert "Epoch" not in output["chief"]
+
+
 @pytest.mark.parametrize("file", ["oracle.json", "trial_1/trial.json", "trial_0/trial.json"])
 def test_a_record_that_was_cut_off_is_restored(file, tmp_path):
     config = base(epochs=1)
@@ -273,13 +367,27 @@ def results_of(*scores):
 
 def test_the_map_shows_every_trial_where_it_was():
     axes, bar = tuning.accuracy_map(results_of(0.5, 0.9, 0.1)).axes
-    trials, failed, best = axes.collections
+    trials, failed, best = axes.collections  # and no shades, as all are on one line
     np.testing.assert_allclose(trials.get_offsets(), [[0.1, 0.5], [0.2, 0.5], [0.3, 0.5]])
     np.testing.assert_allclose(trials.get_array(), [50, 90, 10])
     np.testing.assert_allclose(failed.get_offsets(), [[0.3, 0.5]])
     np.testing.assert_allclose(best.get_offsets(), [[0.2, 0.5]])
     assert axes.get_xlabel() == "threshold (units of goodness)" and axes.get_xscale() == "log"
     assert bar.get_ylabel() == "validation accuracy (%)"
+
+
+def test_the_map_is_shaded_between_trials_and_shows_the_best_of_those_in_one_place():
+    places = [(0.1, 0.0), (1.0, 0.0), (0.1, 1.0), (1.0, 1.0), (1.0, 1.0)]
+    results = [
+        tuning.Result(str(index), {"threshold": x, "margin": y}, None, score, False)
+        for index, ((x, y), score) in enumerate(zip(places, (0.2, 0.4, 0.6, 0.8, 0.3), strict=True))
+    ]
+    axes, _ = tuning.accuracy_map(results).axes
+    shades, trials, _ = axes.collections
+    np.testing.assert_allclose(trials.get_offsets(), places[:4])
+    np.testing.assert_allclose(trials.get_array(), [20, 40, 60, 80])
+    assert shades.levels[0] <= 20 and shades.levels[-1] >= 80
+    assert shades.norm is trials.norm
 
 
 def test_effects_show_accuracy_against_each_value():

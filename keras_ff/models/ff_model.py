@@ -123,7 +123,7 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
         self._readout_alone = False
         self._scored = True
         self._under_way = types.SimpleNamespace(pipeline=None)
-        self._frozen = types.SimpleNamespace(kept=None)
+        self._frozen = types.SimpleNamespace(kept=None, borrowed=None)
         self._sample_shape = None
         self._data_check = None
 
@@ -279,6 +279,14 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
                 validation_freq=validation_freq,
             )
 
+    def borrow_frozen(self, kept):
+        """Use what another model's equal layers answered to the samples that `fit` will be given.
+
+        Args:
+            kept: `FrozenActivities`.
+        """
+        self._frozen.borrowed = kept
+
     @contextlib.contextmanager
     def _frozen_kept(self, x):
         """Samples for `fit`, with their rows' numbers where frozen layers' answers are kept."""
@@ -286,7 +294,11 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
             yield x
             return
         self._build_for(x)
-        self._frozen.kept = FrozenActivities(self, x)
+        borrowed = self._frozen.borrowed
+        if borrowed is not None and borrowed.x is x:
+            self._frozen.kept = borrowed.lent_to(self)
+        else:
+            self._frozen.kept = FrozenActivities(self, x)
         try:
             yield frozen_activities.with_rows(x)
         finally:
@@ -367,13 +379,7 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """Scores of shape (samples, num_classes), as a numpy array; arguments as in Keras."""
         x = self._checked_data(x, needs_labels=False)
-        try:
-            return super().predict(x, batch_size, verbose, steps, callbacks)
-        except UnboundLocalError as error:
-            # What Keras ends with where there was no batch.
-            if "batch_outputs" in str(error):
-                raise ValueError(NO_DATA) from None
-            raise
+        return super().predict(x, batch_size, verbose, steps, callbacks)
 
     @checking_data
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
@@ -462,6 +468,74 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
         >>> model.carry_from_backprop(network, x, y)
         """
         backprop.carry_from_backprop(self, network, x, y)
+
+    # --- presets -------------------------------------------------------------------------
+
+    @classmethod
+    def from_preset(cls, name_or_path, load_weights=True, num_classes=None):
+        """The network of a preset, compiled as it was: to evaluate, to look into, to train on.
+
+        Args:
+            name_or_path: string or path: a name of `keras_ff.zoo.list_presets`, or a folder that
+                `save_to_preset` wrote.
+            load_weights: boolean. Whether the weights are the preset's, or new ones. Defaults to
+                `True`.
+            num_classes: integer of at least 2, for other classes than the preset's: all weights
+                are carried over but those that belong to a class, such as the rows of an appended
+                label and a softmax head, which are new. Defaults to `None`: the preset's.
+
+        Returns:
+            An `FFModel`.
+
+        Raises:
+            ValueError: if there is no such preset (the nearest ones are named), a file of it is
+                missing or was changed, it has no weights to load, it holds a model of another
+                class, or its layers cannot be divided among so many classes.
+
+        Example:
+
+        >>> model = FFModel.from_preset("digits_mlp_relu")
+        >>> _, _, test = keras_ff.zoo.get("digits_mlp_relu").load_data()
+        >>> model.evaluate(test, verbose=0, return_dict=True)["accuracy"] > 0.95
+        True
+        """
+        from keras_ff import zoo
+
+        model = zoo.get(name_or_path).model(load_weights, num_classes)
+        if not isinstance(model, cls):
+            raise ValueError(
+                f"The preset holds a {type(model).__name__}, not a {cls.__name__}. "
+                f"Received: {str(name_or_path)!r}"
+            )
+        return model
+
+    def save_to_preset(self, path, weights="float16", config=None, **known):
+        """Write the network as a preset, which `from_preset` reads.
+
+        Args:
+            path: string or path of the preset's folder. One that holds a preset is replaced.
+            weights: how matrices are stored: `"float32"`, `"float16"`, `"int8"` (a scale for each
+                output unit), or `None` for a configuration without weights. Vectors, such as
+                biases, stay float32. Defaults to `"float16"`.
+            config: the `keras_ff.recipes.TrainingConfig` that trains it, so that `keras-ff zoo
+                train` can. Defaults to `None`.
+            **known: further entries of the preset's metadata; see `keras_ff.zoo.facts.KNOWN`.
+
+        Raises:
+            ValueError: if the model is not built, a weight is not finite, an argument is unknown,
+                or the folder holds anything but a preset.
+
+        Example:
+
+        >>> model = FFModel([keras_ff.layers.FFDense(32)], num_classes=10)
+        >>> model.build((None, 8, 8, 1))
+        >>> model.save_to_preset("my_preset")
+        >>> FFModel.from_preset("my_preset").count_params() == model.count_params()
+        True
+        """
+        from keras_ff import zoo
+
+        zoo.save(self, path, weights, config, **known)
 
     # --- configuration -------------------------------------------------------------------
 

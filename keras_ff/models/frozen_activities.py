@@ -1,5 +1,6 @@
 """What frozen layers answer to the training samples, computed once instead of every epoch."""
 
+import copy
 import math
 
 import numpy as np
@@ -43,6 +44,12 @@ class FrozenActivities:
             and len(model.ff_layers) > 1
             and not (drawn or auxiliary or model.layer_order.reach)
         )
+
+    def lent_to(self, model):
+        """The same answers for another model, whose layers below are equal."""
+        lent = copy.copy(self)
+        lent.model, lent.goodness = model, list(self.goodness)
+        return lent
 
     def _forget(self):
         self.index = 0

@@ -1,8 +1,10 @@
 """Tuning thresholds, margins and the rest with KerasTuner, which makes the search."""
 
+from keras_ff.tuning.calibration import calibrated_thresholds
 from keras_ff.tuning.hyper_model import FFHyperModel
+from keras_ff.tuning.layer_wise import LayerHyperModel
 from keras_ff.tuning.pictures import accuracy_map, effects
-from keras_ff.tuning.search import TUNERS, Result, results, tune
+from keras_ff.tuning.search import TUNERS, Result, results, tune, tune_layers
 from keras_ff.tuning.space import SPACE, Among, Between
 
 __all__ = [
@@ -11,9 +13,12 @@ __all__ = [
     "Among",
     "Between",
     "FFHyperModel",
+    "LayerHyperModel",
     "Result",
     "accuracy_map",
+    "calibrated_thresholds",
     "effects",
     "results",
     "tune",
+    "tune_layers",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 from keras_ff import datasets, goodness, losses
 from keras_ff.recipes import TrainingConfig
 from keras_ff.tuning import space
+from keras_ff.tuning.calibration import calibrated_thresholds
 
 # What a trial that failed is given for figures that must be low, and high.
 WORST = {"min": 1e9, "max": 0.0}
@@ -62,14 +63,18 @@ class FFHyperModel(keras_tuner.HyperModel):
         self.space = space.chosen(search)
         self.data_dir = data_dir
         self._check_loss()
-        self.info = datasets.info(self.base.dataset, data_dir=data_dir)
-        self._steps = {}
+        self.num_classes = datasets.info(self.base.dataset, data_dir=data_dir).num_classes
+        # By batch size, and by configuration: what takes reading the dataset to know.
+        self._batches = {}
+        self._calibrated = {}
 
     def _check_loss(self):
         searched = {space.EACH_LAYER.get(name, name) for name in self.space}
         if "loss" in searched:
             return
         has = losses.get(self.base.loss).get_config()
+        if "threshold_rule" in searched:
+            searched.add("threshold")
         for name in ("threshold", "margin", "alpha"):
             if name in searched and name not in has:
                 raise ValueError(
@@ -100,8 +105,10 @@ class FFHyperModel(keras_tuner.HyperModel):
                 found[one] = tuple(wanted.drawn(hp, each) for each in names)
             elif name not in ("width", "depth"):
                 found[name] = wanted.drawn(hp, name)
+        rule = found.pop("threshold_rule", None)
         epochs = hp.values.get("tuner/epochs", self.base.epochs)
-        return dataclasses.replace(self.base, epochs=epochs, **self._in_units(found))
+        config = dataclasses.replace(self.base, epochs=epochs, **self._in_units(found))
+        return config if rule is None else self._by_rule(config, rule)
 
     def _drawn(self, hp, name, otherwise):
         return self.space[name].drawn(hp, name) if name in self.space else otherwise
@@ -131,19 +138,30 @@ class FFHyperModel(keras_tuner.HyperModel):
                 found[name] = None
         return found
 
+    def _by_rule(self, config, rule):
+        """A configuration whose thresholds are learned, calibrated, or the usual ones."""
+        if config.threshold is None:  # of a loss without one
+            return config
+        if rule != "calibrated":
+            return dataclasses.replace(config, threshold=rule)
+        usual = dataclasses.replace(config, threshold="auto")
+        if usual not in self._calibrated:
+            x, y = next(iter(usual.load_data(data_dir=self.data_dir)[0]))
+            self._calibrated[usual] = calibrated_thresholds(self._new_model(usual), x, y)
+        return dataclasses.replace(config, threshold=self._calibrated[usual])
+
     def build(self, hp):
         """The model of a trial, built and compiled."""
-        config = self.config(hp)
-        keras.utils.set_random_seed(config.seed)
-        return config.new_model(
-            self.info.image_shape, self.info.num_classes, self._steps_of(config.batch_size)
-        )
+        return self._new_model(self.config(hp))
 
-    def _steps_of(self, batch_size):
-        if batch_size not in self._steps:
-            config = dataclasses.replace(self.base, batch_size=batch_size)
-            self._steps[batch_size] = len(config.load_data(data_dir=self.data_dir)[0])
-        return self._steps[batch_size]
+    def _new_model(self, config):
+        keras.utils.set_random_seed(config.seed)
+        if config.batch_size not in self._batches:
+            training, _, _ = config.load_data(data_dir=self.data_dir)
+            shape = tuple(training.element_spec[0].shape[1:])
+            self._batches[config.batch_size] = shape, len(training)
+        shape, steps = self._batches[config.batch_size]
+        return config.new_model(shape, self.num_classes, steps)
 
     def fit(self, hp, model, *args, **kwargs):
         """Train the model of a trial.
@@ -163,20 +181,46 @@ class FFHyperModel(keras_tuner.HyperModel):
             kwargs.pop("initial_epoch", None)
             model = self.build(hp)
         kwargs.setdefault("epochs", config.epochs)
-        failing = _Failing(kwargs["epochs"])
-        kwargs["callbacks"] = [*(kwargs.get("callbacks") or []), failing]
         if not args and "x" not in kwargs:
             training, validation, _ = config.load_data(
                 kwargs.get("initial_epoch", 0), self.data_dir
             )
             kwargs |= {"x": training, "validation_data": validation}
-        history = model.fit(*args, **kwargs).history
-        best = int(np.argmax(np.nan_to_num(history["val_accuracy"], nan=-1.0)))
-        figures = {name: float(values[best]) for name, values in history.items()}
-        for name, value in figures.items():
-            if not math.isfinite(value):
-                figures[name] = WORST["max" if "accuracy" in name else "min"]
-        return {**figures, "failed": float(failing.failed)}
+        return trained(model, config, *args, **kwargs)
+
+
+def trained(model, config, *args, callbacks=None, **kwargs):
+    """Train a model by a trial's configuration.
+
+    Args:
+        model: an `FFModel`, compiled.
+        config: the `TrainingConfig` of the trial.
+        *args, callbacks, **kwargs: for `FFModel.fit`, validation data and epochs among them.
+
+    Returns:
+        A dictionary, as of `FFHyperModel.fit`.
+    """
+    failing = _Failing(kwargs["epochs"] - kwargs.get("initial_epoch", 0))
+    callbacks = [*(callbacks or []), failing]
+    if config.weight_averaging:
+        # First, so that KerasTuner finds averages in the place of weights where it saves them.
+        callbacks.insert(0, keras.callbacks.SwapEMAWeights(swap_on_epoch=True))
+    history = model.fit(*args, callbacks=callbacks, **kwargs).history
+    if failing.failed:  # perhaps before it came to validation
+        history.setdefault("val_accuracy", [0.0])
+    if "val_accuracy" not in history:
+        raise ValueError(
+            "A trial is judged by its validation accuracy: give `search` validation data. "
+            f"Received: figures {sorted(history)}"
+        )
+    accuracies = history["val_accuracy"]
+    best = int(np.argmax(np.nan_to_num(accuracies, nan=-1.0))) - len(accuracies)
+    # From behind, since validation may have come in the last epochs alone.
+    figures = {name: float(values[best]) for name, values in history.items()}
+    for name, value in figures.items():
+        if not math.isfinite(value):
+            figures[name] = WORST["max" if "accuracy" in name else "min"]
+    return {**figures, "failed": float(failing.failed)}
 
 
 class _Failing(keras.callbacks.Callback):
@@ -185,11 +229,13 @@ class _Failing(keras.callbacks.Callback):
     def __init__(self, epochs):
         super().__init__()
         self.patience = max(2, epochs // 4)
+        self.epochs = 0
         self.failed = False
 
     def on_epoch_end(self, epoch, logs=None):
+        self.epochs += 1
         by_chance = logs.get("val_accuracy", 1.0) <= 1.5 / self.model.num_classes
         lost = not math.isfinite(logs["loss"])
-        self.failed = lost or (by_chance and epoch + 1 >= self.patience)
+        self.failed = lost or (by_chance and self.epochs >= self.patience)
         if self.failed:
             self.model.stop_training = True

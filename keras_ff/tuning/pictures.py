@@ -1,10 +1,16 @@
 """Pictures of a search. Each function returns a `matplotlib.figure.Figure`, made without pyplot."""
 
+import matplotlib
+import matplotlib.colors
+import matplotlib.tri
 import numpy as np
 
 from keras_ff.tuning.space import SPACE
 
 COLUMNS = 3
+# From dark to bright, so that a print in grey tells as much.
+MAP = "viridis"
+MARKED = {"facecolors": "white", "edgecolors": "black", "zorder": 3}
 UNITS = {
     "threshold": "units of goodness",
     "margin": "units of goodness",
@@ -21,8 +27,9 @@ def accuracy_map(results, x="threshold", y="margin"):
         x, y: names of two numbers that were searched. Default to `"threshold"` and `"margin"`.
 
     Returns:
-        A `matplotlib.figure.Figure`: a point for each trial, filled by its accuracy, with the
-        figure beside it; crosses mark trials that failed, a ring the best.
+        A `matplotlib.figure.Figure`: a point for each trial, filled by its accuracy, over a map
+        that is linear between neighbouring points; crosses mark trials that failed, a star the
+        best. Where several trials have the same two values, the best of them counts.
 
     Raises:
         ValueError: if no trial has both.
@@ -37,29 +44,57 @@ def accuracy_map(results, x="threshold", y="margin"):
     shown = [one for one in results if _is_number(one, x) and _is_number(one, y)]
     if not shown:
         raise ValueError(f"No trial has numbers for both. Received: x={x!r}, y={y!r}")
+    shown = _best_in_each_place(shown, x, y)
     figure = _figure(7, 5)
     axes = figure.subplots()
-    scores = [100 * one.score for one in shown]
+    axes.use_sticky_edges = False  # points at the edge of the map are shown whole
+    scores = np.array([100 * one.score for one in shown])
     points = [[one.values[name] for one in shown] for name in (x, y)]
-    filled = axes.scatter(*points, c=scores, cmap="viridis", s=90, edgecolors="black", zorder=2)
+    _scales(axes, x, y)
+    shades = matplotlib.colors.Normalize(scores.min(), scores.max())
+    _shaded(axes, points, scores, shades)
+    filled = axes.scatter(
+        *points, c=scores, cmap=MAP, norm=shades, s=90, edgecolors="black", zorder=2
+    )
     figure.colorbar(filled, label="validation accuracy (%)")
     failed = [[one.values[name] for one in shown if one.failed] for name in (x, y)]
     if failed[0]:
-        axes.scatter(*failed, marker="x", color="black", s=220, zorder=1, label="failed")
+        axes.scatter(*failed, marker="X", s=90, label="failed", **MARKED)
     best = max(shown, key=lambda one: one.score)
     axes.scatter(
         [best.values[x]],
         [best.values[y]],
+        marker="*",
         s=260,
-        facecolors="none",
-        edgecolors="black",
+        **MARKED,
         label=f"best: {100 * best.score:.2f} %",
     )
-    _scales(axes, x, y)
     axes.set_title(f"Accuracy of {len(shown)} trials")
-    axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure
+
+
+def _best_in_each_place(results, x, y):
+    found = {}
+    for one in results:
+        place = one.values[x], one.values[y]
+        if place not in found or one.score > found[place].score:
+            found[place] = one
+    return list(found.values())
+
+
+def _shaded(axes, points, scores, shades):
+    """The map between the points, on the scales of the axes."""
+    flat = axes.transScale.transform(np.column_stack(points))
+    extent = flat.max(axis=0) - flat.min(axis=0)
+    if len(flat) < 3 or not extent.all():
+        return
+    try:
+        mesh = matplotlib.tri.Triangulation(*(flat / extent).T)
+    except RuntimeError:  # all on one line
+        return
+    triangles = matplotlib.tri.Triangulation(*points, triangles=mesh.triangles)
+    axes.tricontourf(triangles, scores, levels=40, cmap=MAP, norm=shades, zorder=0)
 
 
 def effects(results):

@@ -2,16 +2,23 @@
 
 import dataclasses
 import json
+import os
 import pathlib
+import warnings
 
+import keras
 import keras_tuner
 
 from keras_ff import parts, training
 from keras_ff.recipes import for_json
 from keras_ff.tuning import snapshots
 from keras_ff.tuning.hyper_model import FFHyperModel
+from keras_ff.tuning.layer_wise import LayerHyperModel
 
 SEARCH_FILE = "search.json"
+LOGS = "tensorboard"
+# Set where several processes search together, see KerasTuner.
+IN_COMPANY = "KERASTUNER_ORACLE_IP"
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 
 
@@ -38,6 +45,12 @@ TUNERS = {"random": _random, "bayesian": _bayesian, "hyperband": _hyperband, "gr
 def tune(base, search, folder, trials=20, tuner="bayesian", resume=False, data_dir=None, verbose=1):
     """Search for what trains best on validation data.
 
+    TensorBoard, given the folder, shows the trials on its page HParams.
+
+    With KerasTuner's environment variables (`KERASTUNER_ORACLE_IP`, `KERASTUNER_ORACLE_PORT`,
+    `KERASTUNER_TUNER_ID`) several processes search together, one of which is `chief`; they share
+    the folder.
+
     Args:
         base: a `TrainingConfig`, all of which holds but what is searched.
         search: what is searched, as for `FFHyperModel`.
@@ -50,44 +63,105 @@ def tune(base, search, folder, trials=20, tuner="bayesian", resume=False, data_d
         verbose: 0, or 1 for KerasTuner's progress. Defaults to `1`.
 
     Returns:
-        A list of `Result`, best first.
+        A list of `Result`, best first; of a worker in a search of several, an empty one.
 
     Raises:
         ValueError: if the folder holds a search and `resume` is false, if that search is another,
             or an argument is none that is known.
     """
-    if tuner not in TUNERS:
-        raise ValueError(
-            f"There is no tuner {tuner!r}. {parts.nearest(tuner, TUNERS)} Received: tuner={tuner!r}"
-        )
+    _check(trials, tuner, TUNERS)
+    hyper_model = FFHyperModel(base, search, data_dir)
+    found = _searched(hyper_model, folder, trials, tuner, resume, verbose, base.seed)
+    return results(found, hyper_model)
+
+
+def tune_layers(
+    base, search, folder, trials=10, tuner="bayesian", resume=False, data_dir=None, verbose=1
+):
+    """Search layer by layer: each on top of the best of those below, which stay frozen.
+
+    So the trials it takes grow with the number of layers, and not with the power of it, and none
+    of them trains or computes a layer below.
+
+    Args:
+        base: a `TrainingConfig`, all of which holds but what is searched. Each layer learns for an
+            equal share of its epochs.
+        search: what is searched, as for `LayerHyperModel`.
+        folder, resume, data_dir, verbose: as for `tune`.
+        trials: integer, how many for each layer. Defaults to `10`.
+        tuner: `"random"`, `"bayesian"` or `"grid"`. Defaults to `"bayesian"`.
+
+    Returns:
+        A list with a list of `Result` for each layer, best first. Those of the last layer are of
+        the whole network.
+
+    Raises:
+        ValueError: as for `tune` and `LayerHyperModel`.
+    """
+    _check(trials, tuner, [name for name in TUNERS if name != "hyperband"])
+    layers, below, found = [], None, None
+    for number in range(1, len(base.units) + 1):
+        hyper_model = LayerHyperModel(base, search, below, found, data_dir)
+        own_folder = pathlib.Path(folder) / f"layer_{number}"
+        if verbose:
+            print(f"Layer {number} of {len(base.units)}", flush=True)
+        seed = base.seed + number
+        searched = _searched(hyper_model, own_folder, trials, tuner, resume, verbose, seed)
+        layers.append(results(searched, hyper_model))
+        below, found = _best_model(searched), layers[-1][0].config
+    return layers
+
+
+def _best_model(tuner):
+    with warnings.catch_warnings():
+        # Its optimizers start anew.
+        warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
+        return tuner.get_best_models()[0]
+
+
+def _check(trials, tuner, known):
     parts.whole_number(trials, "trials")
+    if tuner not in known:
+        raise ValueError(
+            f"There is no tuner {tuner!r} here. {parts.nearest(tuner, known)} "
+            f"Received: tuner={tuner!r}"
+        )
+
+
+def _searched(hyper_model, folder, trials, tuner, resume, verbose, seed):
+    """A tuner of KerasTuner that has searched in a folder."""
     folder = pathlib.Path(folder)
-    hyper_model = _Recorded(base, search, data_dir, folder)
-    _begin(folder, hyper_model, {"tuner": tuner, "trials": trials}, resume)
+    callbacks = []
+    if IN_COMPANY in os.environ:
+        folder.mkdir(parents=True, exist_ok=True)
+    else:
+        _begin(folder, hyper_model, {"tuner": tuner, "trials": trials}, resume)
+        callbacks.append(_KeepRecords(folder))
+    if keras.backend.backend() == "tensorflow":  # KerasTuner writes its page under no other
+        callbacks.append(keras.callbacks.TensorBoard(str(folder / LOGS), write_graph=False))
     found = TUNERS[tuner](
         hyper_model,
         trials,
         objective=OBJECTIVE,
-        seed=base.seed,
+        seed=seed,
         directory=folder,
         project_name=snapshots.RECORDS,
         # A search goes on, whatever becomes of its trials.
         max_consecutive_failed_trials=10**6,
     )
-    found.search(verbose=verbose)
-    return results(found, hyper_model)
+    found.search(verbose=verbose, callbacks=callbacks)
+    return found
 
 
-class _Recorded(FFHyperModel):
+class _KeepRecords(keras.callbacks.Callback):
     """Keeps a copy of the search's records, from before each trial."""
 
-    def __init__(self, base, search, data_dir, folder):
-        super().__init__(base, search, data_dir)
+    def __init__(self, folder):
+        super().__init__()
         self.folder = folder
 
-    def fit(self, hp, model, *args, **kwargs):
+    def on_train_begin(self, logs=None):
         snapshots.take(self.folder)
-        return super().fit(hp, model, *args, **kwargs)
 
 
 def _begin(folder, hyper_model, settings, resume):
@@ -136,9 +210,9 @@ class Result:
 
 
 def results(tuner, hyper_model):
-    """All trials of a tuner that have ended, best first."""
+    """All trials of a tuner that have ended, best first; a worker knows of none."""
     found = []
-    for name, trial in tuner.oracle.trials.items():
+    for name, trial in getattr(tuner.oracle, "trials", {}).items():
         if trial.status not in ("COMPLETED", "FAILED", "INVALID"):
             continue
         failed = trial.status != "COMPLETED"
@@ -150,5 +224,6 @@ def results(tuner, hyper_model):
             if not key.startswith("tuner/")
         }
         config = hyper_model.config(trial.hyperparameters)
-        found.append(Result(name, values, config, trial.score, failed))
+        score = None if trial.score is None else float(trial.score)
+        found.append(Result(name, values, config, score, bool(failed)))
     return sorted(found, key=lambda one: -(one.score or 0.0))

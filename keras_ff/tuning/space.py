@@ -66,10 +66,12 @@ class Among:
 
 
 # By name: what is searched where nothing else is asked for. `thresholds`, `margins` and
-# `learning_rates` are one a layer.
+# `learning_rates` are one a layer; `threshold_rule` is where thresholds come from, see
+# `keras_ff.losses.Logistic` and `keras_ff.tuning.calibrated_thresholds`.
 SPACE = {
     "threshold": Between(0.05, 4.0, logarithmic=True),
     "thresholds": Between(0.05, 4.0, logarithmic=True),
+    "threshold_rule": Among(("auto", "learned", "calibrated")),
     "margin": Between(0.0, 1.0),
     "margins": Between(0.0, 1.0),
     "goodness_scale": Between(1.0, 256.0, logarithmic=True),
@@ -93,6 +95,12 @@ SPACE = {
 }
 # Names of `SPACE` that stand for another one, with a value for each layer.
 EACH_LAYER = {"thresholds": "threshold", "margins": "margin", "learning_rates": "learning_rate"}
+# What cannot be searched together.
+ALTERNATIVES = (
+    *EACH_LAYER.items(),
+    ("threshold_rule", "threshold"),
+    ("threshold_rule", "thresholds"),
+)
 
 
 def chosen(search):
@@ -119,10 +127,10 @@ def chosen(search):
                 f"There is no {name!r} to search. {parts.nearest(name, SPACE)} "
                 f"Received: search={list(search)}"
             )
-    for many, one in EACH_LAYER.items():
-        if many in search and one in search:
+    for one, other in ALTERNATIVES:
+        if one in search and other in search:
             raise ValueError(
-                f"Search {one!r}, one for all layers, or {many!r}, one a layer. "
+                f"Search {one!r} or {other!r}, which both decide the same. "
                 f"Received: search={list(search)}"
             )
     return {name: _range(name, wanted) for name, wanted in search.items()}

@@ -1,0 +1,74 @@
+"""The command line: `keras-ff train`, `tune`, `evaluate` and `bench`."""
+
+import argparse
+import sys
+import warnings
+
+from keras_ff.cli import bench, evaluate, train, tune
+from keras_ff.cli.printing import verbosity as _verbosity
+from keras_ff.cli.runs import new_folder as _new_folder
+from keras_ff.version import __version__
+
+# In the order of the help. Each adds its options to the parser, and names its function there.
+COMMANDS = (train, tune, evaluate, bench)
+SUCCESS, USER_ERROR, INTERRUPTED = 0, 2, 130
+
+
+def main(argv=None):
+    """Run a command.
+
+    Args:
+        argv: list of strings, the words after `keras-ff`. Defaults to `None`: those that the
+            process was started with.
+
+    Returns:
+        The exit code: 0, 2 after one sentence on stderr about what was wrong with the command or
+        its files, or 130 where it was interrupted.
+
+    Example:
+
+    >>> main(["--version"])
+    keras-ff ...
+    0
+    """
+    try:
+        options = vars(_parser().parse_args(argv))
+    except SystemExit as exit_:  # argparse has said what there is to say
+        return exit_.code
+    command = options.pop("command")
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            command(**options)
+        except (ValueError, OSError) as error:
+            print(f"keras-ff: {' '.join(str(error).split())}", file=sys.stderr)
+            return USER_ERROR
+        except KeyboardInterrupt:
+            print("\nkeras-ff: interrupted.", file=sys.stderr)
+            return INTERRUPTED
+    return SUCCESS
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what was wrong with a command in one sentence."""
+
+    def error(self, message):
+        self.exit(USER_ERROR, f"{self.prog}: {message} (`{self.prog} --help` lists the options).\n")
+
+
+def _parser():
+    parser = _Parser(
+        prog="keras-ff",
+        description="Train and measure Forward-Forward networks.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"keras-ff {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    for command in COMMANDS:
+        command.add_to(commands)
+    return parser
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None):
+    if issubclass(category, UserWarning):  # others are for those who write the code
+        print(f"keras-ff: {' '.join(str(message).split())}", file=sys.stderr)

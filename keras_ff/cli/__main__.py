@@ -1,0 +1,7 @@
+"""`python -m keras_ff.cli` is `keras-ff`."""
+
+import sys
+
+from keras_ff.cli import main
+
+sys.exit(main())

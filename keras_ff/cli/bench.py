@@ -1,0 +1,64 @@
+"""`keras-ff bench`: measure speed and memory."""
+
+import argparse
+import json
+import pathlib
+
+from keras_ff.benchmarks import BENCHES
+
+# The benchmarks in which short work is timed again and again.
+TIMED = ("step", "conv", "predict")
+
+
+def bench(names, json_file=None, rounds=None):
+    """Run benchmarks and print their tables."""
+    from keras_ff import benchmarks, training
+
+    print(json.dumps({"machine": training.machine(), **training.versions()}), flush=True)
+    arguments = {} if rounds is None else {"rounds": rounds}
+    rows = []
+    for name in dict.fromkeys(names):
+        own = arguments if name in TIMED else {}
+        for row in benchmarks.run(name, **own):
+            print(_figures(row), flush=True)
+            rows.append(row)
+            if json_file is not None:  # as they come: some take long
+                json_file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def _figures(row):
+    """A row of a benchmark as a line."""
+    head = f"{row['bench']}: {row['case']}, {row['dtype']} ({row['unit']}): "
+    apart = ("bench", "case", "dtype", "unit")
+    figures = [
+        f"{name} {figure:,.4g}" if isinstance(figure, float) else f"{name} {figure}"
+        for name, figure in row.items()
+        if name not in apart and figure is not None and not isinstance(figure, list)
+    ]
+    return head + ", ".join(figures)
+
+
+def add_to(commands):
+    """Add `bench` and its options to the parser's commands."""
+    parser = commands.add_parser(
+        "bench",
+        help="measure speed and memory beside backpropagation and the least possible",
+        description=(
+            "Each side's work is timed in turns in this process, and the median is taken. `ours`, "
+            "`floor` (the bare products and one update) and `backprop` are rates; ratio_to_floor "
+            "is our rate as a share of the floor's, ratio_to_backprop our time as a multiple of "
+            "backpropagation's."
+        ),
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(command=bench)
+    parser.add_argument(
+        "names", nargs="+", choices=BENCHES, metavar="NAME", help=", ".join(BENCHES)
+    )
+    parser.add_argument(
+        "--json", dest="json_file", type=pathlib.Path, metavar="FILE", help="write the rows there"
+    )
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help=f"how often a side is timed ({', '.join(TIMED)})"
+    )

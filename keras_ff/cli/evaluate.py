@@ -1,0 +1,78 @@
+"""`keras-ff evaluate`: measure a model on a data set."""
+
+import argparse
+import json
+
+from keras_ff.cli import printing
+
+
+def evaluate(model, dataset=None, as_json=False, batch_size=None, data_dir=None):
+    """Measure a model on a data set, prepared as it was for training."""
+    from keras_ff import datasets, recipes, training
+
+    model, run = training.load(model)
+    changes = {"dataset": dataset, "batch_size": batch_size}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    config = recipes.TrainingConfig.from_dict({**(run["config"] if run else {}), **changes})
+    info = datasets.info(config.dataset, data_dir=data_dir)
+    if info.num_classes != model.num_classes:
+        raise ValueError(
+            f"The model tells {model.num_classes} classes apart, and {config.dataset!r} has "
+            f"{info.num_classes}."
+        )
+    _, validation, test = config.load_data(data_dir=data_dir)
+    validation_accuracy = None
+    # Which samples were held out from training is known of our own runs alone.
+    if run and validation is not None:
+        validation_accuracy = training.figures(model, validation)["accuracy"]
+    figures = training.figures(model, test)
+    report = training.report(model, config, run, validation_accuracy, figures)
+    if as_json:
+        print(json.dumps(report, indent=1))
+    else:
+        print(printing.outcome(report))
+        print(_table(report, info.class_names))
+
+
+def _table(report, class_names):
+    """Accuracy of every class, and the confusion matrix."""
+    matrix = report["confusion_matrix"]
+    name_width = max(len("class"), *map(len, class_names))
+    lines = ["", f"{'class':<{name_width}}  samples  accuracy"]
+    for name, row, accuracy in zip(class_names, matrix, report["per_class_accuracy"], strict=True):
+        figure = "–" if accuracy is None else f"{100 * accuracy:.2f} %"
+        lines.append(f"{name:<{name_width}}  {sum(row):>7}  {figure:>8}")
+    width = max(
+        len(str(len(matrix) - 1)), *(len(str(count)) for counts in matrix for count in counts)
+    )
+    lines += ["", "Confusion matrix: a row for each true class, a column for each answer."]
+    lines.append(
+        f"{'':<{name_width}} " + "".join(f" {column:>{width}}" for column in range(len(matrix)))
+    )
+    for name, counts in zip(class_names, matrix, strict=True):
+        lines.append(f"{name:<{name_width}} " + "".join(f" {count:>{width}}" for count in counts))
+    return "\n".join(lines)
+
+
+def add_to(commands):
+    """Add `evaluate` and its options to the parser's commands."""
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure a model on a dataset's test set",
+        description="Accuracy, accuracy of each class and confusion matrix on a test set.",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(command=evaluate)
+    parser.add_argument("model", metavar="MODEL", help="a .keras file, or the folder of a run")
+    parser.add_argument(
+        "--dataset", metavar="NAME", help="default: the one the model was trained on, or digits"
+    )
+    parser.add_argument("--data-dir", metavar="FOLDER", help="TFDS's folder of prepared datasets")
+    parser.add_argument("--batch-size", type=int, metavar="N", help="samples at once")
+    parser.add_argument(
+        "--json",
+        dest="as_json",
+        action="store_true",
+        help="print the keys of a run's metrics.json, as JSON",
+    )

@@ -1,0 +1,18 @@
+"""What several commands print."""
+
+import sys
+
+
+def outcome(metrics):
+    """Dataset, accuracies, epochs and seconds in one sentence."""
+    text = f"{metrics['dataset']}: test accuracy {100 * metrics['test_accuracy']:.2f} %"
+    if metrics["validation_accuracy"] is not None:
+        text += f", validation accuracy {100 * metrics['validation_accuracy']:.2f} %"
+    if metrics["epochs"] is not None:
+        text += f", {metrics['epochs']} epochs in {metrics['seconds']:.1f} s"
+    return text + "."
+
+
+def verbosity():
+    """A progress bar on a terminal, a line an epoch anywhere else."""
+    return 1 if sys.stdout.isatty() else 2

@@ -1,0 +1,124 @@
+"""`keras-ff tune`: search for what trains best."""
+
+import argparse
+import pathlib
+
+from keras_ff.cli import options, runs
+
+
+def tune(
+    search,
+    out=None,
+    resume=False,
+    data_dir=None,
+    layer_wise=False,
+    trials=None,
+    tuner="bayesian",
+    dataset=None,
+    layers=None,
+    units=None,
+    **chosen,
+):
+    """Search for what trains best, and say with which command."""
+    from keras_ff import recipes, tuning
+
+    if resume and out is None:
+        raise ValueError("--resume needs the folder of the search to go on with: --out.")
+    folder = runs.new_folder(f"tune-{dataset or 'digits'}") if out is None else out
+    names = [name.strip().replace("-", "_") for name in search.split(",")]
+    if dataset is not None:
+        chosen["dataset"] = dataset
+    if not {"threshold", "thresholds", "margin", "margins"}.isdisjoint(names):
+        chosen.setdefault("loss", "logistic")
+    base = recipes.TrainingConfig.for_dataset(
+        layers=layers, units=units, data_dir=data_dir, **chosen
+    )
+    print(f"Search folder: {folder} (if interrupted: add --resume --out {folder})", flush=True)
+    arguments = {"tuner": tuner, "resume": resume, "data_dir": data_dir}
+    if trials is not None:
+        arguments["trials"] = trials
+    if layer_wise:
+        parts = tuning.tune_layers(base, names, folder, **arguments)
+        for number, found in enumerate(parts, start=1):
+            print(f"\nLayer {number} of {len(parts)}")
+            _show(found, folder / f"layer_{number}")
+    else:
+        found = tuning.tune(base, names, folder, **arguments)
+        if not found:
+            print("The search is over; its chief has the results.")
+            return
+        _show(found, folder)
+    best = found[0]
+    print(f"\nBest: validation accuracy {100 * best.score:.2f} %. Train it by\n")
+    print(best.config.command())
+
+
+def _show(found, folder):
+    """Print a table of trials, and draw them."""
+    from keras_ff import tuning
+
+    print(_trials_table(found))
+    tuning.effects(found).savefig(folder / "effects.png")
+    if {"threshold", "margin"} <= set(found[0].values):
+        tuning.accuracy_map(found).savefig(folder / "accuracy_map.png")
+
+
+def _short(value):
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _trials_table(found):
+    """The trials of a search, best first: validation accuracy, and what was chosen."""
+    names = list(dict.fromkeys(name for one in found for name in one.values))
+    lines = [["trial", "validation", *names]]
+    for one in found:
+        score = "–" if one.score is None else f"{100 * one.score:.2f} %"
+        figures = [_short(one.values.get(name, "–")) for name in names]
+        lines.append([one.trial, score + (" (failed)" if one.failed else ""), *figures])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+        for line in lines
+    )
+
+
+def add_to(commands):
+    """Add `tune` and its options to the parser's commands."""
+    parser = commands.add_parser(
+        "tune",
+        help="search for what trains best, with KerasTuner",
+        description=(
+            "Search for what trains best on validation data, with KerasTuner. The other options "
+            "are those of `train`, and hold for all trials. Thresholds, margins and alpha are "
+            "searched in units of the goodness."
+        ),
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(command=tune)
+    search = parser.add_argument_group("search")
+    search.add_argument(
+        "--search",
+        default="threshold,margin",
+        metavar="NAME[,NAME…]",
+        help="what is searched (default: threshold,margin); also learning_rate, activation, width…",
+    )
+    search.add_argument(
+        "--layer-wise",
+        action="store_true",
+        help="one layer after the other, each on top of the best of those below",
+    )
+    search.add_argument(
+        "--trials", type=int, metavar="N", help="how many (default: 20; by layers 10 for each)"
+    )
+    search.add_argument(
+        "--tuner", metavar="NAME", help="bayesian (default), random, hyperband or grid"
+    )
+    search.add_argument(
+        "--out",
+        type=pathlib.Path,
+        metavar="FOLDER",
+        help="where the search is kept (default: a new folder in runs/)",
+    )
+    search.add_argument("--resume", action="store_true", help="go on with the search in --out")
+    options.add_configuration(parser)

@@ -1,0 +1,160 @@
+"""A search that takes one layer after the other, which only local learning allows."""
+
+import dataclasses
+
+import numpy as np
+
+from keras_ff import parts
+from keras_ff.models.frozen_activities import FrozenActivities
+from keras_ff.tuning.hyper_model import FFHyperModel, trained
+
+# What a configuration has for each layer, by the name under which it is searched.
+OF_A_LAYER = {
+    "threshold": "threshold",
+    "margin": "margin",
+    "learning_rate": "learning_rate",
+    "width": "units",
+}
+
+
+class LayerHyperModel(FFHyperModel):
+    """A `keras_tuner.HyperModel` for one layer, on top of layers that are trained and frozen.
+
+    A trial trains that layer alone, for an equal share of the configuration's epochs, and is
+    judged by the accuracy of all layers so far. What the layers below answer to the training
+    samples is computed once for all trials; samples are therefore not shifted or flipped anew in
+    every epoch.
+
+    Args:
+        base: a `TrainingConfig` of all layers. Its layer schedule is taken to be `"greedy"`.
+        search: what is searched, as for `FFHyperModel`: names out of `"threshold"`, `"margin"`,
+            `"learning_rate"` and `"width"`, or a dictionary from them to ranges.
+        below: the trained `FFModel` of the layers below, `None` for the first layer.
+        found: the `TrainingConfig` of the layers below, `None` for the first layer.
+        data_dir: folder of the prepared datasets. Defaults to `None`.
+        **kwargs: `name` and `tunable`, as for `keras_tuner.HyperModel`.
+
+    Raises:
+        ValueError: as for `FFHyperModel`; if a name cannot be searched layer by layer; if the
+            epochs cannot be divided evenly among the layers; or if samples are to be shifted or
+            flipped.
+    """
+
+    def __init__(self, base, search, below=None, found=None, data_dir=None, **kwargs):
+        _check_suits(base)
+        self.index = 0 if found is None else len(found.units)
+        self.epochs = base.epochs // len(base.units)
+        # Its base is a network of this layer alone: so are the ranges that it draws from.
+        super().__init__(_layer_of(base, self.index, self.epochs), search, data_dir, **kwargs)
+        for name in self.space:
+            if name not in OF_A_LAYER:
+                raise ValueError(
+                    f"Layer by layer {name!r} cannot be searched. "
+                    f"{parts.nearest(name, OF_A_LAYER)} Received: search={list(self.space)}"
+                )
+        self.below = below
+        self.found = found
+        each = {name for name in OF_A_LAYER.values() if isinstance(getattr(base, name), tuple)}
+        self._of_each_layer = each | {OF_A_LAYER[name] for name in self.space}
+        self._data = None
+        self._kept = None
+
+    def config(self, hp):
+        """The configuration of a trial: the layers below as they were found, and this one.
+
+        Args:
+            hp: `keras_tuner.HyperParameters`.
+
+        Returns:
+            A `TrainingConfig` of as many layers.
+        """
+        own = super().config(hp)
+        joined = {name: _joined(self.found, own, name) for name in self._of_each_layer}
+        return dataclasses.replace(own, epochs=(self.index + 1) * self.epochs, **joined)
+
+    def build(self, hp):
+        """The model of a trial, the layers below with their trained weights."""
+        model = super().build(hp)
+        if self.below is not None:
+            for layer, known in zip(model.ff_layers, self.below.ff_layers, strict=False):
+                for variable, value in zip(layer.variables, known.variables, strict=True):
+                    variable.assign(value)
+            model.layers_trained.assign(self.index)
+        return model
+
+    def fit(self, hp, model, *args, **kwargs):
+        """Train the layer, and measure the accuracy of all so far in the end.
+
+        Args:
+            hp: `keras_tuner.HyperParameters`.
+            model: what `build` returned.
+            *args, **kwargs: for `FFModel.fit`; the data are those of the configuration.
+
+        Returns:
+            A dictionary, as of `FFHyperModel.fit`.
+        """
+        config = self.config(hp)
+        if self._data is None:
+            self._data = _arrays(config, self.data_dir)
+        self._lend_frozen(model)
+        return trained(
+            model,
+            config,
+            *args,
+            **self._data,
+            batch_size=config.batch_size,
+            initial_epoch=self.index * self.epochs,
+            epochs=config.epochs,
+            # What the layers below answer to validation samples is not kept.
+            validation_freq=self.epochs,
+            **kwargs,
+        )
+
+    def _lend_frozen(self, model):
+        x = self._data["x"]
+        if self._kept is None and self.index and FrozenActivities.suit(model, x):
+            self._kept = FrozenActivities(model, x)
+            self._kept.prepare(self.index)
+        model.borrow_frozen(self._kept)
+
+
+def _arrays(config, data_dir):
+    """Training and validation samples for `fit`, in memory, so that rows can be looked up."""
+    training, validation, _ = config.load_data(data_dir=data_dir)
+    x, y = (np.concatenate(part) for part in zip(*training, strict=True))
+    return {"x": x, "y": y, "validation_data": validation}
+
+
+def _check_suits(base):
+    """Raise ValueError where layers do not learn alike, or samples are not always the same."""
+    layers = len(base.units)
+    if base.epochs % layers:
+        lower = base.epochs - base.epochs % layers
+        near = " or ".join(str(epochs) for epochs in (lower, lower + layers) if epochs)
+        raise ValueError(
+            f"The {layers} layers learn one after the other, each for as many epochs: take {near} "
+            f"epochs. Received: epochs={base.epochs}"
+        )
+    if base.shift or base.flip:
+        raise ValueError(
+            "A search layer by layer keeps what frozen layers answer, which must be the same in "
+            f"every epoch: take shift=0 and flip=False. Received: shift={base.shift}, "
+            f"flip={base.flip}"
+        )
+
+
+def _layer_of(base, index, epochs):
+    """The configuration of a network that has layer `index` alone."""
+    own = {"units": (base.units[index],), "epochs": epochs, "layer_schedule": "greedy"}
+    for name in ("threshold", "margin", "learning_rate"):
+        value = getattr(base, name)
+        if isinstance(value, tuple):
+            own[name] = value[index]
+    return dataclasses.replace(base, **own)
+
+
+def _joined(found, own, name):
+    """A value for each layer: those found below, and this layer's own."""
+    below = () if found is None else getattr(found, name)
+    value = getattr(own, name)
+    return (*below, *(value if isinstance(value, tuple) else (value,)))

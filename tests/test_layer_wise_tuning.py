@@ -1,0 +1,153 @@
+"""The search that takes one layer after the other, on scikit-learn's digits."""
+
+import keras_tuner
+import numpy as np
+import pytest
+
+from keras_ff import cli, tuning
+from keras_ff.models.frozen_activities import FrozenActivities
+from keras_ff.recipes import TrainingConfig
+from keras_ff.tuning import LayerHyperModel
+
+SEARCH = {"threshold": (0.2, 0.6), "learning_rate": (3e-3, 1e-2)}
+
+
+def base(**chosen):
+    settings = {"units": (24, 20, 16), "epochs": 6, "loss": "logistic", **chosen}
+    return TrainingConfig.for_dataset(**settings)
+
+
+def parameters(**values):
+    hp = keras_tuner.HyperParameters()
+    for name, value in values.items():
+        hp.Fixed(name, value)
+    return hp
+
+
+def second_layer(**chosen):
+    """The space of the second layer, above one that has been trained."""
+    first = LayerHyperModel(base(**chosen), SEARCH)
+    below = parameters(threshold=0.4, learning_rate=2e-3)
+    model = first.build(below)
+    first.fit(below, model, verbose=0)
+    return LayerHyperModel(base(**chosen), SEARCH, model, first.config(below))
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("search")
+    return folder, tuning.tune_layers(base(), SEARCH, folder, 2, "random", verbose=0)
+
+
+def test_each_layer_is_searched_above_the_best_of_those_below(searched):
+    _, layers = searched
+    assert [len(found) for found in layers] == [2, 2, 2]
+    values = []
+    for number, found in enumerate(layers, start=1):
+        assert found[0].score >= found[1].score
+        for one in found:
+            assert one.config.units == base().units[:number]
+            assert one.config.epochs == 2 * number
+            for name in SEARCH:
+                expected = tuple(each[name] for each in [*values, one.values])
+                assert getattr(one.config, name) == expected
+        values.append(found[0].values)
+    assert values[0] != values[1] != values[2]
+    assert layers[-1][0].config.layer_schedule == "greedy"
+    assert layers[-1][0].score > 0.5
+
+
+def test_a_search_that_is_complete_answers_from_its_folder(searched):
+    folder, layers = searched
+    again = tuning.tune_layers(base(), SEARCH, folder, 2, "random", resume=True, verbose=0)
+    assert again == layers
+    with pytest.raises(ValueError, match=r"holds a search already.*--resume"):
+        tuning.tune_layers(base(), SEARCH, folder, 2, "random", verbose=0)
+
+
+def test_layers_below_stay_as_they_are_and_only_the_last_learns():
+    hyper_model = second_layer()
+    hp = parameters(threshold=0.3, learning_rate=2e-3)
+    model = hyper_model.build(hp)
+    first = [np.array(value) for value in model.ff_layers[0].get_weights()]
+    for value, known in zip(first, hyper_model.below.ff_layers[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(value, known)
+    second = model.ff_layers[1].get_weights()[0]
+    figures = hyper_model.fit(hp, model, verbose=0)
+    for value, known in zip(model.ff_layers[0].get_weights(), first, strict=True):
+        np.testing.assert_array_equal(value, known)
+    assert np.abs(model.ff_layers[1].get_weights()[0] - second).max() > 1e-3
+    assert int(model.layers_trained) == 2
+    validation = hyper_model.config(hp).load_data()[1]
+    accuracy = model.evaluate(validation, verbose=0, return_dict=True)["accuracy"]
+    assert figures["val_accuracy"] == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_what_frozen_layers_answer_is_computed_once_for_all_trials(monkeypatch):
+    hyper_model = second_layer()
+    passes, kept = [], FrozenActivities._pass
+    monkeypatch.setattr(
+        FrozenActivities, "_pass", lambda self, below: passes.append(below) or kept(self, below)
+    )
+    scores = []
+    for threshold in (0.3, 0.5, 0.3):
+        hp = parameters(threshold=threshold, learning_rate=2e-3)
+        scores.append(hyper_model.fit(hp, hyper_model.build(hp), verbose=0)["loss"])
+    assert passes == [0]
+    assert scores[0] == scores[2] != scores[1]
+    # And ends as where they are computed in every step.
+    monkeypatch.setattr(FrozenActivities, "suit", staticmethod(lambda model, x: False))
+    plain = second_layer()
+    hp = parameters(threshold=0.3, learning_rate=2e-3)
+    loss = plain.fit(hp, plain.build(hp), verbose=0)["loss"]
+    assert loss == pytest.approx(scores[0], rel=1e-4)
+
+
+def test_weights_are_averaged_where_the_configuration_says_so():
+    hyper_model = LayerHyperModel(base(weight_averaging=0.9), SEARCH)
+    hp = parameters(threshold=0.4, learning_rate=2e-3)
+    model = hyper_model.build(hp)
+    hyper_model.fit(hp, model, verbose=0)
+    layer = model.ff_layers[0]
+    np.testing.assert_array_equal(
+        layer.transform.kernel, layer.optimizer._model_variables_moving_average[0]
+    )
+
+
+def test_a_layer_whose_loss_is_no_number_is_marked():
+    hyper_model = LayerHyperModel(base(), {"learning_rate": [1e30]})
+    hp = parameters(learning_rate=1e30)
+    figures = hyper_model.fit(hp, hyper_model.build(hp), verbose=0)
+    assert figures["failed"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("chosen", "search", "message"),
+    [
+        ({"epochs": 7}, SEARCH, "take 6 or 9 epochs.*Received: epochs=7"),
+        ({"shift": 1}, SEARCH, "take shift=0.*Received: shift=1"),
+        ({}, ["dropout"], "Layer by layer 'dropout' cannot be searched.*Received"),
+    ],
+)
+def test_what_cannot_be_searched_layer_by_layer_is_refused(chosen, search, message):
+    with pytest.raises(ValueError, match=message):
+        LayerHyperModel(base(**chosen), search)
+
+
+def test_hyperband_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"no tuner 'hyperband'.*Received: tuner='hyperband'"):
+        tuning.tune_layers(base(), SEARCH, tmp_path, tuner="hyperband")
+
+
+def test_the_command_line(tmp_path, capsys):
+    folder = tmp_path / "search"
+    arguments = ["tune", "--layer-wise", "--out", str(folder), "--search", "threshold,margin"]
+    arguments += ["--units", "24", "--layers", "2", "--epochs", "2", "--trials", "2"]
+    assert cli.main([*arguments, "--tuner", "random"]) == 0
+    output = capsys.readouterr().out
+    assert "Layer 1 of 2" in output and "Layer 2 of 2" in output
+    command = output.strip().splitlines()[-1]
+    assert "--layer-schedule greedy" in command and "--units 24,24" in command
+    for number in (1, 2):
+        for picture in ("effects.png", "accuracy_map.png"):
+            assert (folder / f"layer_{number}" / picture).stat().st_size > 1000
