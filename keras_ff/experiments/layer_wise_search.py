@@ -1,0 +1,85 @@
+"""Searching four layers one after the other, beside searching all of them at once, on MNIST.
+
+`python -m keras_ff.experiments.layer_wise_search` searches threshold, margin and learning rate of
+each of four layers under the greedy schedule both ways in one process, and writes
+`results/layer_wise_search.json`. The test set is not read. What was interrupted goes on where it
+stood, and then says no seconds.
+"""
+
+import argparse
+import json
+import pathlib
+import time
+
+from keras_ff import training, tuning
+from keras_ff.recipes import TrainingConfig
+
+RESULT = pathlib.Path("results/layer_wise_search.json")
+RUNS = pathlib.Path("runs/layer_wise_search")
+
+
+def base():
+    """Four layers that learn for two epochs each, on samples that are always the same."""
+    return TrainingConfig.for_dataset(
+        "mnist",
+        units=(300,) * 4,
+        loss="logistic",
+        negatives_count=1,
+        layer_schedule="greedy",
+        shift=0,
+        epochs=8,
+        batch_size=256,
+    )
+
+
+def timed(search, folder):
+    """Best accuracy, trials, configuration and seconds of a search; `None` if it was resumed."""
+    begun = folder.exists()
+    start = time.perf_counter()
+    found = search(base(), folder, resume=True, verbose=0)
+    seconds = None if begun else time.perf_counter() - start
+    layers = found if isinstance(found[0], list) else [found]
+    best = layers[-1][0]
+    return {
+        "validation_accuracy": best.score,
+        "trials": sum(map(len, layers)),
+        "seconds": seconds,
+        "command": best.config.command(),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trials", type=int, default=20, help="of the joint search")
+    parser.add_argument("--trials-a-layer", type=int, default=5)
+    chosen = parser.parse_args()
+
+    def joint(base, folder, **settings):
+        names = ["thresholds", "margins", "learning_rates"]
+        return tuning.tune(base, names, folder, chosen.trials, **settings)
+
+    def layer_wise(base, folder, **settings):
+        names = ["threshold", "margin", "learning_rate"]
+        return tuning.tune_layers(base, names, folder, chosen.trials_a_layer, **settings)
+
+    figures = {
+        "layer_wise": timed(layer_wise, RUNS / "layer_wise"),
+        "joint": timed(joint, RUNS / "joint"),
+    }
+    result = {
+        "command": "python -m keras_ff.experiments.layer_wise_search "
+        f"--trials {chosen.trials} --trials-a-layer {chosen.trials_a_layer}",
+        "dataset": "mnist, 50,000 / 10,000 / 10,000",
+        "base": base().to_dict(),
+        **figures,
+        "versions": training.versions(),
+        "machine": training.machine(),
+    }
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(result, indent=1)
+    RESULT.write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
