@@ -14,6 +14,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
+import keras_ff
 from keras_ff import cli, datasets, tuning
 from keras_ff.recipes import TrainingConfig
 from keras_ff.tuning import Among, Between, FFHyperModel
@@ -341,6 +342,16 @@ def test_a_bayesian_search_gives_plain_numbers(tmp_path):
     assert len(results) == 5
     for one in results:
         assert type(one.values["threshold"]) is type(one.config.threshold) is float
+
+
+def test_the_best_network_is_kept_as_a_preset(tmp_path):
+    (best, _) = tuning.tune(base(), ["threshold"], tmp_path, 2, "random", verbose=0)
+    model = keras_ff.FFModel.from_preset(tmp_path / "best")
+    _, validation, _ = best.config.load_data()
+    score = model.evaluate(validation, verbose=0, return_dict=True)["accuracy"]
+    assert score == pytest.approx(best.score, abs=1e-6)
+    recipe = json.loads((tmp_path / "best" / "metadata.json").read_text())["recipe"]
+    assert TrainingConfig.from_dict(recipe) == best.config
 
 
 def test_an_unknown_tuner_is_refused(tmp_path):

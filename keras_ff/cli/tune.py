@@ -28,7 +28,7 @@ def tune(
     names = [name.strip().replace("-", "_") for name in search.split(",")]
     if dataset is not None:
         chosen["dataset"] = dataset
-    if not {"threshold", "thresholds", "margin", "margins"}.isdisjoint(names):
+    if any(name.startswith(("threshold", "margin")) for name in names):
         chosen.setdefault("loss", "logistic")
     base = recipes.TrainingConfig.for_dataset(
         layers=layers, units=units, data_dir=data_dir, **chosen
@@ -49,7 +49,10 @@ def tune(
             return
         _show(found, folder)
     best = found[0]
-    print(f"\nBest: validation accuracy {100 * best.score:.2f} %. Train it by\n")
+    print(f"\nBest: validation accuracy {100 * best.score:.2f} %.", end=" ")
+    if not best.failed:
+        print(f"Its network is the preset {folder / tuning.BEST}.", end=" ")
+    print("Train it by\n")
     print(best.config.command())
 
 

@@ -4,10 +4,11 @@ from keras_ff.tuning.calibration import calibrated_thresholds
 from keras_ff.tuning.hyper_model import FFHyperModel
 from keras_ff.tuning.layer_wise import LayerHyperModel
 from keras_ff.tuning.pictures import accuracy_map, effects
-from keras_ff.tuning.search import TUNERS, Result, results, tune, tune_layers
+from keras_ff.tuning.search import BEST, TUNERS, Result, results, tune, tune_layers
 from keras_ff.tuning.space import SPACE, Among, Between
 
 __all__ = [
+    "BEST",
     "SPACE",
     "TUNERS",
     "Among",

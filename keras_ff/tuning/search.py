@@ -16,6 +16,7 @@ from keras_ff.tuning.hyper_model import FFHyperModel
 from keras_ff.tuning.layer_wise import LayerHyperModel
 
 SEARCH_FILE = "search.json"
+BEST = "best"
 LOGS = "tensorboard"
 # Set where several processes search together, see KerasTuner.
 IN_COMPANY = "KERASTUNER_ORACLE_IP"
@@ -45,7 +46,8 @@ TUNERS = {"random": _random, "bayesian": _bayesian, "hyperband": _hyperband, "gr
 def tune(base, search, folder, trials=20, tuner="bayesian", resume=False, data_dir=None, verbose=1):
     """Search for what trains best on validation data.
 
-    TensorBoard, given the folder, shows the trials on its page HParams.
+    The best trial's network is written to `best` in the folder, a preset, and TensorBoard, given
+    the folder, shows all trials on its page HParams.
 
     With KerasTuner's environment variables (`KERASTUNER_ORACLE_IP`, `KERASTUNER_ORACLE_PORT`,
     `KERASTUNER_TUNER_ID`) several processes search together, one of which is `chief`; they share
@@ -71,8 +73,11 @@ def tune(base, search, folder, trials=20, tuner="bayesian", resume=False, data_d
     """
     _check(trials, tuner, TUNERS)
     hyper_model = FFHyperModel(base, search, data_dir)
-    found = _searched(hyper_model, folder, trials, tuner, resume, verbose, base.seed)
-    return results(found, hyper_model)
+    searched = _searched(hyper_model, folder, trials, tuner, resume, verbose, base.seed)
+    found = results(searched, hyper_model)
+    if found and not found[0].failed:
+        _keep(_best_model(searched), found[0], folder)
+    return found
 
 
 def tune_layers(
@@ -81,7 +86,8 @@ def tune_layers(
     """Search layer by layer: each on top of the best of those below, which stay frozen.
 
     So the trials it takes grow with the number of layers, and not with the power of it, and none
-    of them trains or computes a layer below.
+    of them trains or computes a layer below. The network of the best ones is written to `best` in
+    the folder, a preset.
 
     Args:
         base: a `TrainingConfig`, all of which holds but what is searched. Each layer learns for an
@@ -109,6 +115,8 @@ def tune_layers(
         searched = _searched(hyper_model, own_folder, trials, tuner, resume, verbose, seed)
         layers.append(results(searched, hyper_model))
         below, found = _best_model(searched), layers[-1][0].config
+    if not layers[-1][0].failed:
+        _keep(below, layers[-1][0], folder)
     return layers
 
 
@@ -117,6 +125,15 @@ def _best_model(tuner):
         # Its optimizers start anew.
         warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
         return tuner.get_best_models()[0]
+
+
+def _keep(model, result, folder):
+    model.save_to_preset(
+        pathlib.Path(folder) / BEST,
+        weights="float32",
+        config=result.config,
+        validation_accuracy=result.score,
+    )
 
 
 def _check(trials, tuner, known):
