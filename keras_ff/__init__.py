@@ -21,7 +21,17 @@ from keras_ff.models import FFModel
 from keras_ff.version import __version__
 
 # These need more than Keras and numpy, and are imported when they are first asked for.
-_LAZY = ("callbacks", "cli", "datasets", "recipes", "training", "visualization")
+_LAZY = (
+    "callbacks",
+    "cli",
+    "datasets",
+    "measurements",
+    "recipes",
+    "report",
+    "training",
+    "visualization",
+    "zoo",
+)
 
 __all__ = [
     "FFModel",

@@ -1,16 +1,16 @@
-"""The command line: `keras-ff train`, `tune`, `evaluate` and `bench`."""
+"""The command line: `keras-ff train`, `tune`, `evaluate`, `zoo`, `report` and `bench`."""
 
 import argparse
 import sys
 import warnings
 
-from keras_ff.cli import bench, evaluate, train, tune
+from keras_ff.cli import bench, evaluate, report, train, tune, zoo
 from keras_ff.cli.printing import verbosity as _verbosity
 from keras_ff.cli.runs import new_folder as _new_folder
 from keras_ff.version import __version__
 
 # In the order of the help. Each adds its options to the parser, and names its function there.
-COMMANDS = (train, tune, evaluate, bench)
+COMMANDS = (train, tune, evaluate, report, zoo, bench)
 SUCCESS, USER_ERROR, INTERRUPTED = 0, 2, 130
 
 
@@ -22,8 +22,9 @@ def main(argv=None):
             process was started with.
 
     Returns:
-        The exit code: 0, 2 after one sentence on stderr about what was wrong with the command or
-        its files, or 130 where it was interrupted.
+        The exit code: 0, 1 where `zoo evaluate` finds a preset that is not what its card says, 2
+        after one sentence on stderr about what was wrong with the command or its files, or 130
+        where it was interrupted.
 
     Example:
 
@@ -39,14 +40,13 @@ def main(argv=None):
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
-            command(**options)
+            return command(**options) or SUCCESS
         except (ValueError, OSError) as error:
             print(f"keras-ff: {' '.join(str(error).split())}", file=sys.stderr)
             return USER_ERROR
         except KeyboardInterrupt:
             print("\nkeras-ff: interrupted.", file=sys.stderr)
             return INTERRUPTED
-    return SUCCESS
 
 
 class _Parser(argparse.ArgumentParser):

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import pathlib
 
 from keras_ff.cli import printing
 
@@ -10,10 +11,10 @@ def evaluate(model, dataset=None, as_json=False, batch_size=None, data_dir=None)
     """Measure a model on a data set, prepared as it was for training."""
     from keras_ff import datasets, recipes, training
 
-    model, run = training.load(model)
+    model, run, known = _loaded(model)
     changes = {"dataset": dataset, "batch_size": batch_size}
     changes = {name: value for name, value in changes.items() if value is not None}
-    config = recipes.TrainingConfig.from_dict({**(run["config"] if run else {}), **changes})
+    config = recipes.TrainingConfig.from_dict({**known, **changes})
     info = datasets.info(config.dataset, data_dir=data_dir)
     if info.num_classes != model.num_classes:
         raise ValueError(
@@ -32,6 +33,35 @@ def evaluate(model, dataset=None, as_json=False, batch_size=None, data_dir=None)
     else:
         print(printing.outcome(report))
         print(_table(report, info.class_names))
+
+
+def _loaded(name):
+    """A model, the record of its run or None, and options of the configuration of its data."""
+    from keras_ff import parts, training, zoo
+    from keras_ff.zoo.preset import is_preset
+
+    path = pathlib.Path(name)
+    if path.exists() and not is_preset(path):
+        model, run = training.load(path)
+        return model, run, run["config"] if run else {}
+    known = zoo.list_presets()
+    if name not in known and not is_preset(path):
+        raise ValueError(
+            f"There is no model file {name!r}, and no preset of that name. "
+            f"{parts.nearest(name, known)}"
+        )
+    preset = zoo.get(name)
+    metadata = preset.metadata
+    run = None
+    if metadata.get("recipe") is not None:
+        samples = (metadata.get("protocol") or {}).get("training")
+        run = {
+            "config": metadata["recipe"],
+            "epoch": metadata["epochs"],
+            "seconds": metadata.get("seconds"),
+            "samples": samples,
+        }
+    return preset.model(), run, preset.data_options() or {}
 
 
 def _table(report, class_names):
@@ -64,7 +94,9 @@ def add_to(commands):
         allow_abbrev=False,
     )
     parser.set_defaults(command=evaluate)
-    parser.add_argument("model", metavar="MODEL", help="a .keras file, or the folder of a run")
+    parser.add_argument(
+        "model", metavar="MODEL", help="a .keras file, the folder of a run, or a preset"
+    )
     parser.add_argument(
         "--dataset", metavar="NAME", help="default: the one the model was trained on, or digits"
     )

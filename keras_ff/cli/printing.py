@@ -16,3 +16,13 @@ def outcome(metrics):
 def verbosity():
     """A progress bar on a terminal, a line an epoch anywhere else."""
     return 1 if sys.stdout.isatty() else 2
+
+
+def how_to_find(folder, name):
+    """How a preset in a folder is found by its name."""
+    from keras_ff import zoo
+
+    found = zoo.list_presets().get(name)
+    if found is not None and found.folder.resolve() == (folder / name).resolve():
+        return f"Look at it: keras-ff zoo show {name}"
+    return f"Have it found by its name: export {zoo.VARIABLE}={folder.resolve()}"

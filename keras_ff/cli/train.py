@@ -1,6 +1,7 @@
 """`keras-ff train`: train a model, into a folder of its own."""
 
 import argparse
+import dataclasses
 import pathlib
 
 from keras_ff import distribution as distributions
@@ -11,10 +12,12 @@ def train(
     out=None,
     resume=False,
     data_dir=None,
+    preset=None,
     dataset=None,
     layers=None,
     units=None,
     distribution=None,
+    tensorboard=False,
     **chosen,
 ):
     """Train a model and say how it went."""
@@ -24,32 +27,63 @@ def train(
         raise ValueError(f"--resume needs the folder of the run to go on with: {runs.resumable()}.")
     if distribution == "workers" and out is None:
         raise ValueError("--distribution workers needs a folder that all of them share: --out.")
-    folder = runs.new_folder(dataset or "digits") if out is None else out
-    config = runs.saved_config(folder) if resume else None
     if dataset is not None:
         chosen["dataset"] = dataset
-    if config is None:
+    saved = runs.saved_config(out) if resume else None
+    if preset is not None:  # a run that has another configuration is refused by `training.train`
+        recipe = _recipe(preset)
+        config = dataclasses.replace(recipe, **_with_widths(chosen, layers, units, recipe))
+    elif saved is not None:
+        config = saved
+        training.check_same(saved.to_dict(), _with_widths(chosen, layers, units, saved))
+    else:
         config = recipes.TrainingConfig.for_dataset(
             layers=layers, units=units, data_dir=data_dir, **chosen
         )
-        if resume:
-            print(f"There is no run to resume in {folder}: starting it.")
-    else:
-        if (layers, units) != (None, None):
-            chosen["units"] = recipes.widths(units, layers, config.units)
-        training.check_same(config.to_dict(), chosen)
+    if resume and saved is None:
+        print(f"There is no run to resume in {out}: starting it.")
+    folder = runs.new_folder(config.dataset) if out is None else out
     complete = resume and (folder / training.METRICS_FILE).exists()
     print(
         f"Run folder: {folder}"
         + ("" if complete else f" (if interrupted: keras-ff train --resume --out {folder})"),
         flush=True,
     )
-    metrics = training.train(config, folder, resume, data_dir, printing.verbosity(), distribution)
+    metrics = training.train(
+        config, folder, resume, data_dir, printing.verbosity(), distribution, tensorboard
+    )
     if complete:
         print("The run is complete; nothing was left to do.")
     print(printing.outcome(metrics))
     written = sorted(path.name for path in folder.iterdir() if ".partial" not in path.name)
     print(f"In {folder}: {', '.join(written)}")
+    if (folder / training.TENSORBOARD_FOLDER).exists():
+        print(f"Look inside: tensorboard --logdir {folder / training.TENSORBOARD_FOLDER}")
+
+
+def _with_widths(chosen, layers, units, config):
+    """Options for a configuration, the width of each layer among them where it is to change."""
+    from keras_ff import recipes
+
+    if layers is None and units is None:
+        return chosen
+    return {**chosen, "units": recipes.widths(units, layers, config.units)}
+
+
+def _recipe(name):
+    """The configuration that a preset was trained by."""
+    from keras_ff import zoo
+
+    preset = zoo.get(name)
+    recipe = preset.recipe()
+    if recipe is None:
+        command = preset.metadata.get("command")
+        raise ValueError(
+            f"The preset {preset.name!r} is not trained by keras-ff train"
+            + (f", but by {command}." if command else ".")
+            + f" Received: --preset {name}"
+        )
+    return recipe
 
 
 def add_to(commands):
@@ -65,6 +99,11 @@ def add_to(commands):
         allow_abbrev=False,
     )
     parser.set_defaults(command=train)
+    parser.add_argument(
+        "--preset",
+        metavar="NAME",
+        help="by the recipe of a preset, from new weights; options given as well change it",
+    )
     options.add_configuration(parser)
     run = parser.add_argument_group("run")
     run.add_argument(
@@ -77,6 +116,11 @@ def add_to(commands):
         "--distribution",
         metavar="NAME",
         help=f"{' or '.join(distributions.KNOWN)}: all devices of this machine, or of several",
+    )
+    run.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="show every layer in TensorBoard, from the run's folder `tensorboard`",
     )
     run.add_argument(
         "--resume", action="store_true", help="go on with the run in --out where it was broken off"

@@ -7,7 +7,7 @@ from keras_ff import parts
 from keras_ff.datasets import digits, pipelines, splits, standardization, tfds_images
 from keras_ff.datasets.information import DatasetInfo
 
-__all__ = ["DatasetInfo", "info", "load"]
+__all__ = ["DatasetInfo", "info", "is_prepared", "load"]
 
 # The part that becomes the test set where a dataset comes without one.
 TEST_SHARE = 0.2
@@ -44,6 +44,30 @@ def info(name="digits", data_dir=None):
         class_names=tuple(label.names),
         version=str(builder.version),
     )
+
+
+def is_prepared(name="digits", data_dir=None):
+    """Whether a dataset can be loaded without a download.
+
+    Args:
+        name: string. As in `keras_ff.datasets.load`. Defaults to `"digits"`.
+        data_dir: string or path. As in `keras_ff.datasets.load`. Defaults to `None`.
+
+    Returns:
+        A boolean; false for names that TFDS does not know here.
+
+    Example:
+
+    >>> keras_ff.datasets.is_prepared("digits")
+    True
+    """
+    _check_name(name)
+    if name == digits.NAME:
+        return True
+    try:
+        return tfds_images.builder_of(name, data_dir).is_prepared()
+    except ValueError:
+        return False
 
 
 def load(

@@ -112,7 +112,7 @@ class FFLayer(keras.layers.Layer):
         self.transform = transform
         self.activation = activations.get(activation)
         self.goodness = _get_goodness(goodness)
-        _check_not_constant(self.goodness, self._last_activation)
+        _check_not_constant(self.goodness, self.last_activation)
         dtype = self.dtype_policy
         known = {
             name: functools.partial(make, dtype=dtype) for name, make in NORMALIZATIONS.items()
@@ -209,7 +209,7 @@ class FFLayer(keras.layers.Layer):
         self.optimizer = optimizer
         if self._unit is None or loss is None:
             return
-        self.loss = loss.on_scale(self._unit, activations.typical_alpha(self._last_activation))
+        self.loss = loss.on_scale(self._unit, activations.typical_alpha(self.last_activation))
         if self.loss.learns_threshold and self.threshold is None:
             initial = keras.initializers.Constant(self.loss.initial_threshold(self._unit))
             with self._unlocked():
@@ -229,7 +229,7 @@ class FFLayer(keras.layers.Layer):
         return self._unit
 
     @property
-    def _last_activation(self):
+    def last_activation(self):
         """The activation whose values goodness is measured on: the layer's or its transform's."""
         if self.activation is keras.activations.linear:
             return getattr(self.transform, "activation", None) or self.activation

@@ -265,7 +265,7 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
                 batch_size=batch_size,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=ff_callbacks.with_own(self, callbacks, verbose, own),
+                callbacks=ff_callbacks.with_own(self, callbacks, verbose, own, validation_data),
                 validation_split=validation_split,
                 validation_data=validation_data,
                 # Keras warns where it cannot shuffle; that a dataset keeps its order is no news.

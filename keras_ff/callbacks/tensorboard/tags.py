@@ -1,0 +1,95 @@
+"""Names of what TensorBoard shows: `layer_2/goodness separation`, grouped by layer."""
+
+import math
+import re
+
+# Without parentheses, at which custom scalars part a tag from its run.
+LOSS = "loss"
+POSITIVE = "positive goodness"
+NEGATIVE = "negative goodness"
+SEPARATION = "goodness separation"
+TOLD_APART = "pairs told apart"
+LEARNING_RATE = "learning rate"
+ACCURACY_ALONE = "accuracy alone"
+ACCURACY_TOGETHER = "accuracy with layers below"
+DEAD = "share of dead units"
+SATURATED = "share of saturated activities"
+
+# What a layer's figures are called in logs.
+IN_LOGS = {
+    "loss": LOSS,
+    "positive_goodness": POSITIVE,
+    "negative_goodness": NEGATIVE,
+    "pairs_told_apart": TOLD_APART,
+    # Class groups:
+    "goodness": POSITIVE,
+    "accuracy": ACCURACY_ALONE,
+}
+
+
+def of_layer(number, figure):
+    """The tag of a layer's figure; layers are counted from 1."""
+    return f"layer_{number}/{figure}"
+
+
+def of_model(logs):
+    """The logs without those of single layers."""
+    return {name: value for name, value in logs.items() if "/" not in name}
+
+
+def layer_scalars(logs):
+    """What logs say of every layer that has figures in them, by tag.
+
+    Args:
+        logs: dictionary from a name such as `layer_1/positive_goodness` to a number.
+
+    Returns:
+        A dictionary from tag to float, the goodness separation added; nan are left out.
+
+    Example:
+
+    >>> logs = {"loss": 1.0, "layer_1/positive_goodness": 2.0, "layer_1/negative_goodness": 0.5}
+    >>> layer_scalars(logs)["layer_1/goodness separation"]
+    1.5
+    """
+    scalars = {}
+    for name, value in logs.items():
+        found = re.fullmatch(r"layer_(\d+)/(\w+)", name)
+        if found and not math.isnan(float(value)):
+            number, figure = found.groups()
+            figure = IN_LOGS.get(figure, figure.replace("_", " "))
+            scalars[of_layer(number, figure)] = float(value)
+    for tag in list(scalars):
+        layer, figure = tag.split("/")
+        negative = f"{layer}/{NEGATIVE}"
+        if figure == POSITIVE and negative in scalars:
+            scalars[f"{layer}/{SEPARATION}"] = scalars[tag] - scalars[negative]
+    return scalars
+
+
+def measured_scalars(measured):
+    """What was measured of every layer, by tag.
+
+    Args:
+        measured: `keras_ff.measurements.Measurements`.
+
+    Returns:
+        A dictionary from tag to float; what is not known is left out.
+    """
+    scalars = {}
+    accuracies = zip(measured.accuracy_alone(), measured.accuracy_of_first(), strict=True)
+    for layer, (alone, together) in zip(measured.layers, accuracies, strict=True):
+        figures = {
+            POSITIVE: float(layer.positive_goodness.mean()),
+            NEGATIVE: float(layer.negative_goodness.mean()),
+            SEPARATION: layer.separation,
+            TOLD_APART: layer.pairs_told_apart,
+            ACCURACY_ALONE: alone,
+            ACCURACY_TOGETHER: together,
+            DEAD: layer.dead_share,
+            SATURATED: layer.saturated_share,
+        }
+        for figure, value in figures.items():
+            if not math.isnan(value):
+                scalars[of_layer(layer.number, figure)] = value
+    return scalars

@@ -1,0 +1,198 @@
+"""`keras-ff zoo`: list, show, measure, train and add presets."""
+
+import argparse
+import pathlib
+
+from keras_ff.cli import printing, train
+
+DIFFERENT = 1  # the exit code where a preset is not what its card says
+
+
+def list_presets(dataset=None, activation=None, architecture=None, folders=(), markdown=False):
+    """Print a table of presets."""
+    from keras_ff import zoo
+    from keras_ff.zoo import table
+
+    found = zoo.list_presets(dataset, activation, architecture, folders)
+    if not found:
+        raise ValueError(
+            "There is no such preset. Received: "
+            f"dataset={dataset}, activation={activation}, architecture={architecture}"
+        )
+    if markdown:
+        print(table.markdown(list(found.values())), end="")
+    else:
+        print(table.text(found.values()))
+
+
+def show(name, folders=()):
+    """Print a preset's card."""
+    from keras_ff import zoo
+
+    print(zoo.get(name, folders).card(), end="")
+
+
+def evaluate(names=(), every=False, folders=(), data_dir=None):
+    """Measure presets again, and say where they differ from their cards."""
+    from keras_ff import zoo
+
+    if bool(names) == every:
+        raise ValueError("Say which presets to measure: their names, or --all.")
+    if every:
+        presets = [one for one in zoo.list_presets(folders=folders).values() if one.storage]
+    else:
+        presets = [zoo.get(name, folders) for name in dict.fromkeys(names)]
+    wrong, skipped = 0, 0
+    for preset in presets:
+        agrees = _measured(preset, data_dir)
+        wrong += agrees is False
+        skipped += agrees is None
+    text = f"{len(presets) - wrong - skipped} of {len(presets)} are what their cards say"
+    print(text + (f"; skipped: {skipped}." if skipped else "."))
+    return DIFFERENT if wrong else None
+
+
+def _measured(preset, data_dir):
+    """Print a preset's figures; whether they agree, None where there is nothing to compare."""
+    from keras_ff import datasets
+    from keras_ff.zoo import measuring
+
+    if preset.test_accuracy is None:
+        print(f"{preset.name}: skipped, its card tells no test accuracy", flush=True)
+        return None
+    if preset.dataset is not None and not datasets.is_prepared(preset.dataset, data_dir):
+        print(f"{preset.name}: skipped, the dataset {preset.dataset!r} is not prepared", flush=True)
+        return None
+    try:
+        found = measuring.measure(preset, data_dir)
+    except ValueError as error:  # the others are worth measuring all the same
+        print(f"{preset.name}: cannot be measured. {error}", flush=True)
+        return False
+    text = (
+        f"{preset.name}: card {100 * found.card:.2f} %, measured {100 * found.found:.2f} %, "
+        f"difference {found.difference:+.2f}"
+    )
+    print(text + ("" if found.agrees else ": not what the card says"), flush=True)
+    return found.agrees
+
+
+def train_again(name, out, resume=False, folders=(), data_dir=None):
+    """Train a preset by its own recipe."""
+    from keras_ff import zoo
+
+    preset = zoo.get(name, folders)
+    train.train(out=out, resume=resume, data_dir=data_dir, preset=preset.folder)
+    if preset.test_accuracy is not None:
+        print(f"The card of {preset.name}: test accuracy {100 * preset.test_accuracy:.2f} %.")
+
+
+def add(run, name=None, to=pathlib.Path("zoo"), weights="auto", data_dir=None, description=None):
+    """Make a preset of a run."""
+    from keras_ff import training, zoo
+
+    if name is None:
+        config = training.read_json(pathlib.Path(run) / training.CONFIG_FILE)
+        dataset = config["dataset"].replace("/", "-").replace(":", "-")
+        name = f"{dataset}_mlp_{config['activation']}"
+    known = {} if description is None else {"description": description}
+    preset = zoo.save_run(run, to / name, weights, data_dir, **known)
+    print(
+        f"{preset.folder}: test accuracy {100 * preset.test_accuracy:.2f} %, weights as "
+        f"{preset.storage}, {preset.bytes / 1000:,.0f} kB."
+    )
+    print(printing.how_to_find(to, preset.name))
+
+
+def add_to(commands):
+    """Add `zoo` and its commands to the parser's commands."""
+    parser = commands.add_parser(
+        "zoo",
+        help="trained networks to load, and your own",
+        description="Presets: trained networks and configurations, each with a card.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    _add_list(commands)
+    _add_show(commands)
+    _add_evaluate(commands)
+    _add_train(commands)
+    _add_add(commands)
+
+
+def _add_list(commands):
+    parser = _command(commands, "list", list_presets, "a table of all presets, or some")
+    for name in ("dataset", "activation", "architecture"):
+        parser.add_argument(f"--{name}", metavar="NAME", help=f"those of this {name} alone")
+    parser.add_argument(
+        "--markdown", action="store_true", help="as the page ZOO.md, which this command makes"
+    )
+
+
+def _add_show(commands):
+    parser = _command(commands, "show", show, "a preset's card")
+    parser.add_argument("name", metavar="PRESET", help="a name, or a preset's folder")
+
+
+def _add_evaluate(commands):
+    parser = _command(commands, "evaluate", evaluate, "measure presets on their test sets again")
+    parser.add_argument("names", nargs="*", metavar="PRESET", help="names, or presets' folders")
+    parser.add_argument("--all", dest="every", action="store_true", help="all that have weights")
+    _add_data_dir(parser)
+
+
+def _add_train(commands):
+    parser = _command(commands, "train", train_again, "train a preset again, by its own recipe")
+    parser.add_argument("name", metavar="PRESET", help="a name, or a preset's folder")
+    parser.add_argument(
+        "--out", type=pathlib.Path, metavar="FOLDER", required=True, help="where the run is kept"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    _add_data_dir(parser)
+
+
+def _add_add(commands):
+    parser = _command(
+        commands, "add", add, "make a preset of a run of keras-ff train", has_folders=False
+    )
+    parser.add_argument("run", type=pathlib.Path, metavar="RUN", help="the run's folder")
+    parser.add_argument("--name", help="default: dataset, architecture and activation")
+    parser.add_argument(
+        "--to",
+        type=pathlib.Path,
+        metavar="FOLDER",
+        help="the folder of presets that it is added to (default: zoo)",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="STORAGE",
+        help=(
+            "float32, float16, int8, or auto (default): the smallest that keeps the validation "
+            "accuracy"
+        ),
+    )
+    parser.add_argument("--description", metavar="TEXT", help="what it is, for the card")
+    _add_data_dir(parser)
+
+
+def _command(commands, name, function, text, has_folders=True):
+    parser = commands.add_parser(
+        name,
+        help=text,
+        description=text[0].upper() + text[1:] + ".",
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(command=function)
+    if has_folders:
+        parser.add_argument(
+            "--folder",
+            dest="folders",
+            action="append",
+            metavar="FOLDER",
+            help="of presets, before those in KERAS_FF_ZOO and those of keras_ff",
+        )
+    return parser
+
+
+def _add_data_dir(parser):
+    parser.add_argument("--data-dir", metavar="FOLDER", help="TFDS's folder of prepared datasets")

@@ -1,0 +1,18 @@
+"""Presets: trained networks and configurations, each in a folder of its own, with a card."""
+
+from keras_ff.zoo.folders import VARIABLE, get, list_presets, register
+from keras_ff.zoo.preset import Preset
+from keras_ff.zoo.publishing import publish, save_recipe, save_run
+from keras_ff.zoo.saving import save
+
+__all__ = [
+    "VARIABLE",
+    "Preset",
+    "get",
+    "list_presets",
+    "publish",
+    "register",
+    "save",
+    "save_recipe",
+    "save_run",
+]

@@ -1,0 +1,83 @@
+"""Figures of a preset, measured on its dataset."""
+
+import dataclasses
+
+# Accuracies on cards hold to this many percentage points.
+TOLERANCE = 0.05
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A preset's accuracy on the test set, measured again.
+
+    Args:
+        card: float, the fraction that the card says.
+        found: float, the fraction that was measured.
+    """
+
+    card: float
+    found: float
+
+    @property
+    def difference(self):
+        """In percentage points, above 0 where more was found than the card says."""
+        return 100 * (self.found - self.card)
+
+    @property
+    def agrees(self):
+        """Whether the card is right, to 0.05 percentage points."""
+        return abs(self.difference) <= TOLERANCE
+
+
+def measure(preset, data_dir=None):
+    """Measure a preset's test accuracy again.
+
+    Args:
+        preset: a `keras_ff.zoo.Preset` with weights and a test accuracy.
+        data_dir: folder of the prepared datasets, as for `keras_ff.datasets.load`. Defaults to
+            `None`.
+
+    Returns:
+        A `Measured`.
+
+    Raises:
+        ValueError: if the preset's files are not intact, it has no weights or no figure, or its
+            data cannot be loaded.
+
+    Example:
+
+    >>> measure(keras_ff.zoo.get("digits_mlp_relu")).agrees
+    True
+    """
+    if preset.test_accuracy is None:
+        raise ValueError(
+            f"The card of {preset.name!r} tells no test accuracy. Received: test_accuracy=None"
+        )
+    preset.check()
+    _, _, test = preset.load_data(data_dir)
+    return Measured(card=preset.test_accuracy, found=accuracy(preset.model(), test))
+
+
+def accuracy(model, data):
+    """Share of the samples of a pipeline that a model tells right, `None` without a pipeline."""
+    from keras_ff import training
+
+    return None if data is None else training.figures(model, data)["accuracy"]
+
+
+def layer_accuracy(model, x, y):
+    """Accuracy by the goodness of each layer alone, and by the sum over the first ones.
+
+    Args:
+        model: a built `FFModel`.
+        x, y: arrays of samples and their labels.
+
+    Returns:
+        A dictionary with `alone` and `first`, lists of fractions with one entry a layer, `None`
+        where a layer says nothing of classes.
+    """
+    from keras_ff import measurements
+    from keras_ff.recipes import for_json
+
+    measured = measurements.measure(model, x, y)
+    return for_json({"alone": measured.accuracy_alone(), "first": measured.accuracy_of_first()})
