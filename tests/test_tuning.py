@@ -81,19 +81,6 @@ def test_what_is_not_searched_stays():
     assert (config.activation, config.seed, config.epochs) == ("tanh", 5, 2)
 
 
-def test_thresholds_are_searched_further_where_goodness_is_larger():
-    nodes, weights = np.polynomial.hermite_e.hermegauss(80)
-    squares = np.array(keras_ff.activations.t_distribution(nodes.astype("float32"))) ** 2
-    reach = np.sum(weights * squares) / np.sum(weights) / 0.5
-    further = FFHyperModel(base(activation="t_distribution")).space
-    assert further["threshold"].highest == pytest.approx(4.0 * reach, rel=0.01)
-    assert further["threshold"].lowest == 0.05
-    assert further["margin"].highest == pytest.approx(1.0 * reach, rel=0.01)
-    assert FFHyperModel(base(activation="tanh")).space["threshold"] == tuning.SPACE["threshold"]
-    given = FFHyperModel(base(activation="t_distribution"), {"threshold": (0.1, 2.0)})
-    assert given.space["threshold"].highest == 2.0
-
-
 def test_a_loss_is_given_its_own_parameters_alone():
     hyper_model = FFHyperModel(base(), ["loss", "threshold", "alpha"])
     logistic = hyper_model.config(parameters(loss="logistic", threshold=0.5, alpha=8.0))

@@ -1,41 +1,7 @@
 """Thresholds that stand where an untrained network's goodness lies."""
 
-import statistics
-
 import keras
 import numpy as np
-
-from keras_ff import activations, goodness
-
-# Goodness of rectified activations, in units, where what comes into them is standard normal.
-OF_RECTIFIED = 0.5
-QUANTILES = 1000
-
-
-def reach(activation, measure):
-    """How large goodness is, beside that of rectified activations under squares.
-
-    Both are taken where what comes into the activation has the standard normal distribution, as
-    about in an untrained layer behind a length normalisation.
-
-    Args:
-        activation: a name or function, as for `keras_ff.activations.get`.
-        measure: a name or part, as for `keras_ff.goodness.get`, that is not per class.
-
-    Returns:
-        A float.
-
-    Example:
-
-    >>> print(round(reach("relu", "mean_of_squares"), 2), reach("tanh", "mean_of_squares") < 1)
-    1.0 True
-    """
-    shares = (np.arange(QUANTILES) + 0.5) / QUANTILES
-    taken = np.array([[statistics.NormalDist().inv_cdf(share) for share in shares]], "float32")
-    answered = activations.get(activation)(keras.ops.convert_to_tensor(taken))
-    measure = goodness.get(measure)
-    found = float(keras.ops.convert_to_numpy(measure(answered))[0])
-    return found / measure.unit((None, QUANTILES)) / OF_RECTIFIED
 
 
 def calibrated_thresholds(model, x, y, seed=0):
@@ -71,7 +37,7 @@ def calibrated_thresholds(model, x, y, seed=0):
     labels = keras.ops.cast(keras.ops.convert_to_tensor(y), "int32")
     embedded, streams = model.streams(keras.ops.convert_to_tensor(x), labels, seed=seed)
     thresholds = []
-    for of_layer in model.goodness_of(model.activities(embedded)):
-        of_layer = keras.ops.convert_to_numpy(of_layer).reshape(streams, -1)
-        thresholds.append(float((np.mean(of_layer[0]) + np.mean(of_layer[1:])) / 2))
+    for goodness in model.goodness_of(model.activities(embedded)):
+        goodness = keras.ops.convert_to_numpy(goodness).reshape(streams, -1)
+        thresholds.append(float((np.mean(goodness[0]) + np.mean(goodness[1:])) / 2))
     return thresholds

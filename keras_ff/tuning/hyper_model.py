@@ -10,7 +10,7 @@ import numpy as np
 from keras_ff import datasets, goodness, losses
 from keras_ff.recipes import TrainingConfig
 from keras_ff.tuning import space
-from keras_ff.tuning.calibration import calibrated_thresholds, reach
+from keras_ff.tuning.calibration import calibrated_thresholds
 
 # What a trial that failed is given for figures that must be low, and high.
 WORST = {"min": 1e9, "max": 0.0}
@@ -61,8 +61,6 @@ class FFHyperModel(keras_tuner.HyperModel):
         super().__init__(**kwargs)
         self.base = base or TrainingConfig.for_dataset(loss="logistic")
         self.space = space.chosen(search)
-        if not goodness.get(self.base.goodness).per_class:
-            self.space = space.reaching(self.space, reach(self.base.activation, self.base.goodness))
         self.data_dir = data_dir
         self._check_loss()
         self.num_classes = datasets.info(self.base.dataset, data_dir=data_dir).num_classes

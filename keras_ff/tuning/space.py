@@ -2,8 +2,7 @@
 
 Thresholds and margins are counted in units of the goodness (that of activities which are all
 one), and alpha in one over these: a range that fits means of squares then fits sums of squares and
-scaled goodness too, whatever the width. Where goodness is larger than that of rectified
-activations, as with `t_distribution`, thresholds and margins are searched as much further.
+scaled goodness too, whatever the width.
 """
 
 import dataclasses
@@ -96,8 +95,6 @@ SPACE = {
 }
 # Names of `SPACE` that stand for another one, with a value for each layer.
 EACH_LAYER = {"thresholds": "threshold", "margins": "margin", "learning_rates": "learning_rate"}
-# What depends on how large goodness is.
-FAR_REACHING = ("threshold", "thresholds", "margin", "margins")
 # What cannot be searched together.
 ALTERNATIVES = (
     *EACH_LAYER.items(),
@@ -137,22 +134,6 @@ def chosen(search):
                 f"Received: search={list(search)}"
             )
     return {name: _range(name, wanted) for name, wanted in search.items()}
-
-
-def reaching(space, reach):
-    """The space, in which usual ranges of thresholds and margins go `reach` times as far.
-
-    Args:
-        space: dictionary, as from `chosen`.
-        reach: float of at least 1, see `keras_ff.tuning.calibration.reach`.
-    """
-    reach = max(1.0, reach)
-    return {
-        name: dataclasses.replace(wanted, highest=reach * wanted.highest)
-        if name in FAR_REACHING and wanted is SPACE[name]
-        else wanted
-        for name, wanted in space.items()
-    }
 
 
 def _range(name, wanted):
