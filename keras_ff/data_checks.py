@@ -250,14 +250,22 @@ def checking_data(method):
         check = self._data_check = DataCheck(self.num_classes, self._sample_shape)
         try:
             return method(self, *args, **kwargs)
-        except Exception:
+        except Exception as error:
             if check.found is not None:
                 raise check.found from None
+            if _had_no_batch(error):
+                raise ValueError(NO_DATA) from None
             raise
         finally:
             self._data_check = None
 
     return wrapper
+
+
+def _had_no_batch(error):
+    """Whether Keras ended by asking for what its first batch would have left."""
+    unset = ("'logs'", "'batch_outputs'")
+    return isinstance(error, UnboundLocalError) and any(name in str(error) for name in unset)
 
 
 def len_or_none(dataset):

@@ -211,8 +211,8 @@ class Pipelined(Simultaneous):
 
     >>> Pipelined().learning_layers(epoch=0, epochs=6, num_layers=3)
     (0, 1, 2)
-    >>> Pipelined(devices=["cpu:0"]).devices_of(num_layers=2)
-    ['cpu:0', 'cpu:0']
+    >>> Pipelined(devices=["gpu:0", "gpu:1"]).get_config()
+    {'devices': ['gpu:0', 'gpu:1']}
     """
 
     delayed = True

@@ -156,7 +156,7 @@ class Goodness(parts.Part):
     def begin_choice(self, model):
         """Forget what was counted on other data."""
         if self.chooses:
-            model.layer_hits.assign(ops.zeros_like(model.layer_hits))
+            model.layer_hits.assign(ops.zeros(model.layer_hits.shape, dtype="int32"))
 
     def choose_layers(self, model):
         """Let the run of layers with most hits count from now on; of equals the longest."""
@@ -252,9 +252,13 @@ class Softmax(keras.layers.Layer):
     def choose_layers(self, model):
         """Nothing to choose: the layers are given."""
 
+    def chosen(self, model):
+        """Which of a model's layers the head sees, a list of booleans."""
+        return _chosen(self.layers, len(model.ff_layers))
+
     def features(self, model, x):
         """What the head sees: float32 tensor of shape (batch, features), detached."""
-        chosen = _chosen(self.layers, len(model.ff_layers))
+        chosen = self.chosen(model)
         counts = model.trained(chosen)
         rows = []
         for index, activities in enumerate(model.activities(model.embed(x, None))):

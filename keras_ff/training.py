@@ -15,8 +15,10 @@ import numpy as np
 from keras_ff import (
     datasets,
     distribution as distributions,
+    measurements,
     visualization,
 )
+from keras_ff.callbacks import FFTensorBoard
 from keras_ff.models import FFModel
 from keras_ff.recipes import TrainingConfig, for_json, plainly
 from keras_ff.version import __version__
@@ -27,14 +29,25 @@ METRICS_FILE = "metrics.json"
 MODEL_FILE = "model.keras"
 LEARNING_CURVES_FILE = "learning_curves.png"
 GOODNESS_FILE = "goodness_separation.png"
+TENSORBOARD_FOLDER = "tensorboard"
 
 # The entry of a .keras file that holds how the model was trained and how far.
 RUN_ENTRY = "keras_ff_run.json"
 # Samples on which the picture of the goodness separation is measured, at most.
 PICTURE_SAMPLES = 1000
+# The same for what is shown in TensorBoard after every epoch.
+BOARD_SAMPLES = 500
 
 
-def train(config, folder, resume=False, data_dir=None, verbose="auto", distribution=None):
+def train(
+    config,
+    folder,
+    resume=False,
+    data_dir=None,
+    verbose="auto",
+    distribution=None,
+    tensorboard=False,
+):
     """Train a model by a configuration, into a folder that then holds all about the run.
 
     The folder gets `config.json`; after every epoch `model.keras`, with optimizers, random
@@ -57,6 +70,10 @@ def train(config, folder, resume=False, data_dir=None, verbose="auto", distribut
             for those of several machines, on each of which the same run is started with the same
             folder, one that they share; see `keras_ff.distribution`. The batch size is that of
             all devices together. Defaults to `None`.
+        tensorboard: boolean. Whether every layer is shown in TensorBoard, by
+            `keras_ff.callbacks.FFTensorBoard` on validation samples, from the folder
+            `tensorboard`. A run that is resumed goes on in that folder where there is one.
+            Defaults to `False`.
 
     Returns:
         What `metrics.json` holds, a dictionary: `test_accuracy` and `validation_accuracy` as
@@ -100,7 +117,7 @@ def train(config, folder, resume=False, data_dir=None, verbose="auto", distribut
         folder.mkdir(parents=True, exist_ok=True)
         _write_json(folder / CONFIG_FILE, config.to_dict())
     with distribution.training():
-        _fit(model, run, config, data, folder, verbose, distribution)
+        _fit(model, run, config, data, folder, verbose, distribution, tensorboard)
     return _finish(distribution.measurable(model), run, data, folder, distribution.is_chief)
 
 
@@ -314,11 +331,14 @@ class _Checkpoint(keras.callbacks.Callback):
                 _save(model, self.run, self.folder)
 
 
-def _fit(model, run, config, data, folder, verbose, distribution):
+def _fit(model, run, config, data, folder, verbose, distribution, tensorboard):
     """Train the epochs that are left, and write the trained model."""
     training, validation, _ = data
     checkpoint = _Checkpoint(run, folder, distribution)
     callbacks = [checkpoint]
+    if distribution.is_chief and (tensorboard or (folder / TENSORBOARD_FOLDER).exists()):
+        # Before the checkpoint: an epoch that is saved has been shown.
+        callbacks.insert(0, _board(config, folder, validation))
     if config.weight_averaging:
         # After the checkpoint, which so finds weights and averages each in their place.
         callbacks.append(keras.callbacks.SwapEMAWeights())
@@ -335,6 +355,12 @@ def _fit(model, run, config, data, folder, verbose, distribution):
     checkpoint.write(model)
 
 
+def _board(config, folder, validation):
+    """The callback for TensorBoard; it measures on validation samples alone."""
+    samples = None if validation is None else measurements.first_samples(validation, BOARD_SAMPLES)
+    return FFTensorBoard(folder / TENSORBOARD_FOLDER, samples=samples, hparams=config)
+
+
 def _finish(model, run, data, folder, is_chief):
     """Measure a trained model and write the pictures and, last of all, the metrics."""
     config = TrainingConfig.from_dict(run["config"])
@@ -343,7 +369,7 @@ def _finish(model, run, data, folder, is_chief):
     metrics = report(model, config, run, validation_accuracy, figures(model, test))
     if not is_chief:
         return metrics
-    x, y = _first_samples(test if validation is None else validation, PICTURE_SAMPLES)
+    x, y = measurements.first_samples(test if validation is None else validation, PICTURE_SAMPLES)
     for name, picture in (
         (LEARNING_CURVES_FILE, visualization.learning_curves(run["history"])),
         (GOODNESS_FILE, visualization.goodness_separation(model, x, y)),
@@ -352,18 +378,6 @@ def _finish(model, run, data, folder, is_chief):
     # That this file is there tells that the run is complete.
     _write_json(folder / METRICS_FILE, metrics)
     return metrics
-
-
-def _first_samples(data, count):
-    """The first samples of a pipeline as two arrays."""
-    images, labels_, found = [], [], 0
-    for x, y in data:
-        images.append(np.asarray(x))
-        labels_.append(np.asarray(y))
-        found += len(y)
-        if found >= count:
-            break
-    return np.concatenate(images)[:count], np.concatenate(labels_)[:count]
 
 
 # Files: whole or not at all.

@@ -91,6 +91,15 @@ def _table_under_jax(function, variables):
     return table
 
 
+def is_traced(tensor):
+    """Whether a tensor is one of a graph or program, without values."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return isinstance(tensor, jax.core.Tracer)
+    return not hasattr(tensor, "numpy")
+
+
 def in_graph(function, *signature, layer=None, jit_compile=None):
     """A function of tensors, compiled: under TensorFlow once for batches of any size.
 

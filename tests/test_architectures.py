@@ -5,6 +5,7 @@ import inspect
 import keras
 import numpy as np
 import pytest
+from keras.ops import convert_to_numpy
 
 import keras_ff
 from keras_ff import labels, layer_schedules, layers, losses, models, readouts
@@ -45,7 +46,7 @@ def built(model, *sample_shape):
 
 
 def values(variables):
-    return [np.copy(variable.value.numpy()) for variable in variables]
+    return [np.copy(convert_to_numpy(variable)) for variable in variables]
 
 
 def trainable(model):
@@ -116,7 +117,7 @@ def test_class_groups_of_an_mlp_score_by_ten_times_their_mean_activity():
     for layer in model.ff_layers:
         inputs = inputs - inputs.mean(axis=1, keepdims=True)
         inputs /= np.sqrt((inputs**2).mean(axis=1, keepdims=True) + 1e-8)
-        inputs = np.tanh(inputs @ layer.kernel.numpy().astype("float64"))
+        inputs = np.tanh(inputs @ convert_to_numpy(layer.kernel).astype("float64"))
         scores = scores + 10 * inputs.reshape(6, CLASSES, -1).mean(axis=2)
     np.testing.assert_allclose(model.predict(x, verbose=0), scores, rtol=1e-5, atol=1e-5)
 

@@ -405,7 +405,9 @@ def test_terms_in_float32_under_mixed_precision():
     assert values[1] == pytest.approx(values[0], rel=0.02)
 
 
-@pytest.mark.parametrize("bad", ["peers", [PeerNormalization(), 3], np.mean], ids=repr)
+@pytest.mark.parametrize(
+    "bad", ["peers", [PeerNormalization(), 3], np.mean], ids=["name", "list", "function"]
+)
 def test_terms_that_are_no_layers_are_refused(bad):
     with pytest.raises(ValueError, match="auxiliary term"):
         FFDense(4, auxiliary=bad)

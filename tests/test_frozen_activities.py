@@ -9,6 +9,8 @@ from keras_ff.layer_schedules import Greedy
 from keras_ff.layers import FFConv2D, FFDense
 from keras_ff.models import frozen_activities
 
+pytestmark = pytest.mark.tensorflow("JAX would copy what is kept into the compiled step")
+
 SAMPLES = 50
 
 

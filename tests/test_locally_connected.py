@@ -111,7 +111,14 @@ def test_gradients_of_a_position_come_from_its_own_patch():
         (keras.initializers.VarianceScaling(0.5, "fan_out", seed=3), 0.5 / 16),
         (keras.initializers.RandomNormal(stddev=0.2), 0.04),
     ],
-    ids=str,
+    ids=[
+        "glorot_uniform",
+        "glorot_normal",
+        "he_normal",
+        "lecun_uniform",
+        "variance_scaling",
+        "random_normal",
+    ],
 )
 def test_the_first_weights_have_the_fan_of_one_position(initializer, variance):
     layer = LocallyConnected2D(16, 3, kernel_initializer=initializer)

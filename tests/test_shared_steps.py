@@ -9,6 +9,8 @@ from keras_ff.layers import FFConv2D, FFDense, FFLayer
 from keras_ff.layers.two_products import LEAST_ACTIVITIES
 from keras_ff.models import shared_steps
 
+pytestmark = pytest.mark.tensorflow("JAX compiles the steps of all layers as one program")
+
 WIDTH = LEAST_ACTIVITIES
 KIND = shared_steps._kind
 

@@ -22,6 +22,8 @@ from keras_ff.layers import (
 from keras_ff.losses import LabelSoftmax, Logistic, SupCon
 from keras_ff.negatives import AllLabels, HybridImages, RandomLabels
 
+pytestmark = pytest.mark.tensorflow("JAX compiles a whole step, and fuses in it what it likes")
+
 CLASSES = 4
 SHAPE = (12, 6, 6, 1)
 

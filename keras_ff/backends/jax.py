@@ -216,6 +216,15 @@ def share(size):
     return 1.0
 
 
+# Of a model's variables, in the order of the state that Keras hands on.
+KINDS = (
+    "trainable_variables",
+    "non_trainable_variables",
+    "optimizer_variables",
+    "metrics_variables",
+)
+
+
 class Trainer:
     """Hands Keras's training and test steps to the model, as functions of the state."""
 
@@ -258,15 +267,83 @@ class Trainer:
         for variables, values in zip(self._kinds(True), state, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
+        self._jax_state_synced = True
         logs = pipeline.train(self.steps_per_execution, iterator)
         values = [[variable.value for variable in variables] for variables in self._kinds(True)]
         return logs, tuple(values)
 
+    # Keras takes the values out of the variables before a step, and where one fails, as on bad
+    # data, does not always put them back.
+
+    def evaluate(self, *args, **kwargs):
+        with self._values_put_back():
+            return super().evaluate(*args, **kwargs)
+
+    def predict(self, *args, **kwargs):
+        with self._values_put_back():
+            return super().predict(*args, **kwargs)
+
+    @contextlib.contextmanager
+    def _values_put_back(self):
+        try:
+            yield
+        finally:
+            self.jax_state_sync()
+
+    def _get_jax_state(self, purge_model_variables=False, **wanted):
+        state = super()._get_jax_state(purge_model_variables=purge_model_variables, **wanted)
+        state = _each_its_own(state)
+        kinds = [kind for kind in KINDS if wanted.get(kind)]
+        self._jax_state = dict(zip(kinds, state, strict=True)) if purge_model_variables else None
+        return state
+
+    def _make_function(self, step_function, concatenate_outputs=False):
+        def remembering(state, data):
+            answer, state = step_function(state, data)
+            if self._jax_state:
+                self._jax_state = dict(zip(self._jax_state, state, strict=True))
+            return answer, state
+
+        # Of several steps Keras itself remembers what the last one left.
+        several = self.steps_per_execution > 1
+        return super()._make_function(
+            remembering if several else step_function, concatenate_outputs
+        )
+
     def _symbolic_build(self, iterator=None, data_batch=None):
         if data_batch is None:
-            _, _, batches = next(iter(iterator))
-            data_batch = batches[0] if isinstance(batches, (list, tuple)) else next(batches)
+            if self._has_all_variables():
+                return
+            data_batch = _first_batch(iterator)
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data_batch)
         self._build_for(x)
         if y is not None:  # without labels there is nothing to build metrics from
             super()._symbolic_build(data_batch=data_batch)
+
+    def _has_all_variables(self):
+        metrics = self._compile_metrics
+        return self.built and self.optimizer.built and (metrics is None or metrics.built)
+
+
+def _each_its_own(state):
+    """The state, in which no two variables share an array: a program overwrites each it is given.
+
+    Averages of weights share theirs with the weights when they begin and when they end.
+    """
+    seen = set()
+
+    def own(value):
+        value = value.copy() if id(value) in seen else value
+        seen.add(id(value))
+        return value
+
+    return jax.tree.map(own, state)
+
+
+def _first_batch(iterator):
+    """A batch to build for; a PyDataset is asked itself, as its workers would begin with it."""
+    dataset = getattr(iterator.data_adapter, "py_dataset", None)
+    if dataset is not None:
+        return dataset[0]
+    _, _, batches = next(iter(iterator))
+    return batches[0] if isinstance(batches, (list, tuple)) else next(batches)

@@ -11,6 +11,7 @@ BENCHES = {
     "step": "a training step of dense layers, beside backpropagation and the least possible",
     "conv": "a training step of a residual network of class groups, beside the same",
     "fit": "fit from a dataset of TFDS with augmentation, beside the bare training step",
+    "callbacks": "fit with FFTensorBoard at its default frequencies, beside fit without it",
     "predict": "scores by every readout, beside the plain network and the least possible",
     "memory": "peak memory against depth, beside backpropagation",
     "pipeline": "layers on devices of their own, beside one device",

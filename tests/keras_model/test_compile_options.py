@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from either_backend import is_traced
 
 import keras_ff
 
@@ -27,7 +28,7 @@ def test_run_eagerly(new_model, fit, two_classes, values, same, compiled_step):
 
     class Watching(keras_ff.FFModel):
         def learn_from(self, x, *rest):
-            (eager if hasattr(x, "numpy") else graph).append(x)
+            (graph if is_traced(x) else eager).append(x)
             return super().learn_from(x, *rest)
 
     model = new_model(kind=Watching, run_eagerly=True, metrics=["accuracy"])

@@ -289,6 +289,19 @@ def test_however_the_step_is_compiled(options, new_model, two_classes, stream, v
                 method(stream(kind, x[24:], y[24:]), verbose=0)
 
 
+@pytest.mark.parametrize("schedule", ["simultaneous", "pipelined"])
+def test_a_model_goes_on_after_a_refusal_among_several_steps(
+    schedule, new_model, two_classes, stream
+):
+    x, y, message = flawed("label too high", *two_classes)
+    model = new_model(run_eagerly=False, steps_per_execution=3, model={"layer_schedule": schedule})
+    for method in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match=message):
+            method(stream("tf.data", x, y), verbose=0)
+    model.fit(*two_classes, verbose=0)
+    assert np.isfinite(model.predict(x, verbose=0)).all()
+
+
 def test_a_model_goes_on_after_a_refusal(new_model, fit, two_classes, stream, values, same):
     model, untroubled = new_model(run_eagerly=False), new_model(run_eagerly=False)
     x, y, message = flawed("label too high", *two_classes)

@@ -77,10 +77,11 @@ def test_py_dataset(new_model, fit, two_classes, py_dataset, values, same, refer
     same(values(model), reference, ROUNDING)
 
 
+@pytest.mark.parametrize("built", [True, False])
 def test_py_dataset_with_workers(
-    new_model, fit, two_classes, weights_of_samples, py_dataset, values, same, weighted
+    built, new_model, fit, two_classes, weights_of_samples, py_dataset, values, same, weighted
 ):
-    model = new_model()
+    model = new_model(built=built)
     dataset = py_dataset(
         *two_classes, weights_of_samples, workers=2, use_multiprocessing=False, max_queue_size=4
     )

@@ -1,5 +1,7 @@
 """What else a `keras.Model` has: its layers, their arguments, freezing, and summaries."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -44,7 +46,7 @@ def test_count_params(new_model):
     model = new_model(3, units=(16, 8))
     # And the count of trained layers, which is a weight that is not trained.
     assert model.count_params() == (9 + 1) * 16 + (16 + 1) * 8 + 1
-    assert sum(weight.value.shape.num_elements() for weight in model.trainable_weights) == 296
+    assert sum(math.prod(weight.shape) for weight in model.trainable_weights) == 296
 
 
 def test_get_layer(new_model):

@@ -1,0 +1,295 @@
+"""The report of a run's folder."""
+
+import contextlib
+import math
+import pathlib
+
+import numpy as np
+
+from keras_ff import datasets, measurements, training, visualization
+from keras_ff.recipes import TrainingConfig, plainly
+from keras_ff.report import page
+
+REPORT_FILE = "report.html"
+# Held-out samples that the layers are measured on, at most.
+SAMPLES = 2000
+
+
+def write(folder, out=None, data_dir=None):
+    """Write a page about a run, with its pictures in it and nothing from elsewhere.
+
+    The layers are measured on the first 2,000 validation samples (on test samples where the run
+    kept none for validation); what is said of the test set is what the run's `metrics.json` holds.
+
+    Args:
+        folder: string or path: a folder that `keras_ff.training.train` has made.
+        out: string or path of the page. Defaults to `None`: `report.html` in the folder.
+        data_dir: folder of the prepared datasets, as for `keras_ff.datasets.load`. Defaults to
+            `None`.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        ValueError: if the folder holds no run, or the run's data cannot be loaded.
+
+    Example:
+
+    >>> from keras_ff import report, training
+    >>> config = keras_ff.recipes.TrainingConfig.for_dataset(units=32, epochs=1)
+    >>> metrics = training.train(config, "runs/first", verbose=0)
+    >>> report.write("runs/first").name
+    'report.html'
+    """
+    folder = pathlib.Path(folder)
+    path = folder / REPORT_FILE if out is None else pathlib.Path(out)
+    run = _Run(folder, data_dir)
+    sections = [
+        _heading(run),
+        _curves(run),
+        _layers(run),
+        _separation(run),
+        _labels(run),
+        _answers(run),
+        _mistakes(run),
+        _inputs(run),
+        _configuration(run),
+        _origin(run),
+    ]
+    text = page.page(run.title, *sections)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+class _Run:
+    """What is known of a run, measured once."""
+
+    def __init__(self, folder, data_dir):
+        self.model, record = training.load(folder)
+        if record is None:
+            raise ValueError(
+                f"{str(folder)!r} holds a model that no run has written. Make one with "
+                "`keras-ff train`."
+            )
+        self.config = TrainingConfig.from_dict(record["config"])
+        self.history, self.epoch = record["history"], record["epoch"]
+        self.metrics = {}
+        if (folder / training.METRICS_FILE).exists():
+            self.metrics = training.read_json(folder / training.METRICS_FILE)
+        self.title = f"{self.config.dataset}: {folder.resolve().name}"
+        info = datasets.info(self.config.dataset, data_dir=data_dir)
+        self.class_names = list(info.class_names)
+        _, validation, test = self.config.load_data(data_dir=data_dir)
+        self.part = "test" if validation is None else "validation"
+        held_out = test if validation is None else validation
+        self.x, self.y = measurements.first_samples(held_out, SAMPLES)
+        self.measured = measurements.measure(self.model, self.x, self.y)
+        self.scores = self.model.predict(self.x, verbose=0)
+
+    @property
+    def samples(self):
+        """The samples that were measured, in words."""
+        return f"{len(self.x):,} {self.part} samples"
+
+
+# Sections. Each is an element, or `None` where there is nothing to say.
+
+
+def _heading(run):
+    metrics, config = run.metrics, run.config
+    pairs = [
+        ("test accuracy", _percent(metrics.get("test_accuracy"))),
+        ("validation accuracy", _percent(metrics.get("validation_accuracy"))),
+        ("epochs", f"{run.epoch} of {config.epochs}"),
+        ("training", _with_unit(metrics.get("seconds"), "s")),
+        ("samples a second", _with_unit(metrics.get("samples_per_second"), "")),
+        ("parameters", f"{run.model.count_params():,}"),
+        ("matrices one gradient passes", run.model.locality),
+    ]
+    state = None
+    if not metrics:
+        state = page.element(
+            "p",
+            "The run is not complete, so that nothing is said of the test set. ",
+            page.element("code", f"keras-ff train --resume --out {run.title.split(': ')[1]}"),
+            " goes on with it.",
+        )
+    return page.element(
+        "header",
+        page.element("h1", run.title),
+        page.element("p", "A network trained layer by layer by keras_ff.", class_="faint"),
+        state,
+        page.figures([(name, value) for name, value in pairs if value is not None]),
+    )
+
+
+def _curves(run):
+    return page.section(
+        "How it learned",
+        _picture(
+            "Loss of each layer, and accuracy of the network, after every epoch.",
+            visualization.learning_curves,
+            run.history,
+        ),
+    )
+
+
+def _layers(run):
+    measured = run.measured
+    accuracies = zip(measured.accuracy_alone(), measured.accuracy_of_first(), strict=True)
+    columns = [
+        {
+            "units or channels": f"{layer.unit_range.size:,}",
+            "loss in training (nats)": _last(run.history, f"layer_{layer.number}/loss"),
+            "loss in validation (nats)": _last(run.history, f"val_layer_{layer.number}/loss"),
+            "positive goodness": _number(layer.positive_goodness.mean()),
+            "negative goodness": _number(layer.negative_goodness.mean()),
+            "separation": _number(layer.separation),
+            "pairs told apart": _percent(layer.pairs_told_apart),
+            "accuracy alone": _percent(alone) or "–",
+            "accuracy with layers below": _percent(together) or "–",
+            "dead units": _percent(layer.dead_share),
+            "saturated activities": _percent(layer.saturated_share),
+        }
+        for layer, (alone, together) in zip(measured.layers, accuracies, strict=True)
+    ]
+    head = ["", *[f"layer {layer.number}" for layer in measured.layers]]
+    rows = [[name, *[column[name] for column in columns]] for name in columns[0]]
+    positive, negative = measured.stream_names
+    words = (
+        f"Losses are means over the last epoch, all else was measured on {run.samples}. Positive "
+        f"goodness is that of the {positive}, negative goodness that of the {negative}. Dead units "
+        "answer all samples alike; saturated activities lie where the activation has no slope, "
+        "which under ReLU are the silent ones."
+    )
+    return page.section(
+        "Layer by layer",
+        page.element("p", words),
+        page.table(head, rows),
+        _picture(
+            "Accuracy of each layer alone, and together with all layers before it.",
+            visualization.layer_accuracy,
+            measured,
+        ),
+    )
+
+
+def _separation(run):
+    words = (
+        f"Goodness of {run.samples}, positives upwards, negatives downwards. The less the two "
+        "overlap, the better a layer separates."
+    )
+    return page.section(
+        "Separation", _picture(words, visualization.goodness_densities, run.measured)
+    )
+
+
+def _labels(run):
+    words = (
+        "What each layer makes of every label, for samples of each class. A bright diagonal is "
+        "what a layer should have; other bright cells are what it mistakes for each other."
+    )
+    return page.section(
+        "Labels",
+        _picture(words, visualization.label_goodness, run.measured, run.class_names),
+    )
+
+
+def _answers(run):
+    counts = run.metrics.get("confusion_matrix")
+    if counts is None:
+        return None
+    shares = run.metrics["per_class_accuracy"]
+    rows = [
+        [name, f"{sum(row):,}", _percent(share) or "–"]
+        for name, row, share in zip(run.class_names, counts, shares, strict=True)
+    ]
+    return page.section(
+        "Answers on the test set",
+        _picture(
+            "Test samples by true class and answer.",
+            visualization.confusion_matrix,
+            counts,
+            run.class_names,
+        ),
+        page.table(["class", "samples", "accuracy"], rows),
+    )
+
+
+def _mistakes(run):
+    right = float(np.mean(np.argmax(run.scores, axis=1) == run.y))
+    words = (
+        f"{_percent(right)} of {run.samples} were answered rightly. These are the wrong answers "
+        "that were given most surely."
+    )
+    drawn = _picture(
+        words, visualization.misclassified, run.x, run.y, run.scores, 24, run.class_names
+    )
+    return page.section(f"Misclassified {run.part} samples", drawn)
+
+
+def _inputs(run):
+    sheet = _picture(
+        "Samples as the first layer is given them in training, and with a neutral label.",
+        visualization.samples,
+        run.model,
+        run.x,
+        run.y,
+        10,
+        run.class_names,
+    )
+    weights = _picture("Weights of the first layer's units.", visualization.filters, run.model)
+    return page.section("What goes in, and what the first layer looks for", sheet, weights)
+
+
+def _configuration(run):
+    options = [
+        [name.replace("_", " "), plainly(value)]
+        for name, value in run.config.to_dict().items()
+        if value is not None
+    ]
+    return page.section(
+        "Configuration",
+        page.table([], options, class_="words"),
+        page.element("p", "The command that trains such a network:"),
+        page.element("pre", page.element("code", run.config.command())),
+    )
+
+
+def _origin(run):
+    rows = list((run.metrics.get("versions") or {}).items())
+    for name, value in (run.metrics.get("machine") or {}).items():
+        rows.append((name, plainly(value)))
+    return page.section(
+        "Where it was trained", page.table([], rows, class_="words") if rows else None
+    )
+
+
+# Words and numbers.
+
+
+def _picture(words, draw, *arguments):
+    """A picture, or `None` where such a model and such samples have none."""
+    with contextlib.suppress(ValueError):
+        return page.picture(draw(*arguments), words)
+
+
+def _percent(share):
+    if share is None or math.isnan(share):
+        return None
+    return f"{100 * share:.2f} %"
+
+
+def _number(value):
+    return f"{value:.4g}"
+
+
+def _with_unit(value, unit):
+    return None if value is None else f"{value:,.0f} {unit}".strip()
+
+
+def _last(history, name):
+    """The last value of a figure that is known, as text."""
+    known = [value for value in history.get(name, []) if value is not None]
+    known = [value for value in known if math.isfinite(value)]
+    return _number(known[-1]) if known else "–"
