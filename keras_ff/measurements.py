@@ -285,7 +285,7 @@ class _Tally:
 
     def __init__(self, layer):
         self.layer = layer
-        self.bounds = _bounds(_activation(layer))
+        self.bounds = _bounds(layer.last_activation)
         self.positives, self.negatives, self.class_scores, self.activities = [], [], [], []
         self.lowest, self.highest = np.inf, -np.inf
         self.saturated = self.number = 0
@@ -429,13 +429,6 @@ def _as_array(values):
     if isinstance(values, (np.ndarray, list, tuple)):
         return np.asarray(values)
     return values.to_numpy() if hasattr(values, "iloc") else ops.convert_to_numpy(values)
-
-
-def _activation(layer):
-    """The activation whose values are a layer's activities: its own or its transform's."""
-    if layer.activation is keras.activations.linear:
-        return getattr(layer.transform, "activation", None) or layer.activation
-    return layer.activation
 
 
 def _bounds(activation):

@@ -232,7 +232,7 @@ class TrainingConfig:
         )
 
     def new_model(self, image_shape, num_classes, steps_per_epoch):
-        """An `FFModel`, built and compiled, under its dtype policy. Seeds are for the caller to set.
+        """An `FFModel`, built and compiled under the dtype policy. Seeds are for the caller to set.
 
         Args:
             image_shape: tuple, shape of a sample.

@@ -74,6 +74,22 @@ def test_weights_are_carried(label_embedding):
     assert np.abs(np.array(fresh.kernel) - np.array(layers[1].kernel)).max() > 0.1
 
 
+def test_training_either_leaves_the_other_as_it_is(digits):
+    x, y = digits[0][:40], digits[1][:40]
+    model = keras_ff.FFModel([FFDense(12), FFDense(12)], num_classes=10)
+    model.compile()
+    model.build((None, 8, 8, 1))
+    network = model.to_backprop()
+    network.compile("adam", "sparse_categorical_crossentropy")
+    scores = model.predict(x, verbose=0)
+    network.fit(x, y, verbose=0)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), scores)
+    model.carry_from_backprop(network, x, y)
+    scores = network.predict(x, verbose=0)
+    model.fit(x, y, epochs=2, verbose=0)
+    np.testing.assert_array_equal(network.predict(x, verbose=0), scores)
+
+
 @pytest.mark.parametrize("activation", ["relu", "relu_full_grad", "t_distribution", "tanh"])
 def test_every_activation_learns_by_backpropagation(digits, activation):
     x, y = digits

@@ -165,6 +165,18 @@ def test_fit_beside_the_bare_step():
 
 
 @of_tensorflow
+def test_fit_with_the_callback_beside_fit_without():
+    chosen = {"units": (16,), "batch_size": 512, "epochs": 2}
+    (row,) = benchmarks.run("callbacks", dataset="digits", **chosen)
+    share = row.pop("share_of_training")
+    assert_consistent(row)
+    assert (row["unit"], row["backprop"]) == ("samples/s", None)
+    assert row["case"] == "digits, 16, 2 epochs"
+    # A training so short has it in most of its seconds, and the other side has nothing of it.
+    assert share > 0.3 and row["ratio_to_floor"] < 0.9
+
+
+@of_tensorflow
 def test_memory_of_a_process_of_its_own():
     peaks = [memory._in_own_process("ours", 1, 8, 8, size, "float32") for size in (4, 4096)]
     assert peaks[0] > 50  # there is TensorFlow in it

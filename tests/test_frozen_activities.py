@@ -78,6 +78,15 @@ def test_the_same_weights_and_figures(kind):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
+def test_many_samples_are_taken_in_blocks(monkeypatch):
+    """The last of which overlaps the one before it, so that all are of one size."""
+    expected, _ = trained("dense", True)
+    monkeypatch.setattr(frozen_activities, "ROWS_AT_ONCE", 16)  # of 40 samples
+    found, _ = trained("dense", True)
+    for one, other in zip(found.variables, expected.variables, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
 def test_frozen_layers_are_not_computed_in_steps(monkeypatch):
     """Their variables are not even read by the compiled step of the layer that learns."""
     looked_up = []

@@ -244,6 +244,13 @@ def test_accuracy_alone_and_together(measured):
     assert len(strokes) == 3
 
 
+def test_chance_is_not_drawn_far_below_the_layers():
+    scores = np.eye(10)[np.arange(20) % 10]
+    right = measured_of([layer_of(np.ones(20), np.zeros(20), scores)], np.arange(20) % 10, 10)
+    (axes,) = visualization.layer_accuracy(right).axes
+    assert len(axes.get_lines()) == 2 and axes.get_ylim()[0] > 50
+
+
 def test_a_label_is_shown_above_the_mean_over_labels(measured):
     figure = drawn(visualization.label_goodness(measured, ["ant", "bee", "cat"]))
     first, second = (axes for axes in figure.axes if axes.get_title())

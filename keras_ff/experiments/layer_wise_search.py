@@ -7,11 +7,11 @@ stood, and then says no seconds.
 """
 
 import argparse
-import json
 import pathlib
 import time
 
-from keras_ff import training, tuning
+from keras_ff import tuning
+from keras_ff.experiments import results
 from keras_ff.recipes import TrainingConfig
 
 RESULT = pathlib.Path("results/layer_wise_search.json")
@@ -72,13 +72,8 @@ def main():
         "dataset": "mnist, 50,000 / 10,000 / 10,000",
         "base": base().to_dict(),
         **figures,
-        "versions": training.versions(),
-        "machine": training.machine(),
     }
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=1)
-    RESULT.write_text(text + "\n", encoding="utf-8")
-    print(text)
+    results.write(RESULT, result)
 
 
 if __name__ == "__main__":

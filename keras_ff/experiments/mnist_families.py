@@ -6,14 +6,14 @@ validation data; the test set is read once, at the end.
 """
 
 import argparse
-import json
 import pathlib
 import time
 
 import keras
 
 import keras_ff
-from keras_ff import datasets, models, training
+from keras_ff import datasets, models
+from keras_ff.experiments import results
 from keras_ff.learning_rates import ConstantThenLinear
 from keras_ff.losses import LabelSoftmax
 from keras_ff.negatives import HybridImages, RandomLabels
@@ -201,13 +201,8 @@ def main():
         "seed": SEED,
         "policy": policy,
         "seconds": time.perf_counter() - start,
-        "versions": training.versions(),
-        "machine": training.machine(),
     }
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=2)
-    (RESULTS / f"{arguments.name}.json").write_text(text + "\n", encoding="utf-8")
-    print(text)
+    results.write(RESULTS / f"{arguments.name}.json", result)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import json
 import pathlib
 
 from keras_ff import training, tuning
+from keras_ff.experiments import results
 from keras_ff.recipes import TrainingConfig
 
 ACTIVATIONS = ("tanh", "sigmoid", "gelu", "leaky_relu", "t_distribution")
@@ -97,13 +98,8 @@ def main():
         "dataset": "mnist, 50,000 / 10,000 / 10,000",
         "base": base(chosen.activation, chosen.search_epochs).to_dict(),
         **figures,
-        "versions": training.versions(),
-        "machine": training.machine(),
     }
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=1)
-    (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-    print(text)
+    results.write(RESULTS / f"{name}.json", result)
 
 
 if __name__ == "__main__":

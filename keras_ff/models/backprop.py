@@ -204,7 +204,8 @@ def _as_plain_layer(layer):
 def _carry(source, target):
     """Copy the weights of a layer's way of the data to another layer."""
     for old, new in zip(_network_weights(source), _network_weights(target), strict=True):
-        new.assign(old)
+        # Of its own, for under JAX a step takes over the arrays that it is given.
+        new.assign(ops.copy(old))
 
 
 def _network_weights(layer):

@@ -81,14 +81,16 @@ class FrozenActivities:
         answer = backends.compiled(lambda handed: self._answer(below, handed))
         activities, goodness = [], []
         for start in range(0, len(self.x), ROWS_AT_ONCE):
-            stop = min(start + ROWS_AT_ONCE, len(self.x))
+            # Blocks of one size, the last of which overlaps: traced and compiled once.
+            first = max(0, min(start, len(self.x) - ROWS_AT_ONCE))
             if below == 0:
-                handed = ops.convert_to_tensor(self.x[start:stop])
+                handed = ops.convert_to_tensor(self.x[first : first + ROWS_AT_ONCE])
             else:
-                first, end = start * self.labels_a_sample, stop * self.labels_a_sample
-                handed = self.activities[first:end]
+                of_sample = self.labels_a_sample
+                handed = self.activities[first * of_sample : (first + ROWS_AT_ONCE) * of_sample]
+            known = (start - first) * self.labels_a_sample
             for kept, part in zip((activities, goodness), answer(handed), strict=True):
-                kept.append(part)
+                kept.append(part[known:])
         self.activities = ops.concatenate(activities)
         self.goodness.append(ops.concatenate(goodness))
         self.index = below + 1

@@ -56,7 +56,7 @@ def write(folder, out=None, data_dir=None):
         _configuration(run),
         _origin(run),
     ]
-    text = page.page(run.title, *sections)
+    text = page.page(run.name, *sections)
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -76,7 +76,7 @@ class _Run:
         self.metrics = {}
         if (folder / training.METRICS_FILE).exists():
             self.metrics = training.read_json(folder / training.METRICS_FILE)
-        self.title = f"{self.config.dataset}: {folder.resolve().name}"
+        self.name = folder.resolve().name
         info = datasets.info(self.config.dataset, data_dir=data_dir)
         self.class_names = list(info.class_names)
         _, validation, test = self.config.load_data(data_dir=data_dir)
@@ -106,18 +106,19 @@ def _heading(run):
         ("parameters", f"{run.model.count_params():,}"),
         ("matrices one gradient passes", run.model.locality),
     ]
+    words = f"A network trained on {config.dataset}, layer by layer, by keras_ff."
     state = None
     if not metrics:
         state = page.element(
             "p",
             "The run is not complete, so that nothing is said of the test set. ",
-            page.element("code", f"keras-ff train --resume --out {run.title.split(': ')[1]}"),
+            page.element("code", f"keras-ff train --resume --out {run.name}"),
             " goes on with it.",
         )
     return page.element(
         "header",
-        page.element("h1", run.title),
-        page.element("p", "A network trained layer by layer by keras_ff.", class_="faint"),
+        page.element("h1", run.name),
+        page.element("p", words, class_="faint"),
         state,
         page.figures([(name, value) for name, value in pairs if value is not None]),
     )

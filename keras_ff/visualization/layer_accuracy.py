@@ -4,6 +4,9 @@ import numpy as np
 
 from keras_ff.visualization import style
 
+# As a multiple of chance.
+NEAR_CHANCE = 3
+
 
 def layer_accuracy(measured):
     """Accuracy of each layer alone, and of the sum of the first layers' scores.
@@ -12,7 +15,8 @@ def layer_accuracy(measured):
         measured: `keras_ff.measurements.Measurements` of samples with labels.
 
     Returns:
-        A `matplotlib.figure.Figure`. Layers that say nothing of classes have no point.
+        A `matplotlib.figure.Figure`. Layers that say nothing of classes have no point; a line
+        marks chance where a layer comes near it.
 
     Raises:
         ValueError: if no layer says anything of classes, or there are no labels.
@@ -39,7 +43,9 @@ def layer_accuracy(measured):
     axes.plot(numbers, together, "-o", color=style.COLORS[0], label="with all layers before it")
     axes.plot(numbers, alone, "--s", color=style.COLORS[1], label="alone", markerfacecolor="white")
     chance = 100 / measured.num_classes
-    axes.axhline(chance, color="black", linestyle=":", label="chance")
+    # Far below, it would press all that differs into one line.
+    if np.nanmin([alone, together]) < NEAR_CHANCE * chance:
+        axes.axhline(chance, color="black", linestyle=":", label="chance")
     what = "goodness" if measured.scores_are_goodness else "the readout's logits"
     axes.set(
         title=f"Accuracy by {what}, {len(measured.labels)} held-out samples",

@@ -162,9 +162,6 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
             validation = {**self._measure(epoch), **validation}
         if validation:
             self._write_scalars(self._val_writer, validation, epoch)
-        # A training that is killed and goes on from its last epoch is to miss none here.
-        for writer in self._writers.values():
-            writer.flush()
 
     def on_train_end(self, logs=None):
         if self._last is not None and self.samples is not None:
