@@ -81,7 +81,7 @@ def test_the_same_weights_and_figures(kind):
 def test_many_samples_are_taken_in_blocks(monkeypatch):
     """The last of which overlaps the one before it, so that all are of one size."""
     expected, _ = trained("dense", True)
-    monkeypatch.setattr(frozen_activities, "ROWS_AT_ONCE", 16)  # of 40 samples
+    monkeypatch.setattr(frozen_activities, "ROWS_AT_ONCE", 30)  # of 50 samples
     found, _ = trained("dense", True)
     for one, other in zip(found.variables, expected.variables, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
