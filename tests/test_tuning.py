@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import keras
 import keras_tuner
 import numpy as np
 import pytest
@@ -87,6 +88,13 @@ def test_a_loss_is_given_its_own_parameters_alone():
     symba = hyper_model.config(parameters(loss="symba", threshold=0.5, alpha=8.0))
     assert (logistic.threshold, logistic.alpha) == (0.5, None)
     assert (symba.threshold, symba.alpha) == (None, 8.0)
+
+
+def test_models_have_the_dtype_policy_of_the_configuration():
+    hyper_model = FFHyperModel(base(dtype_policy="mixed_bfloat16"))
+    model = hyper_model.build(parameters(threshold=0.5, margin=0.1))
+    assert {layer.compute_dtype for layer in model.ff_layers} == {"bfloat16"}
+    assert keras.config.dtype_policy().name == "float32"
 
 
 @pytest.mark.parametrize("rule", ["auto", "learned"])
