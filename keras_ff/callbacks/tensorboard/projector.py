@@ -57,8 +57,10 @@ def coordinates(activities):
     """
     if activities.shape[1] <= MOST_COORDINATES:
         return activities
-    left, sizes, _ = np.linalg.svd(activities - activities.mean(axis=0), full_matrices=False)
-    return (left * sizes)[:, :MOST_COORDINATES]
+    from sklearn.decomposition import PCA
+
+    number = min(MOST_COORDINATES, len(activities))
+    return PCA(number, svd_solver="full").fit_transform(activities.astype("float64"))
 
 
 def _write_thumbnails(path, x):
