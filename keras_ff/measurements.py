@@ -46,8 +46,8 @@ class LayerMeasurements:
         activities: float32 array of one axis, activities of positive samples, evenly chosen where
             there are more than 100,000.
         unit_range: float32 array of shape (units,): largest minus smallest activity of every unit
-            (of every channel, where there are several positions) over positives and negatives,
-            with all labels where labels make the negatives.
+            (of every channel, where there are several positions) over positives and negatives; of
+            negatives that differ in their labels alone, over one a sample.
         saturated_share: float, the share of the same activities that lie at a bound of the
             activation, where its gradient is nearly nothing: within 1 % of the way between
             two bounds, within 0.001 of a single one. Under ReLU these are the silent ones.
@@ -371,8 +371,10 @@ def _add_all_labels(model, tallies, x, y=None, wrong=None, activities_a_sample=0
         scores = goodness.reshape(classes, -1).T
         tally.class_scores.append(scores)
         if y is not None:
-            true = ops.take(of_layer, y * size + np.arange(size), axis=0)
-            tally.add_activities(of_layer, true, activities_a_sample)
+            # One negative a sample is enough to tell what the units do.
+            first = np.concatenate([y, wrong[:, 0]]) * size + np.tile(np.arange(size), 2)
+            pairs = ops.take(of_layer, first, axis=0)
+            tally.add_activities(pairs, pairs[:size], activities_a_sample)
             tally.positives.append(np.take_along_axis(scores, y[:, np.newaxis], axis=1)[:, 0])
             tally.negatives.append(np.take_along_axis(scores, wrong, axis=1))
 

@@ -45,6 +45,12 @@ def activities_by_hand(model, x, labels, activation=lambda z: np.maximum(z, 0)):
     return found
 
 
+def pairs_by_hand(model, x, y, *activation):
+    """The first layer's activities with true labels, and with the wrong ones that are drawn."""
+    wrong = keras.ops.convert_to_numpy(model.negatives.labels(y, CLASSES, seed=0))
+    return [activities_by_hand(model, x, labels, *activation)[0] for labels in (y, wrong)]
+
+
 def goodness_by_hand(model, x):
     """Mean of squares of every layer for every label: (layers, samples, classes)."""
     each = [
@@ -101,7 +107,7 @@ def test_dead_units_and_silent_activities_of_relu():
     layer = measure(model, x, y).layers[0]
     assert layer.dead_share == 3 / 8
     np.testing.assert_array_equal(np.flatnonzero(layer.unit_range == 0), [1, 4, 6])
-    every = [activities_by_hand(model, x, np.full(len(x), label))[0] for label in range(CLASSES)]
+    every = pairs_by_hand(model, x, y)
     assert layer.saturated_share == pytest.approx(np.mean(np.array(every) <= 1e-3), abs=1e-3)
     spread = np.ptp(np.concatenate(every), axis=0)
     np.testing.assert_allclose(layer.unit_range, spread, rtol=1e-4)

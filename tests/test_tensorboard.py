@@ -140,8 +140,8 @@ def test_learning_rates_stand_under_their_layers(shown):
     np.testing.assert_allclose(values, [0.01] * EPOCHS, rtol=1e-6)
 
 
-def scores_by_hand(model, x):
-    """Goodness of every layer for every label, from the first one's product on, in numpy."""
+def activities_by_hand(model, x):
+    """Activities of every layer for every label, in numpy: lists by label and layer."""
     found = []
     for label in range(CLASSES):
         pixels = x.reshape(len(x), -1).astype("float64")
@@ -160,7 +160,9 @@ def scores_by_hand(model, x):
 def test_accuracies_and_dead_units_are_those_of_numpy(shown):
     model, history, folder = shown
     x, y = data(4)
-    every = scores_by_hand(model, x)
+    every = activities_by_hand(model, x)
+    # Of both negatives one tells what the units do.
+    wrong = keras.ops.convert_to_numpy(model.negatives.labels(y, CLASSES, seed=0))[:, 0]
     events = Events(folder / "validation")
     together = 0.0
     for index in range(2):
@@ -171,7 +173,8 @@ def test_accuracies_and_dead_units_are_those_of_numpy(shown):
         assert events.last(tag + "accuracy alone") == pytest.approx(alone)
         first = np.mean(np.argmax(together, axis=1) == y)
         assert events.last(tag + "accuracy with layers below") == pytest.approx(first)
-        activities = np.concatenate([every[c][index] for c in range(CLASSES)])
+        labelled = np.stack([every[c][index] for c in range(CLASSES)])
+        activities = np.concatenate([labelled[labels, np.arange(len(y))] for labels in (y, wrong)])
         dead = np.mean(np.ptp(activities, axis=0) < 1e-6)
         assert events.last(tag + "share of dead units") == pytest.approx(dead)
         silent = np.mean(activities <= 1e-3)
@@ -444,6 +447,20 @@ def test_validation_data_that_can_be_seen_once_are_left_to_validation(tmp_path):
     expected = fit(new_model(**ALL), FFTensorBoard(tmp_path / "other"), epochs=1)
     assert history["val_loss"] == pytest.approx(expected["val_loss"])
     assert "layer_1/accuracy alone" not in Events(tmp_path / "validation").tags
+
+
+@pytest.mark.parametrize(
+    ("arguments", "waits"),
+    [({}, False), ({"update_freq": 1}, True), ({"write_steps_per_second": True}, True)],
+)
+def test_keras_waits_for_the_figures_of_batches_only_where_they_are_written(
+    arguments, waits, tmp_path
+):
+    board = FFTensorBoard(tmp_path, picture_freq=0, write_projector=False, **arguments)
+    assert board.async_safe is not waits
+    fit(new_model(), board, epochs=1)
+    tags = Events(tmp_path / "train").tags
+    assert ("batch_loss" in tags) is ("update_freq" in arguments)
 
 
 def test_samples_that_are_given_win_over_validation_data_and_are_not_all_taken():

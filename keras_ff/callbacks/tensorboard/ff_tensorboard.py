@@ -103,6 +103,12 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
         self.samples = self._given = None
         if samples is not None:
             self.samples = self._given = self._first(samples)
+        # Nothing is done after a batch then, so that Keras need not wait for its figures.
+        self.async_safe = (
+            self.update_freq == "epoch"
+            and not self._should_trace
+            and not self.write_steps_per_second
+        )
         self._begun = False
         self._last = None
 
