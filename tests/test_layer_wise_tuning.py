@@ -83,6 +83,7 @@ def test_layers_below_stay_as_they_are_and_only_the_last_learns():
     assert figures["val_accuracy"] == pytest.approx(accuracy, abs=1e-6)
 
 
+@pytest.mark.tensorflow("JAX would copy what is kept into the compiled step")
 def test_what_frozen_layers_answer_is_computed_once_for_all_trials(monkeypatch):
     hyper_model = second_layer()
     passes, kept = [], FrozenActivities._pass
