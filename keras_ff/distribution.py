@@ -11,6 +11,7 @@ class Alone:
     """A run on one device."""
 
     is_chief = True
+    across_workers = False
 
     def scope(self):
         """A context in which models are made or loaded."""
@@ -44,7 +45,8 @@ class Parallel(Alone):
     """
 
     def __init__(self, name):
-        self.engine = backends.DataParallel(across_workers=name == "workers")
+        self.across_workers = name == "workers"
+        self.engine = backends.DataParallel(self.across_workers)
         self.is_chief = self.engine.worker == 0
 
     def scope(self):

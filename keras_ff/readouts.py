@@ -1,5 +1,6 @@
 """Readouts: how the layers' goodness or activities become one score a class."""
 
+import functools
 import numbers
 
 import keras
@@ -306,7 +307,11 @@ class Softmax(keras.layers.Layer):
         }
 
 
-KNOWN = {"goodness": Goodness, "softmax": Softmax}
+KNOWN = {
+    "goodness": Goodness,
+    "best_layers": functools.partial(Goodness, VALIDATION),
+    "softmax": Softmax,
+}
 
 
 def get(identifier):

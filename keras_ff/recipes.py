@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import functools
+import itertools
 import math
 import shlex
 
@@ -17,8 +19,11 @@ from keras_ff import (
     negatives,
     parts,
 )
+from keras_ff.layer_optimizers import OptimizerTemplate
 from keras_ff.learning_rates import ConstantThenLinear
 from keras_ff.models import FFModel
+from keras_ff.models.ready import convolutions
+from keras_ff.models.resnet import LAYERS as RESNET_LAYERS, resnet_layers
 from keras_ff.version import __version__
 
 LOSS_PARAMETERS = ("alpha", "threshold", "margin")
@@ -49,6 +54,33 @@ DEFAULTS = {
 }
 
 
+# What suits an architecture, whatever the dataset.
+_CLASS_GROUP_CONVOLUTIONS = {
+    "goodness": "class_groups",
+    "normalization": "class_groups",
+    "loss": "sparse_categorical_crossentropy",
+    "alpha": None,
+    "layer_schedule": "simultaneous",
+    "readout": "best_layers",
+    "epochs": 20,
+    "batch_size": 128,
+    "learning_rate": 0.01,
+    "rate_schedule": "cosine",
+    "weight_decay": 5e-4,
+    "clip_norm": 1.0,
+    "dtype_policy": "mixed_bfloat16",
+}
+ARCHITECTURES = {
+    "mlp": {},
+    "cnn": {"units": (40, 80, 80, 160, 160), **_CLASS_GROUP_CONVOLUTIONS},
+    "resnet": {"units": (20,), "dropout": 0.2, **_CLASS_GROUP_CONVOLUTIONS},
+}
+RATE_SCHEDULES = {
+    "constant_then_linear": ConstantThenLinear,
+    "cosine": functools.partial(keras.optimizers.schedules.CosineDecay, alpha=0.01),
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
     """All that a training run depends on: two runs of one configuration end with equal figures.
@@ -57,7 +89,11 @@ class TrainingConfig:
 
     Args:
         dataset: string, a name for `keras_ff.datasets.load`.
-        units: tuple of integers, the width of each layer, first to last.
+        architecture: string: `"mlp"`, dense layers; `"cnn"`, convolutions of 3 × 3, with average
+            pooling where layers grow wider; or `"resnet"`, the seventeen convolutions of
+            `keras_ff.models.resnet`.
+        units: tuple of integers, the width of each layer, first to last: units, or channels. Of
+            a `"resnet"` the width of the first layers alone.
         activation: string, a name for `keras_ff.activations.get`.
         goodness, loss, negatives, label_embedding, layer_schedule, readout: strings, names for the
             modules of keras_ff that they are called after.
@@ -72,8 +108,12 @@ class TrainingConfig:
         peer_normalization: float, weight of peer normalisation; 0 for none.
         epochs: integer, epochs in all.
         batch_size: integer.
-        learning_rate: float, or a tuple with one a layer: Adam's rate for the first half of a
-            layer's steps, which then falls linearly to 0.
+        learning_rate: float, or a tuple with one a layer: Adam's rate at the beginning.
+        rate_schedule: string: `"constant_then_linear"`, for the first half of a layer's steps,
+            from where on the rate falls linearly to 0; or `"cosine"`, which falls to a hundredth.
+        weight_decay: float of at least 0, share of the weights taken off in each step, times the
+            learning rate (AdamW); 0 for none.
+        clip_norm: float above 0 at which the length of a layer's gradient is cut off, or `None`.
         weight_averaging: float in [0, 1), momentum of a moving average of the weights which takes
             their place in validation and at the end; 0 for none.
         validation_share: float in [0, 1), share of the training samples kept for validation.
@@ -95,6 +135,7 @@ class TrainingConfig:
     """
 
     dataset: str = datasets.digits.NAME
+    architecture: str = "mlp"
     units: tuple = (500, 500, 500)
     activation: str = "relu"
     goodness: str = "mean_of_squares"
@@ -115,6 +156,9 @@ class TrainingConfig:
     epochs: int = 30
     batch_size: int = 128
     learning_rate: float | tuple = 1e-3
+    rate_schedule: str = "constant_then_linear"
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
     weight_averaging: float = 0.0
     validation_share: float = 1 / 6
     standardize: bool = True
@@ -145,6 +189,31 @@ class TrainingConfig:
                 "`peer_normalization` must be a weight above 0, or 0 for none. "
                 f"Received: peer_normalization={self.peer_normalization!r}"
             )
+        if parts.finite_number(self.weight_decay, "weight_decay") < 0:
+            raise ValueError(
+                "`weight_decay` must be a share above 0, or 0 for none. "
+                f"Received: weight_decay={self.weight_decay!r}"
+            )
+        if self.clip_norm is not None:
+            parts.positive_number(self.clip_norm, "clip_norm")
+        for name, known in (("architecture", ARCHITECTURES), ("rate_schedule", RATE_SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"`{name}` must be one of {', '.join(known)}. "
+                    f"{parts.nearest(getattr(self, name), known)} "
+                    f"Received: {name}={getattr(self, name)!r}"
+                )
+        if self.architecture != "mlp" and self.peer_normalization:
+            raise ValueError(
+                "Peer normalization is here for architecture='mlp' alone. "
+                f"Received: architecture={self.architecture!r}, "
+                f"peer_normalization={self.peer_normalization}"
+            )
+        if self.architecture == "resnet" and len(self.units) != 1:
+            raise ValueError(
+                "Of a 'resnet' `units` is the width of the first layers alone. "
+                f"Received: units={self.units}"
+            )
         self._goodness()
         parts.share(self.weight_averaging, "weight_averaging")
         # Parameters of the loss are written out, so that a configuration says all.
@@ -173,7 +242,9 @@ class TrainingConfig:
         """
         num_classes = datasets.info(dataset, data_dir=data_dir).num_classes
         fallback = {field.name: field.default for field in dataclasses.fields(cls)}
-        recipe = {**fallback, **DEFAULTS.get(dataset.partition(":")[0], {}), "dataset": dataset}
+        known = DEFAULTS.get(dataset.partition(":")[0], {})
+        own = ARCHITECTURES.get(chosen.get("architecture"), {})
+        recipe = {**fallback, **known, "dataset": dataset, **own}
         recipe["negatives_count"] = min(recipe["negatives_count"], num_classes - 1)
         recipe["units"] = widths(chosen.pop("units", None), layers, recipe["units"])
         if not {"threshold", "margin"}.isdisjoint(chosen):
@@ -243,36 +314,25 @@ class TrainingConfig:
             return self._new_model(image_shape, num_classes, steps_per_epoch)
 
     def _new_model(self, image_shape, num_classes, steps_per_epoch):
-        schedule = layer_schedules.get(self.layer_schedule)
-        measure = self._goodness()
-        class_groups = measure.per_class
-        rates = self._learning_rates()
-        turns = [
-            schedule.learning_layers(epoch, self.epochs, len(self.units))
-            for epoch in range(self.epochs)
-        ]
+        class_groups = self._goodness().per_class
         model = FFModel(
-            [
-                layers.FFDense(
-                    width,
-                    activation=self.activation,
-                    goodness=measure,
-                    normalization=self.normalization,
-                    dropout=self.dropout,
-                    auxiliary=self._auxiliary(),
-                    optimizer=self._optimizer(
-                        rates[index], sum(index in turn for turn in turns) * steps_per_epoch
-                    ),
-                )
-                for index, width in enumerate(self.units)
-            ],
+            self._layers(),
             num_classes=num_classes,
             # Class groups have neither labels in their input nor negatives.
             label_embedding=None if class_groups else self._label_embedding(),
             negatives=None if class_groups else self._negatives(),
-            layer_schedule=schedule,
+            layer_schedule=layer_schedules.get(self.layer_schedule),
             readout=self.readout,
         )
+        depth = self._depth()
+        rates = self._learning_rates()
+        turns = [
+            model.layer_schedule.learning_layers(epoch, self.epochs, depth)
+            for epoch in range(self.epochs)
+        ]
+        for index, layer in enumerate(model.ff_layers):
+            steps = sum(index in turn for turn in turns) * steps_per_epoch
+            layer.own_optimizer = OptimizerTemplate(self._optimizer(rates[index], steps))
         model.compile(
             optimizer=self._optimizer(rates[-1], self.epochs * steps_per_epoch),
             loss=self._loss(),
@@ -280,6 +340,28 @@ class TrainingConfig:
         )
         model.build((None, *image_shape))
         return model
+
+    def _layers(self):
+        """The layers of the model, without optimizers."""
+        common = {
+            "activation": self.activation,
+            "goodness": self._goodness(),
+            "normalization": self.normalization,
+            "dropout": self.dropout,
+        }
+        if self.architecture == "mlp":
+            return [
+                layers.FFDense(width, auxiliary=self._auxiliary(), **common) for width in self.units
+            ]
+        if self.architecture == "resnet":
+            return resnet_layers(self.units[0], **common)
+        blocks = [[self.units[0]]]
+        for before, width in itertools.pairwise(self.units):
+            if width > before:
+                blocks.append([])
+            blocks[-1].append(width)
+        pooling = keras.layers.AveragePooling2D
+        return convolutions(blocks, pooling, kernel_initializer="he_normal", **common)
 
     def _goodness(self):
         part = goodness.get(self.goodness)
@@ -297,25 +379,30 @@ class TrainingConfig:
         weight = self.peer_normalization
         return [layers.PeerNormalization(weight)] if weight else None
 
+    def _depth(self):
+        return RESNET_LAYERS if self.architecture == "resnet" else len(self.units)
+
     def _learning_rates(self):
         """One a layer."""
+        depth = self._depth()
         if not isinstance(self.learning_rate, tuple):
-            return (self.learning_rate,) * len(self.units)
-        if len(self.learning_rate) != len(self.units):
+            return (self.learning_rate,) * depth
+        if len(self.learning_rate) != depth:
             raise ValueError(
-                f"`learning_rate` must be one number or one for each of the {len(self.units)} "
+                f"`learning_rate` must be one number or one for each of the {depth} "
                 f"layers. Received: learning_rate={self.learning_rate!r}"
             )
         return self.learning_rate
 
     def _optimizer(self, learning_rate, total_steps):
-        averaging = {}
+        arguments = {"clipnorm": self.clip_norm}
         if self.weight_averaging:
-            averaging = {"use_ema": True, "ema_momentum": self.weight_averaging}
+            arguments |= {"use_ema": True, "ema_momentum": self.weight_averaging}
         # A layer whose turn never comes takes no steps, but has an optimizer all the same.
-        return keras.optimizers.Adam(
-            ConstantThenLinear(learning_rate, max(total_steps, 1)), **averaging
-        )
+        rate = RATE_SCHEDULES[self.rate_schedule](learning_rate, max(total_steps, 1))
+        if self.weight_decay:
+            return keras.optimizers.AdamW(rate, weight_decay=self.weight_decay, **arguments)
+        return keras.optimizers.Adam(rate, **arguments)
 
     def _label_embedding(self):
         return _with(labels.get(self.label_embedding), strength=self.label_strength)

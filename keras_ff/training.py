@@ -37,6 +37,13 @@ RUN_ENTRY = "keras_ff_run.json"
 PICTURE_SAMPLES = 1000
 # The same for what is shown in TensorBoard after every epoch.
 BOARD_SAMPLES = 500
+NOTHING_MEASURED = {
+    "measure_freq": 0,
+    "distribution_freq": 0,
+    "picture_freq": 0,
+    "write_projector": False,
+    "write_graph": False,
+}
 
 
 def train(
@@ -47,6 +54,7 @@ def train(
     verbose="auto",
     distribution=None,
     tensorboard=False,
+    callbacks=(),
 ):
     """Train a model by a configuration, into a folder that then holds all about the run.
 
@@ -72,8 +80,10 @@ def train(
             all devices together. Defaults to `None`.
         tensorboard: boolean. Whether every layer is shown in TensorBoard, by
             `keras_ff.callbacks.FFTensorBoard` on validation samples, from the folder
-            `tensorboard`. A run that is resumed goes on in that folder where there is one.
-            Defaults to `False`.
+            `tensorboard`. A run that is resumed goes on in that folder where there is one. Under
+            `"workers"` nothing is measured besides what is in the logs. Defaults to `False`.
+        callbacks: list of `keras.callbacks.Callback`, told of the training after an epoch is
+            saved. Defaults to none.
 
     Returns:
         What `metrics.json` holds, a dictionary: `test_accuracy` and `validation_accuracy` as
@@ -117,7 +127,7 @@ def train(
         folder.mkdir(parents=True, exist_ok=True)
         _write_json(folder / CONFIG_FILE, config.to_dict())
     with distribution.training():
-        _fit(model, run, config, data, folder, verbose, distribution, tensorboard)
+        _fit(model, run, config, data, folder, verbose, distribution, tensorboard, callbacks)
     return _finish(distribution.measurable(model), run, data, folder, distribution.is_chief)
 
 
@@ -331,14 +341,14 @@ class _Checkpoint(keras.callbacks.Callback):
                 _save(model, self.run, self.folder)
 
 
-def _fit(model, run, config, data, folder, verbose, distribution, tensorboard):
+def _fit(model, run, config, data, folder, verbose, distribution, tensorboard, others):
     """Train the epochs that are left, and write the trained model."""
     training, validation, _ = data
     checkpoint = _Checkpoint(run, folder, distribution)
-    callbacks = [checkpoint]
+    callbacks = [checkpoint, *others]
     if distribution.is_chief and (tensorboard or (folder / TENSORBOARD_FOLDER).exists()):
         # Before the checkpoint: an epoch that is saved has been shown.
-        callbacks.insert(0, _board(config, folder, validation))
+        callbacks.insert(0, _board(config, folder, validation, distribution))
     if config.weight_averaging:
         # After the checkpoint, which so finds weights and averages each in their place.
         callbacks.append(keras.callbacks.SwapEMAWeights())
@@ -355,10 +365,13 @@ def _fit(model, run, config, data, folder, verbose, distribution, tensorboard):
     checkpoint.write(model)
 
 
-def _board(config, folder, validation):
+def _board(config, folder, validation, distribution):
     """The callback for TensorBoard; it measures on validation samples alone."""
+    path = folder / TENSORBOARD_FOLDER
+    if distribution.across_workers:  # one of them cannot ask the model by itself
+        return FFTensorBoard(path, hparams=config, **NOTHING_MEASURED)
     samples = None if validation is None else measurements.first_samples(validation, BOARD_SAMPLES)
-    return FFTensorBoard(folder / TENSORBOARD_FOLDER, samples=samples, hparams=config)
+    return FFTensorBoard(path, samples=samples, hparams=config)
 
 
 def _finish(model, run, data, folder, is_chief):

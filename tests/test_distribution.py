@@ -13,6 +13,7 @@ import time
 import keras
 import numpy as np
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import keras_ff
 from keras_ff import cli, distribution
@@ -117,7 +118,7 @@ def start_run(backend, folder, port=None, number=0, resume=False):
     arguments = ["train", "--out", folder, "--units", "40,40", "--epochs", "5", "--seed", "3"]
     environment = {"KERAS_BACKEND": backend}
     if port is not None:
-        arguments += ["--distribution", "workers"]
+        arguments += ["--distribution", "workers", "--tensorboard"]
         environment |= {
             "TF_CONFIG": json.dumps(
                 {
@@ -162,6 +163,9 @@ def test_a_killed_worker_and_a_restart_end_as_if_undisturbed(backend, tmp_path):
         np.testing.assert_allclose(ours[name], expected[name], rtol=1e-3, err_msg=name)
     metrics = [json.loads((folder / "metrics.json").read_text()) for folder in (alone, together)]
     assert metrics[0]["test_accuracy"] == pytest.approx(metrics[1]["test_accuracy"], abs=0.003)
+    # What the first worker shows has every epoch, the repeated one twice.
+    shown = EventAccumulator(str(together / "tensorboard" / "train"), {"tensors": 0}).Reload()
+    assert {event.step for event in shown.Tensors("layer_1/loss")} == set(range(5))
 
 
 TWO_PROCESSORS = """

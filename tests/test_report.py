@@ -4,6 +4,7 @@ import base64
 import html.parser
 import io
 import json
+import pathlib
 import re
 import shutil
 
@@ -238,3 +239,26 @@ def test_numbers_that_are_not_known_are_dashes():
     last = report.run_report._last
     assert [last(history, name) for name in "abcd"] == ["1", "2", "–", "–"]
     assert report.run_report._percent(float("nan")) is None
+
+
+def test_a_preset_has_a_report_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = report.write("digits_mlp_relu")
+    assert path == pathlib.Path("digits_mlp_relu.html")
+    page = Page(path)
+    preset = keras_ff.zoo.get("digits_mlp_relu")
+    assert f"{100 * preset.test_accuracy:.2f} %" in page.text
+    assert preset.metadata["command"] in page.text
+    # A preset keeps no history, and no answers to the test set.
+    assert "How it learned" not in page.headings
+    assert "Answers on the test set" not in page.headings
+    assert {"Layer by layer", "Separation", "Configuration"} <= set(page.headings)
+    assert page.table_with("activation")[0][0] != ""
+    assert preset.foreign_files() == []
+
+
+def test_what_is_neither_a_run_nor_a_preset_is_said():
+    with pytest.raises(ValueError, match="digits_mlp_relu"):
+        report.write("digits_mlp_rely")
+    with pytest.raises(ValueError, match="There is no model file"):
+        report.write("runs/nothing-here")

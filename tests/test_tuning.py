@@ -52,6 +52,30 @@ def test_thresholds_and_margins_are_in_units_of_the_goodness(goodness, scale, un
     assert [layer.loss.threshold for layer in model.ff_layers] == [0.75 * unit] * 2
 
 
+@pytest.mark.parametrize("tuner", ["random", "bayesian"])
+def test_a_search_begins_with_what_the_base_has(tuner, tmp_path):
+    usual = base(epochs=1, goodness_scale=8.0, threshold=2.4, margin=0.8, learning_rate=2e-3)
+    names = ["threshold", "margin", "learning_rate"]
+    found = tuning.tune(usual, names, tmp_path, trials=2, tuner=tuner, verbose=0)
+    first, second = sorted(found, key=lambda one: int(one.trial))
+    assert first.values == pytest.approx({"threshold": 0.3, "margin": 0.1, "learning_rate": 2e-3})
+    assert first.config.threshold == pytest.approx(usual.threshold)
+    assert second.values != first.values
+
+
+def test_what_the_base_has_is_brought_to_the_scale_of_the_search():
+    hyper_model = FFHyperModel(base(goodness="sum_of_squares", units=(24, 12), threshold="auto"))
+    assert hyper_model.usual("threshold") == 0.5
+    hyper_model = FFHyperModel(
+        base(goodness="sum_of_squares", units=(24, 12), threshold=(6.0, 9.0))
+    )
+    assert [hyper_model.usual("threshold", number) for number in (1, 2)] == [0.25, 0.75]
+    hyper_model = FFHyperModel(base(loss="symba", goodness_scale=4.0, alpha=3.0), ["alpha"])
+    assert hyper_model.usual("alpha") == 12.0
+    assert hyper_model.usual("width") == 24 and hyper_model.usual("depth") == 2
+    assert hyper_model.usual("activation") == "relu"
+
+
 def test_alpha_is_in_one_over_units():
     hyper_model = FFHyperModel(base(loss="symba", goodness="sum_of_squares"), ["alpha"])
     assert hyper_model.config(parameters(alpha=12.0)).alpha == pytest.approx(12 / 24)

@@ -228,6 +228,27 @@ class Trainer:
     def keeps_tensors(self):
         return self._distribute_strategy is None  # replicas would need copies
 
+    def fit(self, x=None, y=None, **arguments):
+        """As in Keras, with all variables made beforehand: else the step is traced twice."""
+        if self._distribute_strategy is None:
+            samples, labels, _ = keras.utils.unpack_x_y_sample_weight(
+                getattr(x, "element_spec", (x, y))
+            )
+            self._make_variables(samples, labels)
+        return super().fit(x=x, y=y, **arguments)
+
+    def _make_variables(self, samples, labels):
+        """Make weights, optimizers' variables and metrics where the shapes say all they need."""
+        shape = tf.TensorShape(getattr(samples, "shape", None))
+        if shape.rank is None or not shape[1:].is_fully_defined():
+            return
+        self._build_for(samples)
+        metrics = self._compile_metrics
+        known = tf.TensorShape(getattr(labels, "shape", None)).rank is not None
+        if metrics is not None and not metrics.built and known:
+            scores = keras.KerasTensor((None, self.num_classes))
+            metrics.build(keras.KerasTensor(labels.shape, labels.dtype), scores)
+
     def train_step(self, data):
         with self._synchronized():
             return _reducible(self.learn_from(*keras.utils.unpack_x_y_sample_weight(data)))

@@ -1,16 +1,17 @@
-"""The command line: `keras-ff train`, `tune`, `evaluate`, `zoo`, `report` and `bench`."""
+"""The command line: `keras-ff train`, `tune`, `evaluate`, `zoo`, `report`, `reproduce` and
+`bench`."""
 
 import argparse
 import sys
 import warnings
 
-from keras_ff.cli import bench, evaluate, report, train, tune, zoo
+from keras_ff.cli import bench, evaluate, report, reproduce, train, tune, zoo
 from keras_ff.cli.printing import verbosity as _verbosity
 from keras_ff.cli.runs import new_folder as _new_folder
 from keras_ff.version import __version__
 
 # In the order of the help. Each adds its options to the parser, and names its function there.
-COMMANDS = (train, tune, evaluate, report, zoo, bench)
+COMMANDS = (train, tune, evaluate, report, zoo, reproduce, bench)
 SUCCESS, USER_ERROR, INTERRUPTED = 0, 2, 130
 
 

@@ -32,6 +32,7 @@ def add_configuration(parser):
     )
 
     network = parser.add_argument_group("network")
+    network.add_argument("--architecture", metavar="NAME", help="mlp (default), cnn, resnet")
     network.add_argument("--layers", type=int, metavar="N", help="number of layers")
     network.add_argument(
         "--units", type=_integers, metavar="N[,N…]", help="width of all layers, or of each"
@@ -80,7 +81,18 @@ def add_configuration(parser):
         "--learning-rate",
         type=_numbers_or_name,
         metavar="RATE[,RATE…]",
-        help="of Adam: constant for half of the steps, then falling to 0",
+        help="of Adam, at the beginning",
+    )
+    learning.add_argument(
+        "--rate-schedule",
+        metavar="NAME",
+        help="constant_then_linear: for half of the steps, then falling to 0; or cosine",
+    )
+    learning.add_argument(
+        "--weight-decay", type=float, metavar="SHARE", help="times the rate, a step; 0: none"
+    )
+    learning.add_argument(
+        "--clip-norm", type=float, metavar="LENGTH", help="of a layer's gradient, at most"
     )
     learning.add_argument(
         "--weight-averaging", type=float, metavar="MOMENTUM", help="of averaged weights; 0: none"

@@ -1,34 +1,37 @@
-"""`keras-ff report`: one page about a run."""
+"""`keras-ff report`: one page about a run or a preset."""
 
 import argparse
 import pathlib
 
 
-def report(folder, out=None, data_dir=None):
+def report(run_or_preset, out=None, data_dir=None):
     """Write the page and say where it is."""
     from keras_ff import report
 
-    print(f"Report: {report.write(folder, out, data_dir)}")
+    print(f"Report: {report.write(run_or_preset, out, data_dir)}")
 
 
 def add_to(commands):
     """Add `report` and its options to the parser's commands."""
     parser = commands.add_parser(
         "report",
-        help="write a page about a run, pictures included",
+        help="write a page about a run or a preset, pictures included",
         description=(
-            "Write one HTML page about a run: configuration, curves, every layer's figures, "
-            "separation, confusion and misclassified samples. It needs nothing from elsewhere."
+            "Write one HTML page about a run or a preset: configuration, curves, every layer's "
+            "figures, separation, confusion and misclassified samples. It needs nothing from "
+            "elsewhere."
         ),
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
     parser.set_defaults(command=report)
-    parser.add_argument("folder", type=pathlib.Path, metavar="RUN_DIR", help="the folder of a run")
+    parser.add_argument(
+        "run_or_preset", metavar="RUN_DIR", help="the folder of a run, or the name of a preset"
+    )
     parser.add_argument(
         "--out",
         type=pathlib.Path,
         metavar="FILE",
-        help="where the page is written (default: report.html in the folder)",
+        help="where the page is written (default: report.html in the run's folder, NAME.html here)",
     )
     parser.add_argument("--data-dir", metavar="FOLDER", help="TFDS's folder of prepared datasets")

@@ -24,6 +24,7 @@ def base():
         "mnist",
         units=(300,) * 4,
         loss="logistic",
+        goodness_scale=16.0,
         negatives_count=1,
         layer_schedule="greedy",
         shift=0,

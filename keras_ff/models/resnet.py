@@ -51,11 +51,17 @@ def resnet(width=20, num_classes=10, activation="relu", dropout=0.2, **kwargs):
     >>> model.count_params() // 100_000
     12
     """
+    layers = resnet_layers(width, activation=activation, dropout=dropout, **layer_arguments(True))
+    kwargs = {"readout": readouts.Goodness("validation"), **kwargs}
+    return model_of(layers, num_classes, True, None, kwargs)
+
+
+def resnet_layers(width, **arguments):
+    """The layers of `resnet`; `arguments` are those of `FFLayer`."""
     layers = []
     for index in range(LAYERS):
         if index in HALVED:
             layers.append(keras.layers.AveragePooling2D(2))
-        arguments = {"activation": activation, "dropout": dropout, **layer_arguments(True)}
         if index in ADDED or index in CONCATENATED:
             convolution = keras.layers.Conv2D(
                 width, 3, padding="same", kernel_initializer="he_normal", name="convolution"
@@ -66,5 +72,4 @@ def resnet(width=20, num_classes=10, activation="relu", dropout=0.2, **kwargs):
             layers.append(FFConv2D(width, kernel_initializer="he_normal", **arguments))
         if index in CONCATENATED:
             width = 2 * width
-    kwargs = {"readout": readouts.Goodness("validation"), **kwargs}
-    return model_of(layers, num_classes, True, None, kwargs)
+    return layers

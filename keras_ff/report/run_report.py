@@ -1,4 +1,4 @@
-"""The report of a run's folder."""
+"""The report of a run, or of a preset."""
 
 import contextlib
 import math
@@ -6,24 +6,28 @@ import pathlib
 
 import numpy as np
 
-from keras_ff import datasets, measurements, training, visualization
+from keras_ff import datasets, measurements, training, visualization, zoo
 from keras_ff.recipes import TrainingConfig, plainly
 from keras_ff.report import page
+from keras_ff.zoo.preset import is_preset
 
 REPORT_FILE = "report.html"
 # Held-out samples that the layers are measured on, at most.
 SAMPLES = 2000
 
 
-def write(folder, out=None, data_dir=None):
-    """Write a page about a run, with its pictures in it and nothing from elsewhere.
+def write(run_or_preset, out=None, data_dir=None):
+    """Write a page about a run or a preset, with its pictures in it and nothing from elsewhere.
 
-    The layers are measured on the first 2,000 validation samples (on test samples where the run
-    kept none for validation); what is said of the test set is what the run's `metrics.json` holds.
+    The layers are measured on the first 2,000 validation samples (on test samples where there are
+    none for validation); what is said of the test set is what the run's `metrics.json` holds, or
+    the preset's card.
 
     Args:
-        folder: string or path: a folder that `keras_ff.training.train` has made.
-        out: string or path of the page. Defaults to `None`: `report.html` in the folder.
+        run_or_preset: string or path: a folder that `keras_ff.training.train` has made, or a
+            preset's folder or name, as for `keras_ff.FFModel.from_preset`.
+        out: string or path of the page. Defaults to `None`: `report.html` in the run's folder, or
+            a file with the preset's name in the current folder.
         data_dir: folder of the prepared datasets, as for `keras_ff.datasets.load`. Defaults to
             `None`.
 
@@ -31,7 +35,8 @@ def write(folder, out=None, data_dir=None):
         The page's path.
 
     Raises:
-        ValueError: if the folder holds no run, or the run's data cannot be loaded.
+        ValueError: if there is no such run or preset, the preset does not say on what data it was
+            trained, or the data cannot be loaded.
 
     Example:
 
@@ -41,9 +46,14 @@ def write(folder, out=None, data_dir=None):
     >>> report.write("runs/first").name
     'report.html'
     """
-    folder = pathlib.Path(folder)
-    path = folder / REPORT_FILE if out is None else pathlib.Path(out)
-    run = _Run(folder, data_dir)
+    folder = pathlib.Path(run_or_preset)
+    # A name alone may be that of a preset; other paths are those of folders.
+    if not is_preset(folder) and (folder.is_dir() or len(folder.parts) > 1):
+        run, path = _of_run(folder, data_dir), folder / REPORT_FILE
+    else:
+        run = _of_preset(zoo.get(run_or_preset), data_dir)
+        path = pathlib.Path(f"{run.name}.html")
+    path = path if out is None else pathlib.Path(out)
     sections = [
         _heading(run),
         _curves(run),
@@ -61,30 +71,90 @@ def write(folder, out=None, data_dir=None):
     return path
 
 
-class _Run:
-    """What is known of a run, measured once."""
+def _of_run(folder, data_dir):
+    """What is known of a run."""
+    model, record = training.load(folder)
+    if record is None:
+        raise ValueError(
+            f"{str(folder)!r} holds a model that no run has written. Make one with "
+            "`keras-ff train`."
+        )
+    metrics = {}
+    if (folder / training.METRICS_FILE).exists():
+        metrics = training.read_json(folder / training.METRICS_FILE)
+    config = TrainingConfig.from_dict(record["config"])
+    return _Subject(
+        name=folder.resolve().name,
+        model=model,
+        data=config,
+        options=config.to_dict(),
+        command=config.command(),
+        epochs=f"{record['epoch']} of {config.epochs}",
+        history=record["history"],
+        metrics=metrics,
+        complete=bool(metrics),
+        data_dir=data_dir,
+    )
 
-    def __init__(self, folder, data_dir):
-        self.model, record = training.load(folder)
-        if record is None:
-            raise ValueError(
-                f"{str(folder)!r} holds a model that no run has written. Make one with "
-                "`keras-ff train`."
-            )
-        self.config = TrainingConfig.from_dict(record["config"])
-        self.history, self.epoch = record["history"], record["epoch"]
-        self.metrics = {}
-        if (folder / training.METRICS_FILE).exists():
-            self.metrics = training.read_json(folder / training.METRICS_FILE)
-        self.name = folder.resolve().name
-        info = datasets.info(self.config.dataset, data_dir=data_dir)
+
+def _of_preset(preset, data_dir):
+    """The same of a preset, which keeps no history."""
+    options = preset.data_options()
+    if options is None:
+        raise ValueError(
+            f"The preset {preset.name!r} does not say on what data it was trained, so that its "
+            "layers cannot be measured. Received: metadata without 'data'"
+        )
+    return _Subject(
+        name=preset.name,
+        model=preset.model(),
+        data=TrainingConfig.from_dict(options),
+        options=preset.metadata.get("recipe") or options,
+        command=preset.metadata.get("command"),
+        epochs=preset.metadata.get("epochs"),
+        history={},
+        metrics=preset.metadata,
+        complete=True,
+        data_dir=data_dir,
+    )
+
+
+class _Subject:
+    """What is known of a network and its training, measured once.
+
+    Args:
+        name: string.
+        model: an `FFModel`.
+        data: a `TrainingConfig` whose data it is measured on.
+        options: dictionary, the configuration of its training as far as it is known.
+        command: string, what trained it, or `None`.
+        epochs: integer or string, how long it was trained, or `None`.
+        history: dictionary, as of `keras.Model.fit`.
+        metrics: dictionary of figures, as in a run's `metrics.json`.
+        complete: boolean, whether the training is.
+        data_dir: folder of the prepared datasets, or `None`.
+    """
+
+    def __init__(
+        self, name, model, data, options, command, epochs, history, metrics, complete, data_dir
+    ):
+        self.name = name
+        self.model = model
+        self.dataset = data.dataset
+        self.options = options
+        self.command = command
+        self.epochs = epochs
+        self.history = history
+        self.metrics = metrics
+        self.complete = complete
+        info = datasets.info(data.dataset, data_dir=data_dir)
         self.class_names = list(info.class_names)
-        _, validation, test = self.config.load_data(data_dir=data_dir)
+        _, validation, test = data.load_data(data_dir=data_dir)
         self.part = "test" if validation is None else "validation"
         held_out = test if validation is None else validation
         self.x, self.y = measurements.first_samples(held_out, SAMPLES)
-        self.measured = measurements.measure(self.model, self.x, self.y)
-        self.scores = self.model.predict(self.x, verbose=0)
+        self.measured = measurements.measure(model, self.x, self.y)
+        self.scores = model.predict(self.x, verbose=0)
 
     @property
     def samples(self):
@@ -96,19 +166,19 @@ class _Run:
 
 
 def _heading(run):
-    metrics, config = run.metrics, run.config
+    metrics = run.metrics
     pairs = [
         ("test accuracy", _percent(metrics.get("test_accuracy"))),
         ("validation accuracy", _percent(metrics.get("validation_accuracy"))),
-        ("epochs", f"{run.epoch} of {config.epochs}"),
+        ("epochs", run.epochs),
         ("training", _with_unit(metrics.get("seconds"), "s")),
         ("samples a second", _with_unit(metrics.get("samples_per_second"), "")),
         ("parameters", f"{run.model.count_params():,}"),
         ("matrices one gradient passes", run.model.locality),
     ]
-    words = f"A network trained on {config.dataset}, layer by layer, by keras_ff."
+    words = f"A network trained on {run.dataset}, layer by layer, by keras_ff."
     state = None
-    if not metrics:
+    if not run.complete:
         state = page.element(
             "p",
             "The run is not complete, so that nothing is said of the test set. ",
@@ -246,15 +316,16 @@ def _inputs(run):
 def _configuration(run):
     options = [
         [name.replace("_", " "), plainly(value)]
-        for name, value in run.config.to_dict().items()
+        for name, value in run.options.items()
         if value is not None
     ]
-    return page.section(
-        "Configuration",
-        page.table([], options, class_="words"),
-        page.element("p", "The command that trains such a network:"),
-        page.element("pre", page.element("code", run.config.command())),
-    )
+    command = []
+    if run.command is not None:
+        command = [
+            page.element("p", "The command that trains such a network:"),
+            page.element("pre", page.element("code", run.command)),
+        ]
+    return page.section("Configuration", page.table([], options, class_="words"), *command)
 
 
 def _origin(run):

@@ -94,32 +94,46 @@ class FFHyperModel(keras_tuner.HyperModel):
         depth = self._drawn(hp, "depth", len(self.base.units))
         widths = self.base.units
         if "width" in self.space:
-            widths = (self.space["width"].drawn(hp, "width"),) * depth
+            widths = (self._drawn(hp, "width", None),) * depth
         elif depth != len(widths):
             widths = (widths[0],) * depth
         found = {"units": tuple(widths)}
         for name, wanted in self.space.items():
             if name in space.EACH_LAYER:
                 one = space.EACH_LAYER[name]
-                names = [f"{one}_{number}" for number in range(1, depth + 1)]
-                found[one] = tuple(wanted.drawn(hp, each) for each in names)
+                found[one] = tuple(
+                    wanted.drawn(hp, f"{one}_{number}", self.usual(one, number))
+                    for number in range(1, depth + 1)
+                )
             elif name not in ("width", "depth"):
-                found[name] = wanted.drawn(hp, name)
+                found[name] = self._drawn(hp, name, None)
         rule = found.pop("threshold_rule", None)
         epochs = hp.values.get("tuner/epochs", self.base.epochs)
         config = dataclasses.replace(self.base, epochs=epochs, **self._in_units(found))
         return config if rule is None else self._by_rule(config, rule)
 
     def _drawn(self, hp, name, otherwise):
-        return self.space[name].drawn(hp, name) if name in self.space else otherwise
+        if name not in self.space:
+            return otherwise
+        return self.space[name].drawn(hp, name, self.usual(name))
+
+    def usual(self, name, number=1):
+        """Where a search begins: what the base has.
+
+        Args:
+            name: string, a name of `keras_ff.tuning.SPACE`.
+            number: integer, the layer's, from 1 on. Defaults to `1`.
+
+        Returns:
+            What `keras_ff.tuning.space.Between.drawn` takes, in the same units as what it
+            returns; `None` where the base says nothing.
+        """
+        return usual_of(self.base, name, number)
 
     def _in_units(self, found):
         """What was found, with thresholds, margins and alpha on the scale of the goodness."""
         found = dict(found)
-        part = goodness.get(found.get("goodness", self.base.goodness))
-        scale = found.get("goodness_scale", self.base.goodness_scale)
-        if scale is not None:
-            part = type(part).from_config({**part.get_config(), "scale": scale})
+        part = _goodness(self.base, **found)
         units = [part.unit((None, width)) for width in found["units"]]
         for name in ("threshold", "margin"):
             value = found.get(name)
@@ -156,12 +170,16 @@ class FFHyperModel(keras_tuner.HyperModel):
 
     def _new_model(self, config):
         keras.utils.set_random_seed(config.seed)
+        shape, steps = self._shape_and_steps(config)
+        return config.new_model(shape, self.num_classes, steps)
+
+    def _shape_and_steps(self, config):
+        """The shape of a sample, and how many batches an epoch has."""
         if config.batch_size not in self._batches:
             training, _, _ = config.load_data(data_dir=self.data_dir)
             shape = tuple(training.element_spec[0].shape[1:])
             self._batches[config.batch_size] = shape, len(training)
-        shape, steps = self._batches[config.batch_size]
-        return config.new_model(shape, self.num_classes, steps)
+        return self._batches[config.batch_size]
 
     def fit(self, hp, model, *args, **kwargs):
         """Train the model of a trial.
@@ -187,6 +205,34 @@ class FFHyperModel(keras_tuner.HyperModel):
             )
             kwargs |= {"x": training, "validation_data": validation}
         return trained(model, config, *args, **kwargs)
+
+
+def usual_of(config, name, number):
+    """What a configuration has for a layer, on the scale of `FFHyperModel.usual`."""
+    if name == "depth":
+        return len(config.units)
+    if name == "width":
+        return config.units[min(number, len(config.units)) - 1]
+    value = getattr(config, name, None)
+    if isinstance(value, tuple):
+        value = value[min(number, len(value)) - 1]
+    if name not in ("threshold", "margin", "alpha"):
+        return value
+    if name == "threshold" and isinstance(value, str):  # learned ones begin there too
+        return losses.AUTO_THRESHOLD
+    if not isinstance(value, (int, float)):
+        return None
+    unit = _goodness(config).unit((None, usual_of(config, "width", number)))
+    return value * unit if name == "alpha" else value / unit
+
+
+def _goodness(config, **found):
+    """The goodness of a configuration, with what was found in the place of its own."""
+    part = goodness.get(found.get("goodness", config.goodness))
+    scale = found.get("goodness_scale", config.goodness_scale)
+    if scale is None:
+        return part
+    return type(part).from_config({**part.get_config(), "scale": scale})
 
 
 def trained(model, config, *args, callbacks=None, **kwargs):

@@ -1,12 +1,13 @@
 """A search that takes one layer after the other, which only local learning allows."""
 
 import dataclasses
+import math
 
 import numpy as np
 
 from keras_ff import parts
 from keras_ff.models.frozen_activities import FrozenActivities
-from keras_ff.tuning.hyper_model import FFHyperModel, trained
+from keras_ff.tuning.hyper_model import FFHyperModel, trained, usual_of
 
 # What a configuration has for each layer, by the name under which it is searched.
 OF_A_LAYER = {
@@ -31,6 +32,8 @@ class LayerHyperModel(FFHyperModel):
             `"learning_rate"` and `"width"`, or a dictionary from them to ranges.
         below: the trained `FFModel` of the layers below, `None` for the first layer.
         found: the `TrainingConfig` of the layers below, `None` for the first layer.
+        data: what `samples_in_memory` returned. Defaults to `None`: the configuration's data are
+            read.
         data_dir: folder of the prepared datasets. Defaults to `None`.
         **kwargs: `name` and `tunable`, as for `keras_tuner.HyperModel`.
 
@@ -40,10 +43,9 @@ class LayerHyperModel(FFHyperModel):
             flipped.
     """
 
-    def __init__(self, base, search, below=None, found=None, data_dir=None, **kwargs):
-        _check_suits(base)
+    def __init__(self, base, search, below=None, found=None, data=None, data_dir=None, **kwargs):
         self.index = 0 if found is None else len(found.units)
-        self.epochs = base.epochs // len(base.units)
+        self.epochs = _epochs_of_a_layer(base)
         # Its base is a network of this layer alone: so are the ranges that it draws from.
         super().__init__(_layer_of(base, self.index, self.epochs), search, data_dir, **kwargs)
         for name in self.space:
@@ -56,7 +58,7 @@ class LayerHyperModel(FFHyperModel):
         self.found = found
         each = {name for name in OF_A_LAYER.values() if isinstance(getattr(base, name), tuple)}
         self._of_each_layer = each | {OF_A_LAYER[name] for name in self.space}
-        self._data = None
+        self._data = data or samples_in_memory(base, data_dir)
         self._kept = None
 
     def config(self, hp):
@@ -71,6 +73,16 @@ class LayerHyperModel(FFHyperModel):
         own = super().config(hp)
         joined = {name: _joined(self.found, own, name) for name in self._of_each_layer}
         return dataclasses.replace(own, epochs=(self.index + 1) * self.epochs, **joined)
+
+    def usual(self, name, number=1):
+        """Where a search begins: what suited the layer below, or else what the base has."""
+        if self.found is None or name not in OF_A_LAYER:
+            return super().usual(name, number)
+        return usual_of(self.found, name, len(self.found.units))
+
+    def _shape_and_steps(self, config):
+        x = self._data["x"]
+        return x.shape[1:], math.ceil(len(x) / config.batch_size)
 
     def build(self, hp):
         """The model of a trial, the layers below with their trained weights."""
@@ -94,8 +106,6 @@ class LayerHyperModel(FFHyperModel):
             A dictionary, as of `FFHyperModel.fit`.
         """
         config = self.config(hp)
-        if self._data is None:
-            self._data = _arrays(config, self.data_dir)
         self._lend_frozen(model)
         return trained(
             model,
@@ -118,15 +128,32 @@ class LayerHyperModel(FFHyperModel):
         model.borrow_frozen(self._kept)
 
 
-def _arrays(config, data_dir):
-    """Training and validation samples for `fit`, in memory, so that rows can be looked up."""
-    training, validation, _ = config.load_data(data_dir=data_dir)
+def samples_in_memory(base, data_dir=None):
+    """What the searches of all layers are given, for `fit`.
+
+    Args:
+        base: a `TrainingConfig`.
+        data_dir: folder of the prepared datasets. Defaults to `None`.
+
+    Returns:
+        A dictionary: `x` and `y`, arrays, so that rows can be looked up in what frozen layers
+        answered, and `validation_data`, batches.
+
+    Raises:
+        ValueError: if samples are to be shifted or flipped.
+    """
+    if base.shift or base.flip:
+        raise ValueError(
+            "A search layer by layer keeps what frozen layers answer, which must be the same in "
+            f"every epoch: take shift=0 and flip=False. Received: shift={base.shift}, "
+            f"flip={base.flip}"
+        )
+    training, validation, _ = base.load_data(data_dir=data_dir)
     x, y = (np.concatenate(part) for part in zip(*training, strict=True))
     return {"x": x, "y": y, "validation_data": validation}
 
 
-def _check_suits(base):
-    """Raise ValueError where layers do not learn alike, or samples are not always the same."""
+def _epochs_of_a_layer(base):
     layers = len(base.units)
     if base.epochs % layers:
         lower = base.epochs - base.epochs % layers
@@ -135,12 +162,7 @@ def _check_suits(base):
             f"The {layers} layers learn one after the other, each for as many epochs: take {near} "
             f"epochs. Received: epochs={base.epochs}"
         )
-    if base.shift or base.flip:
-        raise ValueError(
-            "A search layer by layer keeps what frozen layers answer, which must be the same in "
-            f"every epoch: take shift=0 and flip=False. Received: shift={base.shift}, "
-            f"flip={base.flip}"
-        )
+    return base.epochs // layers
 
 
 def _layer_of(base, index, epochs):

@@ -13,7 +13,7 @@ from keras_ff import parts, training
 from keras_ff.recipes import for_json
 from keras_ff.tuning import snapshots
 from keras_ff.tuning.hyper_model import FFHyperModel
-from keras_ff.tuning.layer_wise import LayerHyperModel
+from keras_ff.tuning.layer_wise import LayerHyperModel, samples_in_memory
 
 SEARCH_FILE = "search.json"
 BEST = "best"
@@ -23,12 +23,36 @@ IN_COMPANY = "KERASTUNER_ORACLE_IP"
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 
 
-def _random(hyper_model, trials, **arguments):
-    return keras_tuner.RandomSearch(hyper_model, max_trials=trials, **arguments)
+class _FromTheUsual:
+    """An oracle of KerasTuner whose first trial has what the base has."""
+
+    def populate_space(self, trial_id):
+        if self.trials:
+            return super().populate_space(trial_id)
+        known = self.hyperparameters
+        values = {one.name: one.default for one in known.space if known.is_active(one)}
+        return {"status": "RUNNING", "values": values}
 
 
-def _bayesian(hyper_model, trials, **arguments):
-    return keras_tuner.BayesianOptimization(hyper_model, max_trials=trials, **arguments)
+class _RandomOracle(_FromTheUsual, keras_tuner.oracles.RandomSearchOracle):
+    pass
+
+
+class _BayesianOracle(_FromTheUsual, keras_tuner.oracles.BayesianOptimizationOracle):
+    pass
+
+
+def _random(hyper_model, trials, directory, project_name, **settings):
+    oracle = _RandomOracle(max_trials=trials, **settings)
+    return keras_tuner.Tuner(oracle, hyper_model, directory=directory, project_name=project_name)
+
+
+def _bayesian(hyper_model, trials, directory, project_name, **settings):
+    # KerasTuner begins with three random trials for each hyperparameter, which may be all there
+    # are: a third of them shall do.
+    initial = max(3, trials // 3)
+    oracle = _BayesianOracle(max_trials=trials, num_initial_points=initial, **settings)
+    return keras_tuner.Tuner(oracle, hyper_model, directory=directory, project_name=project_name)
 
 
 def _grid(hyper_model, trials, **arguments):
@@ -105,9 +129,10 @@ def tune_layers(
         ValueError: as for `tune` and `LayerHyperModel`.
     """
     _check(trials, tuner, [name for name in TUNERS if name != "hyperband"])
+    data = samples_in_memory(base, data_dir)
     layers, below, found = [], None, None
     for number in range(1, len(base.units) + 1):
-        hyper_model = LayerHyperModel(base, search, below, found, data_dir)
+        hyper_model = LayerHyperModel(base, search, below, found, data, data_dir)
         own_folder = pathlib.Path(folder) / f"layer_{number}"
         if verbose:
             print(f"Layer {number} of {len(base.units)}", flush=True)
@@ -155,7 +180,7 @@ def _searched(hyper_model, folder, trials, tuner, resume, verbose, seed):
         _begin(folder, hyper_model, {"tuner": tuner, "trials": trials}, resume)
         callbacks.append(_KeepRecords(folder))
     if keras.backend.backend() == "tensorflow":  # KerasTuner writes its page under no other
-        callbacks.append(keras.callbacks.TensorBoard(str(folder / LOGS), write_graph=False))
+        callbacks.append(TensorBoard(str(folder / LOGS), write_graph=False))
     found = TUNERS[tuner](
         hyper_model,
         trials,
@@ -168,6 +193,21 @@ def _searched(hyper_model, folder, trials, tuner, resume, verbose, seed):
     )
     found.search(verbose=verbose, callbacks=callbacks)
     return found
+
+
+class TensorBoard(keras.callbacks.TensorBoard):
+    """Writes the figures of epochs alone, so that none of a batch is waited for.
+
+    KerasTuner shows the trials of a search on the page HParams where a callback has this name.
+    """
+
+    async_safe = True
+
+    def on_train_batch_end(self, batch, logs=None):
+        pass
+
+    def on_test_batch_end(self, batch, logs=None):
+        pass
 
 
 class _KeepRecords(keras.callbacks.Callback):

@@ -36,10 +36,18 @@ class Between:
                 f"0. Received: {self!r}"
             )
 
-    def drawn(self, hp, name):
-        """The value of this trial, from KerasTuner's `HyperParameters`."""
+    def drawn(self, hp, name, usual=None):
+        """The value of this trial, from KerasTuner's `HyperParameters`.
+
+        Args:
+            hp: `keras_tuner.HyperParameters`.
+            name: string.
+            usual: number where the search begins, or `None`: the lowest.
+        """
         sampling = "log" if self.logarithmic else "linear"
         settings = {"step": self.step, "sampling": sampling}
+        if usual is not None and self.step is None:
+            settings["default"] = min(max(usual, self.lowest), self.highest)
         if isinstance(self.lowest, int):
             return hp.Int(name, self.lowest, self.highest, **settings)
         # From some tuners numbers come as numpy's.
@@ -60,9 +68,10 @@ class Among:
         if not self.values:
             raise ValueError("There must be something to choose from. Received: ()")
 
-    def drawn(self, hp, name):
-        """The value of this trial, from KerasTuner's `HyperParameters`."""
-        return hp.Choice(name, list(self.values))
+    def drawn(self, hp, name, usual=None):
+        """The value of this trial; the arguments are those of `Between.drawn`."""
+        default = usual if usual in self.values else self.values[0]
+        return hp.Choice(name, list(self.values), default=default)
 
 
 # By name: what is searched where nothing else is asked for. `thresholds`, `margins` and

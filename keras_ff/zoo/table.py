@@ -1,5 +1,6 @@
 """All presets in one table, as `ZOO.md` holds it."""
 
+from keras_ff import text_tables
 from keras_ff.zoo.card import percent
 
 HEAD = """\
@@ -22,24 +23,11 @@ measures them again. Settings were chosen on validation data. Locality is the nu
 matrices that a gradient passes at most: 1 is strictly local.
 """
 
-COLUMNS = (
-    "preset",
-    "dataset",
-    "architecture",
-    "activation",
-    "family",
-    "locality",
-    "validation",
-    "test",
-    "parameters",
-    "weights",
-    "kB",
-)
 NUMBERS = ("locality", "validation", "test", "parameters", "kB")
 
 
 def row(preset):
-    """A preset's cells, by the names of `COLUMNS`: a dictionary of strings."""
+    """A preset's cells, by the names of their columns: a dictionary of strings."""
     return {
         "preset": preset.name,
         "dataset": preset.dataset or "–",
@@ -57,27 +45,13 @@ def row(preset):
 
 def text(presets):
     """Presets as a table for a terminal."""
-    rows = [dict(zip(COLUMNS, COLUMNS, strict=True)), *map(row, presets)]
-    widths = {name: max(len(cells[name]) for cells in rows) for name in COLUMNS}
-    return "\n".join(
-        "  ".join(
-            cells[name].rjust(widths[name]) if name in NUMBERS else cells[name].ljust(widths[name])
-            for name in COLUMNS
-        ).rstrip()
-        for cells in rows
-    )
+    return text_tables.plain([row(preset) for preset in presets], NUMBERS)
 
 
 def markdown(presets):
     """Presets as the page `ZOO.md`, linked to the folders in `zoo/`."""
-    lines = [HEAD, _line(COLUMNS)]
-    lines.append(_line("---:" if name in NUMBERS else "---" for name in COLUMNS))
+    rows = []
     for preset in presets:
-        cells = row(preset)
-        cells["preset"] = f"[{preset.name}](zoo/{preset.name}/README.md)"
-        lines.append(_line(cells.values()))
-    return "\n".join(lines) + "\n"
-
-
-def _line(cells):
-    return f"| {' | '.join(cells)} |"
+        link = f"[{preset.name}](zoo/{preset.name}/README.md)"
+        rows.append({**row(preset), "preset": link})
+    return f"{HEAD}\n{text_tables.markdown(rows, NUMBERS)}"

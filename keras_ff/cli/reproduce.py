@@ -1,0 +1,73 @@
+"""`keras-ff reproduce`: train published tables again."""
+
+import pathlib
+
+
+def reproduce(table=None, data_dir=None, page=None, results=None, runs=None, **chosen):
+    """Train a table's cells and print what came of them; without a table, list all."""
+    from keras_ff.experiments import cells, results_page, tables
+
+    results = results or cells.RESULTS
+    if table is not None:
+        found = tables.get(table)
+        folders = {"folder": results, "runs": runs or cells.RUNS, "data_dir": data_dir}
+        try:
+            cells.reproduce(found, **chosen, **folders, tell=_say)
+        finally:
+            print(results_page.text(found, results, chosen["budget"]))
+    elif page is None:
+        for name in tables.TABLES:
+            one = tables.get(name)
+            print(f"{name}: {one.title}. {one.source}. {len(one.cells)} cells")
+    if page is not None:
+        results_page.write(page, results)
+        print(f"Written: {page}")
+
+
+def _say(line):
+    print(line, flush=True)
+
+
+def add_to(commands):
+    """Add `reproduce` to the parser's commands."""
+    parser = commands.add_parser(
+        "reproduce",
+        help="train published tables again, beside their figures",
+        description=(
+            "Train the cells of a published table that have no result yet, and print the "
+            "source's figures, ours and their difference. Without a table: list them."
+        ),
+        allow_abbrev=False,
+    )
+    parser.set_defaults(command=reproduce)
+    parser.add_argument("table", nargs="?", metavar="TABLE", help="its name, as listed without it")
+    parser.add_argument(
+        "--cells",
+        dest="names",
+        type=lambda text: text.split(","),
+        default=(),
+        metavar="NAME,…",
+        help="these cells alone",
+    )
+    parser.add_argument(
+        "--budget",
+        metavar="NAME",
+        default="full",
+        help="full (default), or quick: a tenth of the epochs, with results of its own",
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=1, metavar="N", help="seeds 0 to N - 1 (default: 1)"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with a training that was broken off"
+    )
+    parser.add_argument(
+        "--results", type=pathlib.Path, metavar="FOLDER", help="results (default: results)"
+    )
+    parser.add_argument(
+        "--runs", type=pathlib.Path, metavar="FOLDER", help="trainings (default: runs/reproduce)"
+    )
+    parser.add_argument(
+        "--page", type=pathlib.Path, metavar="FILE", help="write all tables to a page and exit"
+    )
+    parser.add_argument("--data-dir", metavar="FOLDER", help="TFDS's folder of prepared datasets")

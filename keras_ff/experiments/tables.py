@@ -1,0 +1,31 @@
+"""The published tables that `keras-ff reproduce` trains again, by name."""
+
+from keras_ff import parts
+from keras_ff.experiments import s1_activations, s2_baseline, s4_activations, s4_widths
+
+# Functions, since a table's configurations take reading what datasets are like.
+TABLES = {
+    "s1_activations": s1_activations.table,
+    "s2_baseline": s2_baseline.table,
+    "s4_activations": s4_activations.table,
+    "s4_widths": s4_widths.table,
+}
+
+
+def get(name):
+    """A table by name.
+
+    Args:
+        name: string, one of `TABLES`.
+
+    Returns:
+        A `keras_ff.experiments.table.Table`.
+
+    Raises:
+        ValueError: if there is none of that name.
+    """
+    if name not in TABLES:
+        raise ValueError(
+            f"There is no table {name!r}. {parts.nearest(name, TABLES)} Received: {name!r}"
+        )
+    return TABLES[name]()

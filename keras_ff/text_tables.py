@@ -1,0 +1,53 @@
+"""Tables as text, for terminals and for Markdown pages."""
+
+
+def plain(rows, numbers=()):
+    """Rows with aligned columns, the first row the names of the columns.
+
+    Args:
+        rows: list of dictionaries of strings, all with the same keys: the columns' names.
+        numbers: names of the columns that are set flush right. Defaults to none.
+
+    Returns:
+        A string of one line a row, without a last line break.
+
+    Example:
+
+    >>> rows = [{"layer": "first", "units": "500"}, {"layer": "second", "units": "20"}]
+    >>> print(plain(rows, ["units"]))
+    layer   units
+    first     500
+    second     20
+    """
+    columns = list(rows[0])
+    rows = [dict(zip(columns, columns, strict=True)), *rows]
+    widths = {name: max(len(cells[name]) for cells in rows) for name in columns}
+    return "\n".join(
+        "  ".join(
+            cells[name].rjust(widths[name]) if name in numbers else cells[name].ljust(widths[name])
+            for name in columns
+        ).rstrip()
+        for cells in rows
+    )
+
+
+def markdown(rows, numbers=()):
+    """The same as a Markdown table.
+
+    Args:
+        rows, numbers: as for `plain`.
+
+    Returns:
+        A string of lines, each with its line break.
+
+    Example:
+
+    >>> print(markdown([{"layer": "first", "units": "500"}], ["units"]), end="")
+    | layer | units |
+    | --- | ---: |
+    | first | 500 |
+    """
+    columns = list(rows[0])
+    rules = ["---:" if name in numbers else "---" for name in columns]
+    lines = [columns, rules, *(list(cells.values()) for cells in rows)]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

@@ -1,0 +1,85 @@
+"""Configurations of convolutional networks, and what their optimizers are told."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_ff import training
+from keras_ff.layers import FFConv2D, FFResidual
+from keras_ff.recipes import TrainingConfig
+
+
+def model_of(config, size=8):
+    keras.utils.set_random_seed(0)
+    return config.new_model((size, size, 1), 10, steps_per_epoch=20)
+
+
+def test_images_are_halved_where_layers_grow_wider():
+    config = TrainingConfig.for_dataset("digits", architecture="cnn", units=(20, 40, 40, 80))
+    model = model_of(config)
+    assert all(isinstance(layer, FFConv2D) for layer in model.ff_layers)
+    x = np.random.default_rng(0).random((3, 8, 8, 1), "float32")
+    shapes = []
+    handed = x
+    for layer in model.ff_layers:
+        handed = layer.hand_on(layer(handed), None)
+        shapes.append(tuple(handed.shape[1:]))
+    assert shapes == [(4, 4, 20), (4, 4, 40), (2, 2, 40), (2, 2, 80)]
+
+
+def test_a_residual_network_has_its_seventeen_layers_and_one_width():
+    config = TrainingConfig.for_dataset("digits", architecture="resnet", units=10)
+    model = model_of(config)
+    assert len(model.ff_layers) == 17
+    assert sum(isinstance(layer, FFResidual) for layer in model.ff_layers) == 8
+    assert model.ff_layers[-1].num_activities == 2 * 2 * 80
+    with pytest.raises(ValueError, match="width of the first layers"):
+        TrainingConfig.for_dataset("digits", architecture="resnet", units=(10, 20))
+
+
+def test_optimizers_decay_weights_clip_gradients_and_follow_the_schedule():
+    chosen = {"architecture": "cnn", "units": (10, 20), "epochs": 5, "learning_rate": 0.02}
+    model = model_of(TrainingConfig.for_dataset("digits", **chosen))
+    for layer in model.ff_layers:
+        assert layer.optimizer.weight_decay == 5e-4
+        assert layer.optimizer.clipnorm == 1.0
+        rate = layer.optimizer.get_config()["learning_rate"]
+        assert rate["class_name"] == "CosineDecay"
+        assert rate["config"]["initial_learning_rate"] == 0.02
+        assert rate["config"]["decay_steps"] == 5 * 20
+        assert rate["config"]["alpha"] == 0.01
+    plain = {"rate_schedule": "constant_then_linear", "weight_decay": 0.0, "clip_norm": None}
+    model = model_of(TrainingConfig.for_dataset("digits", **chosen, **plain))
+    for layer in model.ff_layers:
+        assert isinstance(layer.optimizer, keras.optimizers.Adam)
+        assert not layer.optimizer.weight_decay and layer.optimizer.clipnorm is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("architecture", "cmn", "'cnn'"),
+        ("rate_schedule", "cosin", "'cosine'"),
+        ("weight_decay", -0.1, "weight_decay=-0.1"),
+        ("clip_norm", 0, "clip_norm"),
+    ],
+)
+def test_what_is_wrong_is_said(name, value, said):
+    with pytest.raises(ValueError, match=said):
+        TrainingConfig(**{name: value})
+
+
+def test_peer_normalization_is_refused_for_convolutions():
+    with pytest.raises(ValueError, match="architecture='mlp' alone"):
+        TrainingConfig.for_dataset("digits", architecture="cnn", peer_normalization=0.03)
+
+
+def test_a_convolutional_run_learns_digits(tmp_path):
+    config = TrainingConfig.for_dataset(
+        "digits", architecture="cnn", units=(20, 40), epochs=4, dtype_policy="float32"
+    )
+    metrics = training.train(config, tmp_path / "run", verbose=0)
+    assert metrics["test_accuracy"] > 0.9
+    assert "--architecture cnn" in metrics["command"]
+    model, _ = training.load(tmp_path / "run")
+    assert model.readout.chooses
