@@ -38,11 +38,13 @@ class Part:
         return f"{type(self).__name__}({arguments})"
 
 
-def nearest(name, names):
-    """A sentence naming the valid names closest to `name`, or all of them."""
+def nearest(name, names, otherwise=None):
+    """A sentence naming the valid names closest to `name`; where none is, all or `otherwise`."""
     close = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.5)
     if close:
         return "Did you mean " + " or ".join(repr(match) for match in close) + "?"
+    if otherwise is not None:
+        return otherwise
     return "Valid names: " + ", ".join(repr(valid) for valid in sorted(names)) + "."
 
 

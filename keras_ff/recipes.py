@@ -18,6 +18,7 @@ from keras_ff import (
     losses,
     negatives,
     parts,
+    readouts,
 )
 from keras_ff.layer_optimizers import OptimizerTemplate
 from keras_ff.learning_rates import ConstantThenLinear
@@ -26,6 +27,7 @@ from keras_ff.models.ready import convolutions
 from keras_ff.models.resnet import LAYERS as RESNET_LAYERS, resnet_layers
 from keras_ff.version import __version__
 
+BEST_LAYERS = "best_layers"
 LOSS_PARAMETERS = ("alpha", "threshold", "margin")
 
 # What to train with where nothing else is asked for, by dataset. Datasets that are not listed
@@ -61,7 +63,7 @@ _CLASS_GROUP_CONVOLUTIONS = {
     "loss": "sparse_categorical_crossentropy",
     "alpha": None,
     "layer_schedule": "simultaneous",
-    "readout": "best_layers",
+    "readout": BEST_LAYERS,
     "epochs": 20,
     "batch_size": 128,
     "learning_rate": 0.01,
@@ -96,7 +98,8 @@ class TrainingConfig:
             a `"resnet"` the width of the first layers alone.
         activation: string, a name for `keras_ff.activations.get`.
         goodness, loss, negatives, label_embedding, layer_schedule, readout: strings, names for the
-            modules of keras_ff that they are called after.
+            modules of keras_ff that they are called after. The readout `"best_layers"` is the
+            goodness of the layers that do best on validation data.
         goodness_scale: float above 0 that multiplies the goodness, or `None` for the goodness's
             default. Thresholds, margins and alpha are meant for the scaled goodness.
         alpha, threshold, margin: parameters of the loss, for those losses that have them;
@@ -322,7 +325,7 @@ class TrainingConfig:
             label_embedding=None if class_groups else self._label_embedding(),
             negatives=None if class_groups else self._negatives(),
             layer_schedule=layer_schedules.get(self.layer_schedule),
-            readout=self.readout,
+            readout=self._readout(),
         )
         depth = self._depth()
         rates = self._learning_rates()
@@ -413,6 +416,11 @@ class TrainingConfig:
         if "count" not in source.get_config():
             return source
         return _with(source, count=self.negatives_count)
+
+    def _readout(self):
+        if self.readout == BEST_LAYERS:
+            return readouts.Goodness(readouts.VALIDATION)
+        return readouts.get(self.readout)
 
     def _loss(self):
         loss = losses.get(self.loss)

@@ -55,6 +55,8 @@ def train(
     distribution=None,
     tensorboard=False,
     callbacks=(),
+    new_model=None,
+    command=None,
 ):
     """Train a model by a configuration, into a folder that then holds all about the run.
 
@@ -84,6 +86,11 @@ def train(
             `"workers"` nothing is measured besides what is in the logs. Defaults to `False`.
         callbacks: list of `keras.callbacks.Callback`, told of the training after an epoch is
             saved. Defaults to none.
+        new_model: function of a sample's shape, the number of classes and that of batches an
+            epoch, which makes another model than the configuration's own, built and compiled; the
+            configuration then says of data, epochs and seed alone. Defaults to `None`.
+        command: string, what trains such a model, for the records. Defaults to `None`: the
+            configuration's own command.
 
     Returns:
         What `metrics.json` holds, a dictionary: `test_accuracy` and `validation_accuracy` as
@@ -121,8 +128,10 @@ def train(
         image_shape = data[0].element_spec[0].shape[1:]
         num_classes = datasets.info(config.dataset, data_dir=data_dir).num_classes
         with distribution.scope():
-            model = config.new_model(image_shape, num_classes, len(data[0]))
+            model = (new_model or config.new_model)(image_shape, num_classes, len(data[0]))
         run = {"config": config.to_dict(), "epoch": 0, "seconds": 0.0, "history": {}}
+        if command is not None:
+            run["command"] = command
     if distribution.is_chief:
         folder.mkdir(parents=True, exist_ok=True)
         _write_json(folder / CONFIG_FILE, config.to_dict())
@@ -222,7 +231,8 @@ def report(model, config, run, validation, test):
         "seed": config.seed,
         "parameters": model.count_params(),
         "locality": model.locality,
-        "command": TrainingConfig.from_dict(run["config"]).command() if run else None,
+        "command": run.get("command")
+        or (TrainingConfig.from_dict(run["config"]).command() if run else None),
         "versions": versions(),
         "machine": machine(),
     }

@@ -4,6 +4,7 @@ import keras_tuner
 import numpy as np
 import pytest
 
+import keras_ff
 from keras_ff import cli, tuning
 from keras_ff.models.frozen_activities import FrozenActivities
 from keras_ff.recipes import TrainingConfig
@@ -156,3 +157,13 @@ def test_the_command_line(tmp_path, capsys):
     for number in (1, 2):
         for picture in ("effects.png", "accuracy_map.png"):
             assert (folder / f"layer_{number}" / picture).stat().st_size > 1000
+
+
+@pytest.mark.parametrize("readout", ["best_layers", "softmax"])
+def test_a_trial_is_judged_by_what_its_network_scores_with(readout, tmp_path):
+    chosen = base(units=(24, 16), epochs=4, readout=readout)
+    layers = tuning.tune_layers(chosen, SEARCH, tmp_path, 1, "random", verbose=0)
+    model = keras_ff.FFModel.from_preset(tmp_path / "best")
+    _, validation, _ = chosen.load_data()
+    found = model.evaluate(validation, verbose=0, return_dict=True)["accuracy"]
+    assert layers[-1][0].score == pytest.approx(found)

@@ -220,7 +220,7 @@ def test_hyperband(schedule, tmp_path):
             epochs.append((kwargs.get("initial_epoch", 0), kwargs["epochs"]))
             return super().fit(hp, model, *args, **kwargs)
 
-    hyper_model = Recorded(base(layer_schedule=schedule), ["threshold"])
+    hyper_model = Recorded(base(units=(24,), layer_schedule=schedule), ["threshold"])
     tuner = tuner_of(keras_tuner.Hyperband, tmp_path, hyper_model, max_epochs=3, factor=3)
     tuner.search(verbose=0)
     assert {end for _, end in epochs} == {1, 3}

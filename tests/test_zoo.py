@@ -114,7 +114,9 @@ def test_packaged_presets_are_whole_and_small(name):
     assert preset.metadata["name"] == name == preset.folder.name
     assert name == f"{preset.dataset}_{preset.architecture}_{preset.activation}"
     assert max(one["bytes"] for one in preset.metadata["files"].values()) <= 12e6
-    assert f"# {name}\n" in preset.card() and "## Limits" in preset.card()
+    assert f"# {name}\n" in preset.card()
+    # A network that was not trained has no limits yet.
+    assert ("## Limits" in preset.card()) == (preset.storage is not None)
 
 
 def test_all_packaged_presets_together_are_small_enough_for_a_wheel():
@@ -772,12 +774,42 @@ def test_train_repeats_the_recipe_and_can_be_resumed(run, tmp_path):
     assert code == 0 and "nothing was left to do" in out
 
 
+def test_a_network_that_no_configuration_describes_is_trained_too(tmp_path):
+    layers = [keras_ff.layers.FFDense(units, normalization="layer") for units in (24, 16)]
+    model = keras_ff.FFModel(layers, num_classes=10, layer_schedule="simultaneous")
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "symba", metrics=["accuracy"])
+    model.build((None, 8, 8, 1))
+    data = {"dataset": "digits", "batch_size": 50, "seed": 3}
+    preset = zoo.save(model, tmp_path / "other", None, data=data, epochs=4)
+    assert "## Limits" not in preset.card()
+    words = ("zoo", "train", "other", "--folder", tmp_path, "--out", tmp_path / "run")
+    code, out, err = command(*words)
+    assert code == 0, err
+    trained, record = training.load(tmp_path / "run")
+    assert isinstance(trained.ff_layers[0].optimizer, keras.optimizers.SGD)
+    assert record["epoch"] == 4 and record["config"]["seed"] == 3
+    assert command(*words)[0] == 2  # there is a run already
+    code, out, _ = command(*words, "--resume")
+    assert code == 0 and "test accuracy" in out
+    # And becomes a preset with weights, by whose card it is trained again.
+    made = zoo.save_run(tmp_path / "run", tmp_path / "trained", "float32")
+    assert made.recipe() is None and made.metadata["command"] == "keras-ff zoo train other"
+    assert made.test_accuracy > 0.3
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert made.test_accuracy == pytest.approx(metrics["test_accuracy"], abs=1e-6)
+    model = keras_ff.FFModel([keras_ff.layers.FFDense(8)], 10)
+    model.build((None, 8, 8, 1))
+    zoo.save(model, tmp_path / "mute", None)
+    code, _, err = command("zoo", "train", "mute", "--folder", tmp_path, "--out", tmp_path / "no")
+    assert code == 2 and "does not say how it is trained" in err
+
+
 def test_train_takes_a_presets_recipe_and_changes_to_it(tmp_path):
     words = ("train", "--preset", "digits_mlp_tanh", "--epochs", "1", "--units", "16", "--layers")
     code, _, err = command(*words, "1", "--out", tmp_path / "run")
     assert code == 0, err
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    recipe = zoo.get("digits_mlp_tanh").metadata["recipe"]
+    recipe = zoo.get("digits_mlp_tanh").recipe().to_dict()
     assert config == {**recipe, "epochs": 1, "units": [16]}
     # To go on means to go on with the same.
     resumed = ("--resume", "--out", tmp_path / "run")

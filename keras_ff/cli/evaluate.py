@@ -48,7 +48,7 @@ def _loaded(name):
     if name not in known and not is_preset(path):
         raise ValueError(
             f"There is no model file {name!r}, and no preset of that name. "
-            f"{parts.nearest(name, known)}"
+            f"{parts.nearest(name, known, '`keras-ff zoo list` lists all.')}"
         )
     preset = zoo.get(name)
     metadata = preset.metadata

@@ -47,7 +47,7 @@ def add_configuration(parser):
     network.add_argument(
         "--label-strength", type=float, metavar="SHARE", help="of a sample's energy"
     )
-    network.add_argument("--readout", metavar="NAME", help=names(readouts))
+    network.add_argument("--readout", metavar="NAME", help=f"{names(readouts)}, best_layers")
 
     objective = parser.add_argument_group("objective of each layer")
     objective.add_argument("--goodness", metavar="NAME", help=names(goodness))

@@ -5,6 +5,7 @@ import pathlib
 
 from keras_ff.cli import printing, train
 
+OWN_COMMAND = "keras-ff zoo train"
 DIFFERENT = 1  # the exit code where a preset is not what its card says
 
 
@@ -81,19 +82,53 @@ def train_again(name, out, resume=False, folders=(), data_dir=None):
     from keras_ff import zoo
 
     preset = zoo.get(name, folders)
-    train.train(out=out, resume=resume, data_dir=data_dir, preset=preset.folder)
+    # A network that another program trains is refused there.
+    if preset.recipe() is not None or not _trained_here(preset):
+        train.train(out=out, resume=resume, data_dir=data_dir, preset=preset.folder)
+    else:
+        _train_network(preset, out, resume, data_dir)
     if preset.test_accuracy is not None:
         print(f"The card of {preset.name}: test accuracy {100 * preset.test_accuracy:.2f} %.")
 
 
+def _trained_here(preset):
+    """Whether `_train_network` is how a preset is trained, as far as its metadata tell."""
+    return preset.metadata.get("command", OWN_COMMAND).startswith(OWN_COMMAND)
+
+
+def _train_network(preset, out, resume, data_dir):
+    """Train a preset that no configuration describes, by what its model was compiled with."""
+    from keras_ff import recipes, training
+
+    options, epochs = preset.data_options(), preset.metadata.get("epochs")
+    if options is None or not epochs:
+        raise ValueError(
+            f"The preset {preset.name!r} does not say how it is trained. "
+            "Received: metadata without 'data' and 'epochs'"
+        )
+    config = recipes.TrainingConfig.from_dict({**options, "epochs": epochs})
+    print(f"Run folder: {out}", flush=True)
+    metrics = training.train(
+        config,
+        out,
+        resume,
+        data_dir,
+        printing.verbosity(),
+        new_model=lambda *_: preset.model(load_weights=False),
+        command=f"{OWN_COMMAND} {preset.name}",
+    )
+    print(printing.outcome(metrics))
+
+
 def add(run, name=None, to=pathlib.Path("zoo"), weights="auto", data_dir=None, description=None):
     """Make a preset of a run."""
-    from keras_ff import training, zoo
+    from keras_ff import recipes, training, zoo
 
     if name is None:
-        config = training.read_json(pathlib.Path(run) / training.CONFIG_FILE)
-        dataset = config["dataset"].replace("/", "-").replace(":", "-")
-        name = f"{dataset}_mlp_{config['activation']}"
+        content = training.read_json(pathlib.Path(run) / training.CONFIG_FILE)
+        config = recipes.TrainingConfig.from_dict(content)
+        dataset = config.dataset.replace("/", "-").replace(":", "-")
+        name = f"{dataset}_{config.architecture}_{config.activation}"
     known = {} if description is None else {"description": description}
     preset = zoo.save_run(run, to / name, weights, data_dir, **known)
     print(

@@ -83,16 +83,19 @@ def reproduce(
                 f"The training of {cell.name} in {str(run)!r} was begun already: add --resume to "
                 "go on with it."
             )
-        result = _trained(cell, seed, BUDGETS[budget], run, data_dir, Progress(title, tell))
-        result = {"table": table.name, "budget": budget, **result}
+        config = cell.seeded(seed, BUDGETS[budget])
+        progress = Progress(title, config.epochs, tell)
+        result = {
+            "table": table.name,
+            "budget": budget,
+            **_trained(cell, config, run, data_dir, progress),
+        }
         results.write(path_of(table, cell, seed, budget, folder), result, show=False)
         tell(f"{title}: test {100 * result['test']['accuracy']:.2f} %")
 
 
-def _trained(cell, seed, share, run, data_dir, progress):
+def _trained(cell, config, run, data_dir, progress):
     """Train a cell and measure it on all parts of its data, the test set once."""
-    config = cell.seeded(seed, share)
-    progress.epochs = config.epochs
     if cell.backpropagation:
         model, record = backpropagation.train(config, run, data_dir, [progress])
         locality = None
@@ -110,7 +113,7 @@ def _trained(cell, seed, share, run, data_dir, progress):
         "cell": cell.name,
         "family": cell.family,
         "locality": locality,
-        "seed": seed,
+        "seed": config.seed,
         **figures,
         "epochs": config.epochs,
         "seconds": record["seconds"],
@@ -125,14 +128,15 @@ class Progress(keras.callbacks.Callback):
 
     Args:
         title: string, what is trained.
+        epochs: integer, how many there are.
         tell: function that is given a line.
     """
 
-    def __init__(self, title, tell):
+    def __init__(self, title, epochs, tell):
         super().__init__()
         self.title = title
+        self.epochs = epochs
         self.tell = tell
-        self.epochs = None
 
     def on_epoch_begin(self, epoch, logs=None):
         self.begin = time.perf_counter()

@@ -16,6 +16,8 @@ from keras_ff.recipes import TrainingConfig
 
 RESULT = pathlib.Path("results/layer_wise_search.json")
 RUNS = pathlib.Path("runs/layer_wise_search")
+# Of each layer, thresholds and margins in units of the goodness.
+SEARCH = {"threshold": (0.25, 1.0), "margin": (0.0, 0.3), "learning_rate": (1e-3, 5e-3)}
 
 
 def base():
@@ -30,6 +32,8 @@ def base():
         shift=0,
         epochs=8,
         batch_size=256,
+        # What a layer above adds is not needed, and may be left out.
+        readout="best_layers",
     )
 
 
@@ -56,12 +60,11 @@ def main():
     chosen = parser.parse_args()
 
     def joint(base, folder, **settings):
-        names = ["thresholds", "margins", "learning_rates"]
-        return tuning.tune(base, names, folder, chosen.trials, **settings)
+        search = {f"{name}s": wanted for name, wanted in SEARCH.items()}
+        return tuning.tune(base, search, folder, chosen.trials, **settings)
 
     def layer_wise(base, folder, **settings):
-        names = ["threshold", "margin", "learning_rate"]
-        return tuning.tune_layers(base, names, folder, chosen.trials_a_layer, **settings)
+        return tuning.tune_layers(base, SEARCH, folder, chosen.trials_a_layer, **settings)
 
     figures = {
         "layer_wise": timed(layer_wise, RUNS / "layer_wise"),
@@ -72,6 +75,7 @@ def main():
         f"--trials {chosen.trials} --trials-a-layer {chosen.trials_a_layer}",
         "dataset": "mnist, 50,000 / 10,000 / 10,000",
         "base": base().to_dict(),
+        "search": SEARCH,
         **figures,
     }
     results.write(RESULT, result)

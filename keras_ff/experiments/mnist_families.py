@@ -1,8 +1,9 @@
 """MNIST by every family of Forward-Forward networks: what each reaches within 20 minutes.
 
 `python -m keras_ff.experiments.mnist_families NAME` trains one and writes
-`results/mnist_families/NAME.json`; without a name it lists them. Settings were chosen on
-validation data; the test set is read once, at the end.
+`results/mnist_families/NAME.json`; without a name it lists them. With `--preset FOLDER` the trained
+network becomes a preset of the zoo. Settings were chosen on validation data; the test set is read
+once, at the end.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import time
 import keras
 
 import keras_ff
-from keras_ff import datasets, models
+from keras_ff import datasets, models, training, zoo
 from keras_ff.experiments import results
 from keras_ff.learning_rates import ConstantThenLinear
 from keras_ff.losses import LabelSoftmax
@@ -21,6 +22,7 @@ from keras_ff.readouts import Goodness, Softmax
 
 RESULTS = pathlib.Path("results/mnist_families")
 SEED = 0
+DATA = {"dataset": "mnist", "batch_size": 128, "shift": 2}
 
 
 def class_group_cnn(run):
@@ -148,10 +150,12 @@ EXPERIMENTS = {
 class Run:
     """The data of a run, and what all experiments do with them."""
 
-    def __init__(self, epochs, batch_size=128):
+    def __init__(self, epochs):
         self.epochs = epochs
+        # The last model whose figures were asked for.
+        self.measured = None
         self.train, self.validation, self.test = datasets.load(
-            "mnist", batch_size=batch_size, augment={"shift": 2}
+            DATA["dataset"], DATA["batch_size"], augment={"shift": DATA["shift"]}
         )
         self.steps = epochs * len(self.train)
         self.sample_shape = self.train.element_spec[0].shape[1:]
@@ -171,6 +175,7 @@ class Run:
 
     def figures(self, model):
         """Accuracies on validation and test data, as fractions."""
+        self.measured = model
         return {
             f"{name}_accuracy": float(model.evaluate(part, verbose=0, return_dict=True)["accuracy"])
             for name, part in (("validation", self.validation), ("test", self.test))
@@ -181,6 +186,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", nargs="?", choices=EXPERIMENTS)
     parser.add_argument("--epochs", type=int)
+    parser.add_argument("--preset", type=pathlib.Path, metavar="FOLDER")
     arguments = parser.parse_args()
     if arguments.name is None:
         for name, (experiment, epochs, policy) in EXPERIMENTS.items():
@@ -190,11 +196,12 @@ def main():
     epochs = arguments.epochs or epochs
     keras.mixed_precision.set_global_policy(policy)
     keras.utils.set_random_seed(SEED)
+    run = Run(epochs)
     start = time.perf_counter()
-    figures = experiment(Run(epochs))
+    figures = experiment(run)
+    command = f"python -m keras_ff.experiments.mnist_families {arguments.name} --epochs {epochs}"
     result = {
-        "command": f"python -m keras_ff.experiments.mnist_families {arguments.name} "
-        f"--epochs {epochs}",
+        "command": command,
         "dataset": "mnist, 50,000 / 10,000 / 10,000, shifts of up to 2 pixels",
         **figures,
         "epochs": epochs,
@@ -203,6 +210,20 @@ def main():
         "seconds": time.perf_counter() - start,
     }
     results.write(RESULTS / f"{arguments.name}.json", result)
+    if arguments.preset is not None:
+        zoo.publish(
+            run.measured,
+            arguments.preset,
+            DATA,
+            architecture=arguments.name,
+            description=experiment.__doc__,
+            command=command,
+            epochs=epochs,
+            seed=SEED,
+            seconds=result["seconds"],
+            machine=training.machine(),
+            versions=training.versions(),
+        )
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ class LayerHyperModel(FFHyperModel):
         """
         config = self.config(hp)
         self._lend_frozen(model)
-        return trained(
+        figures = trained(
             model,
             config,
             *args,
@@ -119,6 +119,11 @@ class LayerHyperModel(FFHyperModel):
             validation_freq=self.epochs,
             **kwargs,
         )
+        if model.readout.chooses and not figures["failed"]:
+            # The layers that score were chosen by the one validation, which came too late for it.
+            found = model.evaluate(self._data["validation_data"], verbose=0, return_dict=True)
+            figures["val_accuracy"] = found["accuracy"]
+        return figures
 
     def _lend_frozen(self, model):
         x = self._data["x"]

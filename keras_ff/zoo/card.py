@@ -106,7 +106,8 @@ def _training(metadata):
         lines += ["Train it again, by the recipe in `metadata.json`:", ""]
         lines += ["```sh", f"keras-ff zoo train {metadata['name']} --out runs/again", "```", ""]
     if metadata.get("command"):
-        lines += ["The command, with every option written out:", ""]
+        written_out = "The command, with every option written out:"
+        lines += [written_out if metadata.get("recipe") else "The command:", ""]
         lines += ["```sh", metadata["command"], "```", ""]
     protocol = metadata.get("protocol")
     if protocol:
@@ -161,6 +162,8 @@ def _pictures(metadata):
 
 def _limits(metadata):
     limits = list(metadata.get("limits") or [])
+    if metadata["storage"] is None and not limits:
+        return None
     if metadata.get("validation_accuracy") is not None:
         limits.append("The accuracies are those of one run with one seed.")
     if metadata.get("dataset"):

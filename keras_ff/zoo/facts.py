@@ -81,7 +81,7 @@ def of_config(config):
     recipe = config.to_dict()
     return {
         "dataset": config.dataset,
-        "architecture": "mlp",
+        "architecture": config.architecture,
         "activation": config.activation,
         "data": {name: recipe[name] for name in DATA},
         "recipe": recipe,

@@ -111,7 +111,8 @@ def get(name_or_path, folders=()):
     path = pathlib.Path(name_or_path)
     if path.is_dir():
         return Preset.at(path)
-    near = parts.nearest(name_or_path, list(list_presets(folders=folders)))
+    names = list(list_presets(folders=folders))
+    near = parts.nearest(name_or_path, names, "`keras-ff zoo list` lists all.")
     raise ValueError(
         f"There is no preset of this name, and no folder. {near} Received: {str(name_or_path)!r}"
     )

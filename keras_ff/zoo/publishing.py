@@ -137,7 +137,12 @@ def save_run(run, path, weights=AUTO, data_dir=None, **known):
         name: metrics[name] for name in ("validation_accuracy", "test_accuracy")
     }
     config = TrainingConfig.from_dict(record["config"])
-    return publish(model, path, None, weights, config, data_dir, **{**of_run, **known})
+    data = None
+    if "command" in record:  # by which it was trained, and not by the configuration alone
+        data = {name: value for name, value in config.to_dict().items() if name in facts.DATA}
+        of_run |= {"command": record["command"], "epochs": config.epochs, "seed": config.seed}
+        config = None
+    return publish(model, path, data, weights, config, data_dir, **{**of_run, **known})
 
 
 def save_recipe(config, path, data_dir=None, **known):
