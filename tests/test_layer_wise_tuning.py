@@ -54,10 +54,10 @@ def test_each_layer_is_searched_above_the_best_of_those_below(searched):
                 assert getattr(one.config, name) == expected
         values.append(found[0].values)
     for below, found in zip(values, layers[1:], strict=False):
-        # Each layer's search begins with what suited the layer below.
-        first = next(one for one in found if int(one.trial) == 0)
-        assert first.values == pytest.approx(below)
-        assert any(one.values != first.values for one in found)
+        # Each layer's search begins with the base, and with what suited the layer below.
+        first, second = sorted(found, key=lambda one: int(one.trial))
+        assert first.values == pytest.approx({"threshold": 0.5, "learning_rate": 3e-3})
+        assert second.values == pytest.approx(below)
     assert layers[-1][0].config.layer_schedule == "greedy"
     assert layers[-1][0].score > 0.5
 

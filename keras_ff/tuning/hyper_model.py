@@ -164,6 +164,10 @@ class FFHyperModel(keras_tuner.HyperModel):
             self._calibrated[usual] = calibrated_thresholds(self._new_model(usual), x, y)
         return dataclasses.replace(config, threshold=self._calibrated[usual])
 
+    def beginnings(self):
+        """Values to try at the beginning, after those that the base has: a list of dictionaries."""
+        return []
+
     def build(self, hp):
         """The model of a trial, built and compiled."""
         return self._new_model(self.config(hp))

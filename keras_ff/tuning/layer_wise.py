@@ -8,6 +8,7 @@ import numpy as np
 from keras_ff import parts
 from keras_ff.models.frozen_activities import FrozenActivities
 from keras_ff.tuning.hyper_model import FFHyperModel, trained, usual_of
+from keras_ff.tuning.space import Between
 
 # What a configuration has for each layer, by the name under which it is searched.
 OF_A_LAYER = {
@@ -74,11 +75,13 @@ class LayerHyperModel(FFHyperModel):
         joined = {name: _joined(self.found, own, name) for name in self._of_each_layer}
         return dataclasses.replace(own, epochs=(self.index + 1) * self.epochs, **joined)
 
-    def usual(self, name, number=1):
-        """Where a search begins: what suited the layer below, or else what the base has."""
-        if self.found is None or name not in OF_A_LAYER:
-            return super().usual(name, number)
-        return usual_of(self.found, name, len(self.found.units))
+    def beginnings(self):
+        """After what the base has, what suited the layer below."""
+        if self.found is None:
+            return []
+        below = {name: usual_of(self.found, name, len(self.found.units)) for name in self.space}
+        ranges = {name: one for name, one in self.space.items() if isinstance(one, Between)}
+        return [below | {name: one.nearest(below[name]) for name, one in ranges.items()}]
 
     def _shape_and_steps(self, config):
         x = self._data["x"]

@@ -24,14 +24,23 @@ OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 
 
 class _FromTheUsual:
-    """An oracle of KerasTuner whose first trial has what the base has."""
+    """An oracle of KerasTuner whose first trial has what the base has.
+
+    Args:
+        beginnings: list of dictionaries, what the next trials have instead.
+        **settings: as for the oracle.
+    """
+
+    def __init__(self, beginnings, **settings):
+        super().__init__(**settings)
+        self.beginnings = [{}, *beginnings]
 
     def populate_space(self, trial_id):
-        if self.trials:
+        if len(self.trials) >= len(self.beginnings):
             return super().populate_space(trial_id)
         known = self.hyperparameters
-        values = {one.name: one.default for one in known.space if known.is_active(one)}
-        return {"status": "RUNNING", "values": values}
+        usual = {one.name: one.default for one in known.space if known.is_active(one)}
+        return {"status": "RUNNING", "values": {**usual, **self.beginnings[len(self.trials)]}}
 
 
 class _RandomOracle(_FromTheUsual, keras_tuner.oracles.RandomSearchOracle):
@@ -43,15 +52,15 @@ class _BayesianOracle(_FromTheUsual, keras_tuner.oracles.BayesianOptimizationOra
 
 
 def _random(hyper_model, trials, directory, project_name, **settings):
-    oracle = _RandomOracle(max_trials=trials, **settings)
+    oracle = _RandomOracle(hyper_model.beginnings(), max_trials=trials, **settings)
     return keras_tuner.Tuner(oracle, hyper_model, directory=directory, project_name=project_name)
 
 
 def _bayesian(hyper_model, trials, directory, project_name, **settings):
     # KerasTuner begins with three random trials for each hyperparameter, which may be all there
     # are: a third of them shall do.
-    initial = max(3, trials // 3)
-    oracle = _BayesianOracle(max_trials=trials, num_initial_points=initial, **settings)
+    settings = {"max_trials": trials, "num_initial_points": max(3, trials // 3), **settings}
+    oracle = _BayesianOracle(hyper_model.beginnings(), **settings)
     return keras_tuner.Tuner(oracle, hyper_model, directory=directory, project_name=project_name)
 
 

@@ -47,11 +47,15 @@ class Between:
         sampling = "log" if self.logarithmic else "linear"
         settings = {"step": self.step, "sampling": sampling}
         if usual is not None and self.step is None:
-            settings["default"] = min(max(usual, self.lowest), self.highest)
+            settings["default"] = self.nearest(usual)
         if isinstance(self.lowest, int):
             return hp.Int(name, self.lowest, self.highest, **settings)
         # From some tuners numbers come as numpy's.
         return float(hp.Float(name, self.lowest, self.highest, **settings))
+
+    def nearest(self, value):
+        """The value of the range that is nearest to another."""
+        return min(max(value, self.lowest), self.highest)
 
 
 @dataclasses.dataclass(frozen=True)
