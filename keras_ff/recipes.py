@@ -121,7 +121,8 @@ class TrainingConfig:
             their place in validation and at the end; 0 for none.
         validation_share: float in [0, 1), share of the training samples kept for validation.
         standardize: boolean. Whether channels are standardised.
-        shift: integer, pixels by which training images are shifted at most.
+        shift: integer, pixels by which training images are shifted at most; the pixels at the
+            edge are repeated.
         flip: boolean. Whether training images are mirrored at random.
         image_size: tuple (height, width) to resize images to, or `None`.
         dtype_policy: string, a Keras dtype policy.

@@ -52,13 +52,12 @@ def equal(first, second):
 
 
 def moved(images, down, right):
-    """Images shifted in numpy, zeros coming in."""
-    result = np.zeros_like(images)
+    """Images shifted in numpy, the pixels of the edge repeated."""
+    most = max(abs(down), abs(right))
+    wide = np.pad(images, [(0, 0), (most, most), (most, most), (0, 0)], mode="edge")
     height, width = images.shape[1:3]
-    result[:, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)] = images[
-        :, max(-down, 0) : height + min(-down, 0), max(-right, 0) : width + min(-right, 0)
-    ]
-    return result
+    top, left = most - down, most - right
+    return wide[:, top : top + height, left : left + width]
 
 
 def is_prepared(name):
@@ -333,7 +332,7 @@ class TestAugmentation:
             for j in range(i):
                 assert not np.array_equal(drawn[i], drawn[j])
 
-    def test_zeros_come_in_before_standardisation(self):
+    def test_images_are_moved_before_they_are_standardised(self):
         plain, augmented = self.pair(**BOTH)
         standardised = joined(datasets.load(augment=BOTH)[0])[0]
         mean, deviation = plain.mean(dtype="float64"), plain.std(dtype="float64")

@@ -4,8 +4,9 @@
 def augmented(images, seed, flip, shift):
     """Images mirrored left to right with probability 1/2, and moved by up to `shift` pixels.
 
-    Zeros come in where an image moves away. All is one look-up of pixels, which takes a third of
-    the time of one operation after the other.
+    Where an image moves away, the pixels of its edge are repeated: black ones, which no other
+    image has there, would tell training images from those to come. All is one look-up of pixels,
+    which takes a third of the time of one operation after the other.
 
     Args:
         images: uint8 tensor of shape (batch, height, width, channels).
@@ -29,11 +30,9 @@ def augmented(images, seed, flip, shift):
     if flip:
         draws = tf.random.stateless_uniform([count, 1], flip_seed, alg="philox")
         columns = tf.where(draws < 0.5, width - 1 - columns, columns)
-    # What lies outside comes from the one pixel behind all others, a black one.
-    behind = count * height * width
+    # What would lie outside is the nearest pixel of the edge.
+    rows = tf.clip_by_value(rows, 0, height - 1)
+    columns = tf.clip_by_value(columns, 0, width - 1)
     first = tf.expand_dims(tf.range(count) * height * width, 1)
-    rows = tf.where((rows >= 0) & (rows < height), first + rows * width, behind)
-    columns = tf.where((columns >= 0) & (columns < width), columns, behind)
-    places = tf.minimum(tf.expand_dims(rows, 2) + tf.expand_dims(columns, 1), behind)
-    pixels = tf.pad(tf.reshape(images, [-1, channels]), [[0, 1], [0, 0]])
-    return tf.gather(pixels, places)
+    places = tf.expand_dims(first + rows * width, 2) + tf.expand_dims(columns, 1)
+    return tf.gather(tf.reshape(images, [-1, channels]), places)
