@@ -117,8 +117,8 @@ def load(
             pixels lie in [0, 1]. Defaults to `True`.
         augment: dictionary or `None`: how to vary the training images, each one by itself and
             anew in every epoch. `{"shift": n}` moves an image by up to n pixels along both axes
-            and fills with pixels of value 0 (before standardisation); `{"flip": True}` mirrors
-            an image left to right with probability 1/2. Both can be given. Defaults to `None`.
+            and repeats the pixels of its edge; `{"flip": True}` mirrors an image left to right
+            with probability 1/2. Both can be given. Defaults to `None`.
         image_size: tuple (height, width) or `None`. Size to which images are resized
             (bilinearly, with antialiasing); needed where they differ in size. Defaults to `None`.
         data_dir: string or path. TFDS's folder. Defaults to `None`: the environment variable
