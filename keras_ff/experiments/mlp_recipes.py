@@ -55,6 +55,7 @@ def class_groups(dataset, activation, **changed):
         "batch_size": 256,
         "learning_rate": rates.get(activation, 4e-4),
         "weight_averaging": 0.999,
+        "standardize": False,
         "shift": 2,
         "flip": True,
         "dtype_policy": "mixed_bfloat16",
