@@ -32,8 +32,9 @@ def table():
         remarks=(
             "The source's Forward-Forward networks have four layers of 2000 units, its networks "
             "for backpropagation 250 and 110. Ours are the same on both sides, as in the recipes "
-            "of `keras_ff.experiments.mlp_recipes`, and see images shifted (MNIST by up to 1 "
-            "pixel, others 2) and, but for digits, mirrored at random. `svhn_cropped_10k` is a "
+            "of `keras_ff.experiments.mlp_recipes`; backpropagation has half of the epochs and no "
+            "averages of weights. Images are shifted at random by up to 2 pixels, MNIST and "
+            "Fashion-MNIST by 1, and mirrored, but for MNIST and SVHN. `svhn_cropped_10k` is a "
             "stand-in for SVHN with a tenth of its training images."
         ),
     )
