@@ -47,8 +47,8 @@ def table():
         cells=tuple(_cells()),
         remarks=(
             "The source's networks have three to seven layers of 500 to 1000 units; ours three of "
-            "1000; backpropagation has its own number of epochs and no averages of weights. All are "
-            "trained on 40,000 images, mirrored and shifted by up to 2 pixels at "
-            "random, and measured on the 10,000 of the test set as they are."
+            "1000; backpropagation has its own number of epochs and no averages of weights. All "
+            "are trained on 40,000 images, mirrored and shifted by up to 2 pixels at random, and "
+            "measured on the 10,000 of the test set as they are."
         ),
     )
