@@ -134,7 +134,7 @@ def train(
             run["command"] = command
     if distribution.is_chief:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_json(folder / CONFIG_FILE, config.to_dict())
+        write_json(folder / CONFIG_FILE, config.to_dict())
     with distribution.training():
         _fit(model, run, config, data, folder, verbose, distribution, tensorboard, callbacks)
     return _finish(distribution.measurable(model), run, data, folder, distribution.is_chief)
@@ -399,7 +399,7 @@ def _finish(model, run, data, folder, is_chief):
     ):
         _write_atomically(folder / name, picture.savefig)
     # That this file is there tells that the run is complete.
-    _write_json(folder / METRICS_FILE, metrics)
+    write_json(folder / METRICS_FILE, metrics)
     return metrics
 
 
@@ -413,10 +413,11 @@ def _save(model, run, folder):
             archive.writestr(RUN_ENTRY, json.dumps(for_json(run)))
 
     _write_atomically(folder / MODEL_FILE, write)
-    _write_json(folder / HISTORY_FILE, run["history"])
+    write_json(folder / HISTORY_FILE, run["history"])
 
 
-def _write_json(path, content):
+def write_json(path, content):
+    """Write a JSON file, whole or not at all; what is no number becomes null."""
     text = json.dumps(for_json(content), indent=1) + "\n"
     _write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 

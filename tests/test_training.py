@@ -380,7 +380,7 @@ def test_what_cannot_be_trained_leaves_no_folder(tmp_path):
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     path = tmp_path / "figures.json"
-    training._write_json(path, {"a": 1})
+    training.write_json(path, {"a": 1})
 
     def half(temporary):
         temporary.write_text('{"a"')

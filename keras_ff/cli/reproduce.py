@@ -11,10 +11,8 @@ def reproduce(table=None, data_dir=None, page=None, results=None, runs=None, **c
     if table is not None:
         found = tables.get(table)
         folders = {"folder": results, "runs": runs or cells.RUNS, "data_dir": data_dir}
-        try:
-            cells.reproduce(found, **chosen, **folders, tell=_say)
-        finally:
-            print(results_page.text(found, results, chosen["budget"]))
+        cells.reproduce(found, **chosen, **folders, tell=_say)
+        print(results_page.text(found, results, chosen["budget"]))
     elif page is None:
         for name in tables.TABLES:
             one = tables.get(name)

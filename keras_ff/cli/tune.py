@@ -3,6 +3,7 @@
 import argparse
 import pathlib
 
+from keras_ff import text_tables
 from keras_ff.cli import options, runs
 
 
@@ -73,16 +74,12 @@ def _short(value):
 def _trials_table(found):
     """The trials of a search, best first: validation accuracy, and what was chosen."""
     names = list(dict.fromkeys(name for one in found for name in one.values))
-    lines = [["trial", "validation", *names]]
+    rows = []
     for one in found:
         score = "–" if one.score is None else f"{100 * one.score:.2f} %"
-        figures = [_short(one.values.get(name, "–")) for name in names]
-        lines.append([one.trial, score + (" (failed)" if one.failed else ""), *figures])
-    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
-    )
+        row = {"trial": one.trial, "validation": score + (" (failed)" if one.failed else "")}
+        rows.append(row | {name: _short(one.values.get(name, "–")) for name in names})
+    return text_tables.plain(rows, rows[0])
 
 
 def add_to(commands):

@@ -1,12 +1,11 @@
 """Backpropagation by the configuration of a Forward-Forward network, to stand beside it."""
 
-import json
 import pathlib
 import time
 
 import keras
 
-from keras_ff import datasets
+from keras_ff import datasets, training
 from keras_ff.learning_rates import ConstantThenLinear
 
 NETWORK_FILE = "network.keras"
@@ -45,20 +44,22 @@ def train(config, folder, data_dir=None, callbacks=()):
     if (folder / NETWORK_FILE).exists():
         return keras.saving.load_model(folder / NETWORK_FILE), recorder.record
     keras.utils.set_random_seed(config.seed)
-    training, validation, _ = config.load_data(data_dir=data_dir)
-    image_shape = training.element_spec[0].shape[1:]
+    # Samples come in the order of the epoch that is trained next.
+    epoch = len(recorder.record["history"].get("loss", []))
+    samples, validation, _ = config.load_data(epoch, data_dir)
+    image_shape = samples.element_spec[0].shape[1:]
     num_classes = datasets.info(config.dataset, data_dir=data_dir).num_classes
-    model = config.new_model(tuple(image_shape), num_classes, len(training))
+    model = config.new_model(tuple(image_shape), num_classes, len(samples))
     network = model.to_backprop(carry_weights=False)
     network.compile(
         keras.optimizers.Adam(
-            ConstantThenLinear(config.learning_rate, config.epochs * len(training))
+            ConstantThenLinear(config.learning_rate, config.epochs * len(samples))
         ),
         "sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
     network.fit(
-        training,
+        samples,
         epochs=config.epochs,
         validation_data=validation,
         callbacks=[recorder, keras.callbacks.BackupAndRestore(folder / "backup"), *callbacks],
@@ -77,7 +78,7 @@ class _Recorder(keras.callbacks.Callback):
         self.path = path
         self.record = {"seconds": 0.0, "history": {}}
         if path.exists():
-            self.record = json.loads(path.read_text())
+            self.record = training.read_json(path)
 
     def on_train_begin(self, logs=None):
         self.begin = time.perf_counter() - self.record["seconds"]
@@ -88,4 +89,4 @@ class _Recorder(keras.callbacks.Callback):
             # An epoch that was trained again is not counted twice.
             values = self.record["history"].setdefault(name, [])
             values[epoch:] = [float(value)]
-        self.path.write_text(json.dumps(self.record))
+        training.write_json(self.path, self.record)

@@ -1,7 +1,6 @@
 """Cells of a published table, trained and measured, each into a file of its own."""
 
 import dataclasses
-import json
 import pathlib
 import time
 
@@ -148,8 +147,3 @@ class Progress(keras.callbacks.Callback):
         self.tell(
             f"{self.title}: epoch {epoch + 1}/{self.epochs}{measured}, {left / 60:.1f} min left"
         )
-
-
-def read(path):
-    """What a result's file holds."""
-    return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))

@@ -1,7 +1,5 @@
 """What an experiment found, in a file, with what it depends on beside it."""
 
-import json
-
 from keras_ff import training
 
 
@@ -14,8 +12,7 @@ def write(path, result, show=True):
         show: boolean. Whether to print it as well. Defaults to `True`.
     """
     result = {**result, "versions": training.versions(), "machine": training.machine()}
-    text = json.dumps(result, indent=1)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n", encoding="utf-8")
+    training.write_json(path, result)
     if show:
-        print(text)
+        print(path.read_text(encoding="utf-8"), end="")

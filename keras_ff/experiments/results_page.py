@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 import statistics
 
-from keras_ff import text_tables
+from keras_ff import text_tables, training
 from keras_ff.experiments import cells, tables
 from keras_ff.experiments.table import Cell
 
@@ -71,12 +71,16 @@ class Answer:
             "difference": f"{self.percent('test') - cell.published:+.2f}",
             "validation": f"{self.percent('validation'):.2f}",
             "training": f"{self.percent('training'):.2f}",
-            "test loss": f"{statistics.fmean(run['test']['loss'] for run in self.runs):.3f}",
+            "test loss": self._test_loss(),
             "epochs": str(self.runs[0]["epochs"]),
             "seconds": f"{statistics.fmean(run['seconds'] for run in self.runs):,.0f}",
             "seeds": str(len(self.runs)),
             "locality": str(self.runs[0]["locality"] or "–"),
         }
+
+    def _test_loss(self):
+        losses = [run["test"]["loss"] for run in self.runs]
+        return "no number" if None in losses else f"{statistics.fmean(losses):.3f}"
 
 
 def answers(table, folder=cells.RESULTS, budget="full"):
@@ -85,7 +89,7 @@ def answers(table, folder=cells.RESULTS, budget="full"):
     for cell in table.cells:
         first = cells.path_of(table, cell, 0, budget, folder)
         paths = sorted(first.parent.glob(f"{cell.name}-seed_*.json"))
-        found.append(Answer(cell, [cells.read(path) for path in paths]))
+        found.append(Answer(cell, [training.read_json(path) for path in paths]))
     return found
 
 
