@@ -31,7 +31,7 @@ def second_layer(**chosen):
     below = parameters(threshold=0.4, learning_rate=2e-3)
     model = first.build(below)
     first.fit(below, model, verbose=0)
-    return LayerHyperModel(base(**chosen), SEARCH, model, first.config(below))
+    return LayerHyperModel(base(**chosen), SEARCH, [model], [first.config(below)])
 
 
 @pytest.fixture(scope="module")
@@ -43,23 +43,41 @@ def searched(tmp_path_factory):
 def test_each_layer_is_searched_above_the_best_of_those_below(searched):
     _, layers = searched
     assert [len(found) for found in layers] == [2, 2, 2]
-    values = []
     for number, found in enumerate(layers, start=1):
         assert found[0].score >= found[1].score
         for one in found:
             assert one.config.units == base().units[:number]
             assert one.config.epochs == 2 * number
             for name in SEARCH:
-                expected = tuple(each[name] for each in [*values, one.values])
+                expected = (one.values[name],)
+                if number > 1:
+                    stack = layers[number - 2][one.values["layers_below"]]
+                    expected = (*getattr(stack.config, name), *expected)
                 assert getattr(one.config, name) == expected
-        values.append(found[0].values)
-    for below, found in zip(values, layers[1:], strict=False):
-        # Each layer's search begins with the base, and with what suited the layer below.
-        first, second = sorted(found, key=lambda one: int(one.trial))
-        assert first.values == pytest.approx({"threshold": 0.5, "learning_rate": 3e-3})
-        assert second.values == pytest.approx(below)
+    for found in layers[1:]:
+        # Each layer's search begins with the base, on one candidate below after the other.
+        for candidate, one in enumerate(sorted(found, key=lambda one: int(one.trial))):
+            assert one.values["layers_below"] == candidate
+            usual = {name: one.values[name] for name in SEARCH}
+            assert usual == pytest.approx({"threshold": 0.5, "learning_rate": 3e-3})
     assert layers[-1][0].config.layer_schedule == "greedy"
     assert layers[-1][0].score > 0.5
+
+
+def test_a_search_begins_with_what_suited_each_candidate_below():
+    first = LayerHyperModel(base(), SEARCH)
+    found = [
+        first.config(parameters(threshold=threshold, learning_rate=4e-3))
+        for threshold in (0.3, 0.55)
+    ]
+    hyper_model = LayerHyperModel(base(), SEARCH, [None, None], found)
+    assert hyper_model.beginnings() == [
+        {"layers_below": 1},
+        pytest.approx({"threshold": 0.3, "learning_rate": 4e-3, "layers_below": 0}),
+        pytest.approx({"threshold": 0.55, "learning_rate": 4e-3, "layers_below": 1}),
+    ]
+    one = LayerHyperModel(base(), SEARCH, [None], found[:1])
+    assert one.beginnings() == [pytest.approx({"threshold": 0.3, "learning_rate": 4e-3})]
 
 
 def test_a_search_that_is_complete_answers_from_its_folder(searched):
@@ -75,7 +93,7 @@ def test_layers_below_stay_as_they_are_and_only_the_last_learns():
     hp = parameters(threshold=0.3, learning_rate=2e-3)
     model = hyper_model.build(hp)
     first = [np.array(value) for value in model.ff_layers[0].get_weights()]
-    for value, known in zip(first, hyper_model.below.ff_layers[0].get_weights(), strict=True):
+    for value, known in zip(first, hyper_model.below[0].ff_layers[0].get_weights(), strict=True):
         np.testing.assert_array_equal(value, known)
     second = model.ff_layers[1].get_weights()[0]
     figures = hyper_model.fit(hp, model, verbose=0)
@@ -86,6 +104,29 @@ def test_layers_below_stay_as_they_are_and_only_the_last_learns():
     validation = hyper_model.config(hp).load_data()[1]
     accuracy = model.evaluate(validation, verbose=0, return_dict=True)["accuracy"]
     assert figures["val_accuracy"] == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_a_trial_stands_on_the_candidate_that_its_values_name():
+    first = LayerHyperModel(base(), SEARCH)
+    models, found = [], []
+    for threshold in (0.3, 0.55):
+        below = parameters(threshold=threshold, learning_rate=4e-3)
+        models.append(first.build(below))
+        first.fit(below, models[-1], verbose=0)
+        found.append(first.config(below))
+    hyper_model = LayerHyperModel(base(), SEARCH, models, found)
+    losses = []
+    for candidate in (0, 1, 0):
+        hp = parameters(threshold=0.4, learning_rate=4e-3, layers_below=candidate)
+        model = hyper_model.build(hp)
+        losses.append(hyper_model.fit(hp, model, verbose=0)["loss"])
+        for value, known in zip(
+            model.ff_layers[0].get_weights(),
+            models[candidate].ff_layers[0].get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(value, known)
+    assert losses[0] == losses[2] != losses[1]
 
 
 @pytest.mark.tensorflow("JAX would copy what is kept into the compiled step")
@@ -138,6 +179,11 @@ def test_a_layer_whose_loss_is_no_number_is_marked():
 def test_what_cannot_be_searched_layer_by_layer_is_refused(chosen, search, message):
     with pytest.raises(ValueError, match=message):
         LayerHyperModel(base(**chosen), search)
+
+
+def test_candidates_are_a_whole_number(tmp_path):
+    with pytest.raises(ValueError, match=r"candidates.*Received: candidates=0"):
+        tuning.tune_layers(base(), SEARCH, tmp_path, candidates=0)
 
 
 def test_hyperband_is_refused(tmp_path):

@@ -17,22 +17,27 @@ OF_A_LAYER = {
     "learning_rate": "learning_rate",
     "width": "units",
 }
+# Which of several trained stacks of the layers below a trial stands on, 0 for the best.
+BELOW = "layers_below"
 
 
 class LayerHyperModel(FFHyperModel):
     """A `keras_tuner.HyperModel` for one layer, on top of layers that are trained and frozen.
 
     A trial trains that layer alone, for an equal share of the configuration's epochs, and is
-    judged by the accuracy of all layers so far. What the layers below answer to the training
-    samples is computed once for all trials; samples are therefore not shifted or flipped anew in
-    every epoch.
+    judged by the accuracy of all layers so far. The layer that scores best by itself need not be
+    the best ground for the next one, so that there may be several candidates of the layers below:
+    which of them a trial stands on is searched like the rest. What each of them answers to the
+    training samples is computed once for all trials; samples are therefore not shifted or flipped
+    anew in every epoch.
 
     Args:
         base: a `TrainingConfig` of all layers. Its layer schedule is taken to be `"greedy"`.
         search: what is searched, as for `FFHyperModel`: names out of `"threshold"`, `"margin"`,
             `"learning_rate"` and `"width"`, or a dictionary from them to ranges.
-        below: the trained `FFModel` of the layers below, `None` for the first layer.
-        found: the `TrainingConfig` of the layers below, `None` for the first layer.
+        below: list of trained `FFModel`s, candidates of the layers below, best first. Defaults to
+            none: the first layer is searched.
+        found: list of the `TrainingConfig`s that they were trained by. Defaults to none.
         data: what `samples_in_memory` returned. Defaults to `None`: the configuration's data are
             read.
         data_dir: folder of the prepared datasets. Defaults to `None`.
@@ -44,8 +49,8 @@ class LayerHyperModel(FFHyperModel):
             flipped.
     """
 
-    def __init__(self, base, search, below=None, found=None, data=None, data_dir=None, **kwargs):
-        self.index = 0 if found is None else len(found.units)
+    def __init__(self, base, search, below=(), found=(), data=None, data_dir=None, **kwargs):
+        self.index = len(found[0].units) if found else 0
         self.epochs = _epochs_of_a_layer(base)
         # Its base is a network of this layer alone: so are the ranges that it draws from.
         super().__init__(_layer_of(base, self.index, self.epochs), search, data_dir, **kwargs)
@@ -60,7 +65,7 @@ class LayerHyperModel(FFHyperModel):
         each = {name for name in OF_A_LAYER.values() if isinstance(getattr(base, name), tuple)}
         self._of_each_layer = each | {OF_A_LAYER[name] for name in self.space}
         self._data = data or samples_in_memory(base, data_dir)
-        self._kept = None
+        self._kept = {}  # by candidate
 
     def config(self, hp):
         """The configuration of a trial: the layers below as they were found, and this one.
@@ -72,16 +77,28 @@ class LayerHyperModel(FFHyperModel):
             A `TrainingConfig` of as many layers.
         """
         own = super().config(hp)
-        joined = {name: _joined(self.found, own, name) for name in self._of_each_layer}
+        found = self.found[self._candidate(hp)] if self.found else None
+        joined = {name: _joined(found, own, name) for name in self._of_each_layer}
         return dataclasses.replace(own, epochs=(self.index + 1) * self.epochs, **joined)
 
+    def _candidate(self, hp):
+        """The number of the candidate below that a trial stands on."""
+        if len(self.found) < 2:
+            return 0
+        return hp.Choice(BELOW, list(range(len(self.found))))
+
     def beginnings(self):
-        """After what the base has, what suited the layer below."""
-        if self.found is None:
-            return []
-        below = {name: usual_of(self.found, name, len(self.found.units)) for name in self.space}
+        """What the base has on every candidate below, then on each what suited its last layer."""
+        several = len(self.found) > 1
+        on = [{BELOW: number} if several else {} for number in range(len(self.found))]
+        suited = [self._suited(found) | one for found, one in zip(self.found, on, strict=True)]
+        return on[1:] + suited
+
+    def _suited(self, found):
+        """What the last layer of a candidate has, as near to it as this layer's ranges go."""
+        values = {name: usual_of(found, name, self.index) for name in self.space}
         ranges = {name: one for name, one in self.space.items() if isinstance(one, Between)}
-        return [below | {name: one.nearest(below[name]) for name, one in ranges.items()}]
+        return values | {name: one.nearest(values[name]) for name, one in ranges.items()}
 
     def _shape_and_steps(self, config):
         x = self._data["x"]
@@ -90,8 +107,9 @@ class LayerHyperModel(FFHyperModel):
     def build(self, hp):
         """The model of a trial, the layers below with their trained weights."""
         model = super().build(hp)
-        if self.below is not None:
-            for layer, known in zip(model.ff_layers, self.below.ff_layers, strict=False):
+        if self.below:
+            below = self.below[self._candidate(hp)]
+            for layer, known in zip(model.ff_layers, below.ff_layers, strict=False):
                 for variable, value in zip(layer.variables, known.variables, strict=True):
                     variable.assign(value)
             model.layers_trained.assign(self.index)
@@ -109,7 +127,7 @@ class LayerHyperModel(FFHyperModel):
             A dictionary, as of `FFHyperModel.fit`.
         """
         config = self.config(hp)
-        self._lend_frozen(model)
+        self._lend_frozen(model, self._candidate(hp))
         figures = trained(
             model,
             config,
@@ -128,12 +146,12 @@ class LayerHyperModel(FFHyperModel):
             figures["val_accuracy"] = found["accuracy"]
         return figures
 
-    def _lend_frozen(self, model):
+    def _lend_frozen(self, model, candidate):
         x = self._data["x"]
-        if self._kept is None and self.index and FrozenActivities.suit(model, x):
-            self._kept = FrozenActivities(model, x)
-            self._kept.prepare(self.index)
-        model.borrow_frozen(self._kept)
+        if candidate not in self._kept and self.index and FrozenActivities.suit(model, x):
+            self._kept[candidate] = FrozenActivities(model, x)
+            self._kept[candidate].prepare(self.index)
+        model.borrow_frozen(self._kept.get(candidate))
 
 
 def samples_in_memory(base, data_dir=None):

@@ -109,14 +109,22 @@ def tune(base, search, folder, trials=20, tuner="bayesian", resume=False, data_d
     searched = _searched(hyper_model, folder, trials, tuner, resume, verbose, base.seed)
     found = results(searched, hyper_model)
     if found and not found[0].failed:
-        _keep(_best_model(searched), found[0], folder)
+        _keep(_best_models(searched)[0], found[0], folder)
     return found
 
 
 def tune_layers(
-    base, search, folder, trials=10, tuner="bayesian", resume=False, data_dir=None, verbose=1
+    base,
+    search,
+    folder,
+    trials=10,
+    tuner="bayesian",
+    resume=False,
+    data_dir=None,
+    verbose=1,
+    candidates=2,
 ):
-    """Search layer by layer: each on top of the best of those below, which stay frozen.
+    """Search layer by layer: each on top of the best candidates below, which stay frozen.
 
     So the trials it takes grow with the number of layers, and not with the power of it, and none
     of them trains or computes a layer below. The network of the best ones is written to `best` in
@@ -129,6 +137,8 @@ def tune_layers(
         folder, resume, data_dir, verbose: as for `tune`.
         trials: integer, how many for each layer. Defaults to `10`.
         tuner: `"random"`, `"bayesian"` or `"grid"`. Defaults to `"bayesian"`.
+        candidates: integer, how many of a layer's best trials the next layer may stand on.
+            Defaults to `2`.
 
     Returns:
         A list with a list of `Result` for each layer, best first. Those of the last layer are of
@@ -138,8 +148,9 @@ def tune_layers(
         ValueError: as for `tune` and `LayerHyperModel`.
     """
     _check(trials, tuner, [name for name in TUNERS if name != "hyperband"])
+    parts.whole_number(candidates, "candidates")
     data = samples_in_memory(base, data_dir)
-    layers, below, found = [], None, None
+    layers, below, found = [], [], []
     for number in range(1, len(base.units) + 1):
         hyper_model = LayerHyperModel(base, search, below, found, data, data_dir)
         own_folder = pathlib.Path(folder) / f"layer_{number}"
@@ -148,17 +159,18 @@ def tune_layers(
         seed = base.seed + number
         searched = _searched(hyper_model, own_folder, trials, tuner, resume, verbose, seed)
         layers.append(results(searched, hyper_model))
-        below, found = _best_model(searched), layers[-1][0].config
+        below = _best_models(searched, candidates)
+        found = [one.config for one in layers[-1][: len(below)]]
     if not layers[-1][0].failed:
-        _keep(below, layers[-1][0], folder)
+        _keep(below[0], layers[-1][0], folder)
     return layers
 
 
-def _best_model(tuner):
+def _best_models(tuner, count=1):
     with warnings.catch_warnings():
-        # Its optimizers start anew.
+        # Their optimizers start anew.
         warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
-        return tuner.get_best_models()[0]
+        return tuner.get_best_models(count)
 
 
 def _keep(model, result, folder):
@@ -237,6 +249,7 @@ def _begin(folder, hyper_model, settings, resume):
             **settings,
             "base": hyper_model.base.to_dict(),
             "search": {name: dataclasses.asdict(one) for name, one in hyper_model.space.items()},
+            "beginnings": hyper_model.beginnings(),
         }
     )
     path = folder / SEARCH_FILE
