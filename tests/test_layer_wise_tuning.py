@@ -186,6 +186,11 @@ def test_candidates_are_a_whole_number(tmp_path):
         tuning.tune_layers(base(), SEARCH, tmp_path, candidates=0)
 
 
+def test_candidates_without_layers_are_refused(tmp_path, capsys):
+    assert cli.main(["tune", "--candidates", "2", "--out", str(tmp_path / "search")]) != 0
+    assert "add --layer-wise" in capsys.readouterr().err
+
+
 def test_hyperband_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"no tuner 'hyperband'.*Received: tuner='hyperband'"):
         tuning.tune_layers(base(), SEARCH, tmp_path, tuner="hyperband")
@@ -195,11 +200,13 @@ def test_the_command_line(tmp_path, capsys):
     folder = tmp_path / "search"
     arguments = ["tune", "--layer-wise", "--out", str(folder), "--search", "threshold,margin"]
     arguments += ["--units", "24", "--layers", "2", "--epochs", "2", "--trials", "2"]
+    arguments += ["--candidates", "1"]
     assert cli.main([*arguments, "--tuner", "random"]) == 0
     output = capsys.readouterr().out
     assert "Layer 1 of 2" in output and "Layer 2 of 2" in output
     command = output.strip().splitlines()[-1]
     assert "--layer-schedule greedy" in command and "--units 24,24" in command
+    assert "layers_below" not in output  # there was one candidate
     for number in (1, 2):
         for picture in ("effects.png", "accuracy_map.png"):
             assert (folder / f"layer_{number}" / picture).stat().st_size > 1000

@@ -13,6 +13,7 @@ def tune(
     resume=False,
     data_dir=None,
     layer_wise=False,
+    candidates=None,
     trials=None,
     tuner="bayesian",
     dataset=None,
@@ -38,6 +39,13 @@ def tune(
     arguments = {"tuner": tuner, "resume": resume, "data_dir": data_dir}
     if trials is not None:
         arguments["trials"] = trials
+    if candidates is not None:
+        if not layer_wise:
+            raise ValueError(
+                "Candidates are those of a search layer by layer: add --layer-wise. "
+                f"Received: --candidates {candidates}"
+            )
+        arguments["candidates"] = candidates
     if layer_wise:
         parts = tuning.tune_layers(base, names, folder, **arguments)
         for number, found in enumerate(parts, start=1):
@@ -107,6 +115,12 @@ def add_to(commands):
         "--layer-wise",
         action="store_true",
         help="one layer after the other, each on top of the best of those below",
+    )
+    search.add_argument(
+        "--candidates",
+        type=int,
+        metavar="N",
+        help="by layers: how many of a layer's best trials the next may stand on (default: 2)",
     )
     search.add_argument(
         "--trials", type=int, metavar="N", help="how many (default: 20; by layers 10 for each)"

@@ -19,6 +19,10 @@ BACKPROPAGATION_TEXT = {
     "t_distribution": "10.00 (loss 268,517)",
 }
 
+# The source's 0.03 is meant for sums of squares. On means, 4 epochs (seed 0) came to 18 % of
+# validation samples with 0.03, 20 % with 1e-3, 41 % with 1e-4 and 53 % with 1e-5.
+PEER_NORMALIZATION = 1e-5
+
 
 def _cells():
     for activation, (forward_forward, backpropagation) in PUBLISHED.items():
@@ -29,7 +33,7 @@ def _cells():
             groups = mlp_recipes.cifar10(activation)
             yield Cell(activation, groups, forward_forward, published_text=text)
         contrastive = mlp_recipes.cifar10_contrastive(
-            activation, peer_normalization=0.03 if full_gradient else 0.0
+            activation, peer_normalization=PEER_NORMALIZATION if full_gradient else 0.0
         )
         yield Cell(activation, contrastive, forward_forward, published_text=text)
         network = mlp_recipes.cifar10(activation, epochs=30, weight_averaging=0.0)

@@ -89,14 +89,19 @@ class LayerHyperModel(FFHyperModel):
 
     def beginnings(self):
         """What the base has on every candidate below, then on each what suited its last layer."""
-        several = len(self.found) > 1
-        on = [{BELOW: number} if several else {} for number in range(len(self.found))]
-        suited = [self._suited(found) | one for found, one in zip(self.found, on, strict=True)]
-        return on[1:] + suited
+        usual = self._on_this_scale({name: self.usual(name) for name in self.space})
+        first, second = [], []
+        for number, found in enumerate(self.found):
+            on = {BELOW: number} if len(self.found) > 1 else {}
+            suited = {name: usual_of(found, name, self.index) for name in self.space}
+            suited = self._on_this_scale(suited)
+            first.append(on)
+            if not all(math.isclose(suited[name], usual[name]) for name in usual):
+                second.append(suited | on)
+        return first[1:] + second
 
-    def _suited(self, found):
-        """What the last layer of a candidate has, as near to it as this layer's ranges go."""
-        values = {name: usual_of(found, name, self.index) for name in self.space}
+    def _on_this_scale(self, values):
+        """Values as near as this layer's ranges go."""
         ranges = {name: one for name, one in self.space.items() if isinstance(one, Between)}
         return values | {name: one.nearest(values[name]) for name, one in ranges.items()}
 
