@@ -23,6 +23,7 @@ from keras_ff.zoo import folders, measuring, storage
 
 ROOT = pathlib.Path(__file__).parents[1]
 DIGITS = ("digits_mlp_relu", "digits_mlp_tanh")
+MNIST = sorted(name for name, one in zoo.list_presets(dataset="mnist").items() if one.storage)
 SMALL = {"units": (24, 16), "epochs": 2, "batch_size": 128, "learning_rate": 0.01}
 
 
@@ -134,6 +135,14 @@ def test_cards_hold_what_is_measured(name, test_data):
     hits = np.mean(np.argmax(scores(model, x), axis=1) == y)
     assert abs(100 * (hits - preset.test_accuracy)) <= 0.05
     assert model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] == pytest.approx(hits)
+
+
+@pytest.mark.skipif(not datasets.is_prepared("mnist"), reason="MNIST is not prepared here")
+@pytest.mark.parametrize("name", MNIST)
+def test_cards_of_mnist_hold_what_is_measured(name):
+    preset = zoo.get(name)
+    found = measuring.measure(preset)
+    assert found.agrees and found.card == preset.test_accuracy > 0.97
 
 
 @pytest.mark.parametrize("name", DIGITS)

@@ -1,9 +1,9 @@
 """Searching four layers one after the other, beside searching all of them at once, on MNIST.
 
 `python -m keras_ff.experiments.layer_wise_search` searches threshold, margin and learning rate of
-each of four layers under the greedy schedule both ways in one process, and writes
-`results/layer_wise_search.json`. The test set is not read. What was interrupted goes on where it
-stood, and then says no seconds.
+each of four layers under the greedy schedule both ways in one process, with the same number of
+trials in all, and writes `results/layer_wise_search.json`. The test set is not read. What was
+interrupted goes on where it stood, and then says no seconds.
 """
 
 import argparse
@@ -55,13 +55,13 @@ def timed(search, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=20, help="of the joint search")
-    parser.add_argument("--trials-a-layer", type=int, default=5)
+    parser.add_argument("--trials-a-layer", type=int, default=7)
     chosen = parser.parse_args()
+    trials = chosen.trials_a_layer * len(base().units)
 
     def joint(base, folder, **settings):
         search = {f"{name}s": wanted for name, wanted in SEARCH.items()}
-        return tuning.tune(base, search, folder, chosen.trials, **settings)
+        return tuning.tune(base, search, folder, trials, **settings)
 
     def layer_wise(base, folder, **settings):
         return tuning.tune_layers(base, SEARCH, folder, chosen.trials_a_layer, **settings)
@@ -72,7 +72,7 @@ def main():
     }
     result = {
         "command": "python -m keras_ff.experiments.layer_wise_search "
-        f"--trials {chosen.trials} --trials-a-layer {chosen.trials_a_layer}",
+        f"--trials-a-layer {chosen.trials_a_layer}",
         "dataset": "mnist, 50,000 / 10,000 / 10,000",
         "base": base().to_dict(),
         "search": SEARCH,
