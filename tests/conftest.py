@@ -1,5 +1,10 @@
 """What every test starts from: the same seeds, and Keras as freshly imported."""
 
+import os
+
+# Kernels run for milliseconds here and take longer to compile. Read when a backend is imported.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
 import keras
 import pytest
 
