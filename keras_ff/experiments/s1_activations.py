@@ -53,6 +53,7 @@ def table():
             "The source's networks have three to seven layers of 500 to 1000 units; ours three of "
             "1000; backpropagation has its own number of epochs and no averages of weights. All "
             "are trained on 40,000 images, mirrored and shifted by up to 2 pixels at random, and "
-            "measured on the 10,000 of the test set as they are."
+            "measured on the 10,000 of the test set as they are. `relu_full_grad` has peer "
+            "normalisation, without which its gradients are those of ReLU."
         ),
     )
