@@ -34,7 +34,8 @@ versions and machine.
 Accuracies are in percent. Settings were chosen on validation data, and the test set is read once a
 cell, at the end. Locality is the number of trainable matrices that a gradient passes at most: 1 is
 strictly local; a dash stands for all of them. Losses of different families are not comparable.
-Seconds are those of training, validation after every epoch included; a row of one seed is one run.
+Seconds are those of training, validation after every epoch included, on machines that the files
+name, where other work may have run as well; a row of one seed is one run.
 """
 
 
