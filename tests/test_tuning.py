@@ -1,5 +1,6 @@
 """Tuning with real tuners of KerasTuner, on scikit-learn's digits."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -431,6 +432,27 @@ def test_the_map_is_shaded_between_trials_and_shows_the_best_of_those_in_one_pla
     np.testing.assert_allclose(trials.get_array(), [20, 40, 60, 80])
     assert shades.levels[0] <= 20 and shades.levels[-1] >= 80
     assert shades.norm is trials.norm
+
+
+@pytest.mark.parametrize("values", [(2.28, 14.7, 17.6, 69.0), (0.2, 0.5, 0.9), (1e-4, 1e-3, 1e-2)])
+def test_numbers_along_logarithmic_axes_do_not_cover_one_another(values):
+    results = [
+        tuning.Result(str(index), {"learning_rate": value, "threshold": value}, None, 0.9, False)
+        for index, value in enumerate(values)
+    ]
+    figure = tuning.effects(results)
+    figure.canvas.draw()
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        labels = [
+            label.get_window_extent()
+            for where, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
+            if low <= where <= high and label.get_text()
+        ]
+        assert len(labels) >= 2
+        assert not any(label.get_text() for label in axes.get_xticklabels(minor=True))
+        for one, other in itertools.pairwise(labels):
+            assert one.x1 < other.x0
 
 
 def test_effects_show_accuracy_against_each_value():

@@ -178,3 +178,13 @@ def _scales(axes, x, y):
         axes.set(**{f"{axis}label": name if unit is None else f"{name} ({unit})"})
         if getattr(SPACE.get(one), "logarithmic", False):
             axes.set(**{f"{axis}scale": "log"})
+            _plain_ticks(getattr(axes, f"{axis}axis"), *getattr(axes, f"get_{axis}lim")())
+
+
+def _plain_ticks(axis, lowest, highest):
+    """Few numbers along a logarithmic axis, since those of matplotlib may cover one another."""
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if highest < 10 * lowest else (1, 3)))
+    axis.set_major_formatter(FormatStrFormatter("%g"))
+    axis.set_minor_formatter(NullFormatter())
