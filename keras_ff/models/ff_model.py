@@ -541,7 +541,7 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
 
     @property
     def locality(self):
-        """Trainable matrices that one gradient passes at most; 1 where layers are dense."""
+        """Trainable matrices that a gradient passes at most: 1 for dense layers, 0 if not built."""
         each = [layer.locality for layer in self.ff_layers]
         together = self.layer_schedule.layers_per_gradient
         return max(sum(each[start : start + together]) for start in range(len(each)))

@@ -89,18 +89,18 @@ class LayerHyperModel(FFHyperModel):
 
     def beginnings(self):
         """What the base has on every candidate below, then on each what suited its last layer."""
-        usual = self._on_this_scale({name: self.usual(name) for name in self.space})
+        usual = self._in_range({name: self.usual(name) for name in self.space})
         first, second = [], []
         for number, found in enumerate(self.found):
             on = {BELOW: number} if len(self.found) > 1 else {}
             suited = {name: usual_of(found, name, self.index) for name in self.space}
-            suited = self._on_this_scale(suited)
+            suited = self._in_range(suited)
             first.append(on)
             if not all(math.isclose(suited[name], usual[name]) for name in usual):
                 second.append(suited | on)
         return first[1:] + second
 
-    def _on_this_scale(self, values):
+    def _in_range(self, values):
         """Values as near as this layer's ranges go."""
         ranges = {name: one for name, one in self.space.items() if isinstance(one, Between)}
         return values | {name: one.nearest(values[name]) for name, one in ranges.items()}
