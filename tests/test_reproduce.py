@@ -26,7 +26,7 @@ def small_table():
         rows="activation",
         cells=(
             Cell("relu", small(), 50.0),
-            Cell("relu", small(goodness="class_groups"), 50.0),
+            Cell("relu", small(goodness="class_groups"), None),
             Cell("tanh", small(activation="tanh"), 10.0, True, "below 10"),
         ),
         remarks="None.",
@@ -69,6 +69,14 @@ def test_every_cell_is_trained_and_measured_on_all_parts(folders):
     lines.clear()
     assert reproduce(folders, lines) == found
     assert lines == ["small: 0 of 3 cells to train"]
+
+
+def test_what_nobody_published_has_no_difference(folders, tmp_path):
+    reproduce(folders, names=["relu-class_groups"], budget="full")
+    row = results_page.text(small_table(), folders["folder"]).splitlines()[2].split()
+    assert row[:4] == ["relu", "class", "groups", "–"] and float(row[4]) > 50 and row[5] == "–"
+    results_page.write(tmp_path / "RESULTS.md", folders["folder"], tmp_path)
+    assert (tmp_path / "table_small.png").stat().st_size > 5000
 
 
 def test_a_cell_is_what_its_configuration_trains_by_itself(folders, tmp_path):
@@ -143,7 +151,7 @@ def test_all_tables_have_cells_of_different_names():
         assert found.name == name
         names = [cell.name for cell in found.cells]
         assert len(set(names)) == len(names)
-        assert all(0 < cell.published < 100 for cell in found.cells)
+        assert all(cell.published is None or 0 < cell.published < 100 for cell in found.cells)
 
 
 def test_the_page_of_results_is_up_to_date():

@@ -30,7 +30,7 @@ def add_to(commands):
     """Add `reproduce` to the parser's commands."""
     parser = commands.add_parser(
         "reproduce",
-        help="train published tables again, beside their figures",
+        help="train the tables of RESULTS.md, beside published figures",
         description=(
             "Train the cells of a published table that have no result yet, and print the "
             "source's figures, ours and their difference. Without a table: list them."

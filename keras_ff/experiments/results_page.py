@@ -26,7 +26,8 @@ LAST_NUMBERS = (
 HEAD = """\
 # Published tables, trained again
 
-Each table below was published by others; each of its figures stands beside what keras_ff reaches.
+The tables below were published by others, but for the last; each of their figures stands beside
+what keras_ff reaches.
 `keras-ff reproduce TABLE` trains the cells of one, and `keras-ff reproduce --page RESULTS.md`
 writes this page from the files in `results/`, which hold every cell's configuration, figures,
 versions and machine.
@@ -59,7 +60,8 @@ class Answer:
         """A row of the table, a dictionary of strings; `rows` is the name of the first column."""
         cell = self.cell
         texts = {rows: cell.row, "family": cell.family}
-        texts["source test"] = cell.published_text or f"{cell.published:.2f}"
+        published = "–" if cell.published is None else f"{cell.published:.2f}"
+        texts["source test"] = cell.published_text or published
         if not self.runs:
             return {**texts, **dict.fromkeys(LAST_NUMBERS[1:], "–")}
         test = f"{self.percent('test'):.2f}"
@@ -69,7 +71,7 @@ class Answer:
         return {
             **texts,
             "ours test": test,
-            "difference": f"{self.percent('test') - cell.published:+.2f}",
+            "difference": self._difference(),
             "validation": f"{self.percent('validation'):.2f}",
             "training": f"{self.percent('training'):.2f}",
             "test loss": self._test_loss(),
@@ -78,6 +80,11 @@ class Answer:
             "seeds": str(len(self.runs)),
             "locality": str(self.runs[0]["locality"] or "–"),
         }
+
+    def _difference(self):
+        if self.cell.published is None:
+            return "–"
+        return f"{self.percent('test') - self.cell.published:+.2f}"
 
     def _test_loss(self):
         losses = [run["test"]["loss"] for run in self.runs]
@@ -144,8 +151,10 @@ def _picture(found):
     figure = style.new_figure(11, 1.6 + 0.28 * len(found))
     test, curves = figure.subplots(1, 2)
     places = range(len(found))
-    published = [answer.cell.published for answer in found]
-    test.plot(published, places, "D", color=style.COLORS[1], markerfacecolor="none", label="source")
+    published = [(a.cell.published, n) for n, a in enumerate(found) if a.cell.published is not None]
+    if published:
+        look = {"color": style.COLORS[1], "markerfacecolor": "none"}
+        test.plot(*zip(*published, strict=True), "D", label="source", **look)
     reached = [(a.percent("test"), place) for place, a in enumerate(found) if a.runs]
     test.plot(*zip(*reached, strict=True), "o", color=style.COLORS[0], label="keras_ff")
     test.set_yticks(places, [f"{one.cell.row}, {one.cell.family}" for one in found])

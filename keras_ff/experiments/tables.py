@@ -1,7 +1,13 @@
-"""The published tables that `keras-ff reproduce` trains again, by name."""
+"""The tables that `keras-ff reproduce` trains, by name."""
 
 from keras_ff import parts
-from keras_ff.experiments import s1_activations, s2_baseline, s4_activations, s4_widths
+from keras_ff.experiments import (
+    more_activations,
+    s1_activations,
+    s2_baseline,
+    s4_activations,
+    s4_widths,
+)
 
 # Functions, since a table's configurations take reading what datasets are like.
 TABLES = {
@@ -9,6 +15,7 @@ TABLES = {
     "s2_baseline": s2_baseline.table,
     "s4_activations": s4_activations.table,
     "s4_widths": s4_widths.table,
+    "more_activations": more_activations.table,
 }
 
 
