@@ -123,6 +123,8 @@ class TrainingConfig:
         standardize: boolean. Whether channels are standardised.
         shift: integer, pixels by which training images are shifted at most; the pixels at the
             edge are repeated.
+        rotate: float from 0 to 180, degrees by which training images are turned at most, or
+            `None`.
         flip: boolean. Whether training images are mirrored at random.
         image_size: tuple (height, width) to resize images to, or `None`.
         dtype_policy: string, a Keras dtype policy.
@@ -167,6 +169,7 @@ class TrainingConfig:
     validation_share: float = 1 / 6
     standardize: bool = True
     shift: int = 0
+    rotate: float | None = None
     flip: bool = False
     image_size: tuple | None = None
     dtype_policy: str = "float32"
@@ -300,7 +303,7 @@ class TrainingConfig:
             validation_share=self.validation_share,
             seed=self.seed,
             standardize=self.standardize,
-            augment={"shift": self.shift, "flip": self.flip},
+            augment={"shift": self.shift, "rotate": self.rotate or 0, "flip": self.flip},
             image_size=self.image_size,
             data_dir=data_dir,
             initial_epoch=initial_epoch,

@@ -315,6 +315,47 @@ class TestAugmentation:
         assert (upright | mirrored).all()
         assert 0.4 < mirrored.mean() < 0.6
 
+    def test_each_image_turns_about_its_middle(self, tmp_path):
+        # Brightness rises from left to right, so that a turned image rises along its angle.
+        ramp = np.tile(np.arange(20, 220, 10, dtype=np.uint8)[:, None], (20, 1, 1))
+        samples = [(ramp, i % 2) for i in range(400)]
+        parts = {"train": samples, "test": samples[:4]}
+        write_tfds(tmp_path, "ramps", parts, image_shape=(20, 20, 1))
+        train, _, test = datasets.load(
+            "ramps",
+            batch_size=40,
+            validation_share=0,
+            data_dir=tmp_path,
+            standardize=False,
+            augment={"rotate": 30},
+        )
+        down, right = np.gradient(255 * joined(train)[0][..., 0], axis=(1, 2))
+        middle = (slice(None), slice(6, 14), slice(6, 14))
+        angles = np.degrees(np.arctan2(down[middle].mean(axis=(1, 2)), right[middle].mean((1, 2))))
+        steepness = np.hypot(down[middle].mean(axis=(1, 2)), right[middle].mean((1, 2)))
+        np.testing.assert_allclose(steepness, 10, atol=0.3)
+        # Even over the range, in each batch as over all.
+        assert np.abs(angles).max() < 31 and abs(angles.mean()) < 3
+        assert angles.std() == pytest.approx(30 / np.sqrt(3), abs=2)
+        assert (angles.reshape(-1, 40).std(axis=1) > 12).all()
+        np.testing.assert_allclose(joined(train)[0][:, 9:11, 9:11].mean() * 255, 115, atol=1)
+        np.testing.assert_array_equal(255 * joined(test)[0][0], ramp)
+
+    def test_turned_images_of_even_brightness_stay_as_they_are(self):
+        """Nothing dark comes in from outside."""
+        train = pipelines.shuffled(
+            np.full((60, 9, 7, 3), 200, np.uint8),
+            np.zeros(60, np.int32),
+            batch_size=30,
+            seed=0,
+            initial_epoch=0,
+            augment={"flip": False, "shift": 0, "rotate": 180},
+            to_float=lambda images: images,
+        )
+        for x, _ in batches(train):
+            assert x.shape == (30, 9, 7, 3)
+            np.testing.assert_allclose(x, 200, atol=1)
+
     def test_augmentation_is_drawn_anew_in_every_epoch_and_batch(self):
         # All images are the same one, so that only the augmentation can make a difference.
         train = pipelines.shuffled(
@@ -323,7 +364,7 @@ class TestAugmentation:
             batch_size=30,
             seed=0,
             initial_epoch=0,
-            augment={"flip": True, "shift": 3},
+            augment={"flip": True, "shift": 3, "rotate": 20},
             to_float=lambda images: images,
         )
         first, second = batches(train), batches(train)
@@ -499,8 +540,11 @@ class TestArguments:
             ({"image_size": 8}, "`image_size` must be"),
             ({"image_size": (8,)}, "`image_size` must be"),
             ({"image_size": (8, 0)}, "`image_size` must be"),
-            ({"augment": "flip"}, "`augment` must be a dictionary with the keys 'flip', 'shift'"),
-            ({"augment": {"rotate": 3}}, "'rotate'. Valid names: 'flip', 'shift'"),
+            ({"augment": "flip"}, "a dictionary with the keys 'flip', 'shift', 'rotate'"),
+            ({"augment": {"turn": 3}}, "'turn'. Valid names: 'flip', 'shift', 'rotate'"),
+            ({"augment": {"rotate": 181}}, "'rotate' must be an angle from 0 to 180 degrees"),
+            ({"augment": {"rotate": -1.0}}, "an angle from 0 to 180 degrees"),
+            ({"augment": {"rotate": "far"}}, "`rotate` must be a finite number"),
             ({"augment": {"shift": -1}}, "`shift` must be an integer of at least 0"),
             ({"augment": {"shift": 1.5}}, "`shift` must be an integer"),
             ({"augment": {"shift": 8}}, "'shift' must be below the images' smaller side, 8"),

@@ -417,6 +417,7 @@ def interrupt(*args):
             "dropout": 0.1,
             "normalization": "batch",
             "shift": 1,
+            "rotate": 10.0,
             "flip": True,
         },
     ],

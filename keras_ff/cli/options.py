@@ -23,6 +23,9 @@ def add_configuration(parser):
     )
     data.add_argument("--shift", type=int, metavar="PIXELS", help="shift training images at random")
     data.add_argument(
+        "--rotate", type=float, metavar="DEGREES", help="turn training images at random"
+    )
+    data.add_argument(
         "--flip",
         action=argparse.BooleanOptionalAction,
         help="mirror training images at random",

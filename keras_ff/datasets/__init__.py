@@ -11,7 +11,7 @@ __all__ = ["DatasetInfo", "info", "is_prepared", "load"]
 
 # The part that becomes the test set where a dataset comes without one.
 TEST_SHARE = 0.2
-AUGMENTATIONS = ("flip", "shift")
+AUGMENTATIONS = ("flip", "shift", "rotate")
 
 
 def info(name="digits", data_dir=None):
@@ -117,8 +117,9 @@ def load(
             pixels lie in [0, 1]. Defaults to `True`.
         augment: dictionary or `None`: how to vary the training images, each one by itself and
             anew in every epoch. `{"shift": n}` moves an image by up to n pixels along both axes
-            and repeats the pixels of its edge; `{"flip": True}` mirrors an image left to right
-            with probability 1/2. Both can be given. Defaults to `None`.
+            and repeats the pixels of its edge; `{"rotate": d}` turns it by up to d degrees either
+            way, interpolated linearly; `{"flip": True}` mirrors it left to right with probability
+            1/2. Several can be given. Defaults to `None`.
         image_size: tuple (height, width) or `None`. Size to which images are resized
             (bilinearly, with antialiasing); needed where they differ in size. Defaults to `None`.
         data_dir: string or path. TFDS's folder. Defaults to `None`: the environment variable
@@ -219,7 +220,14 @@ def _checked_augmentation(augment):
     flip = augment.get("flip", False)
     if not isinstance(flip, bool):
         raise ValueError(f"The augmentation 'flip' must be a boolean. Received: flip={flip!r}")
-    return {"flip": flip, "shift": _integer(augment.get("shift", 0), "shift", minimum=0)}
+    rotate = parts.finite_number(augment.get("rotate", 0), "rotate")
+    if not 0 <= rotate <= 180:
+        raise ValueError(
+            "The augmentation 'rotate' must be an angle from 0 to 180 degrees. "
+            f"Received: rotate={rotate!r}"
+        )
+    shift = _integer(augment.get("shift", 0), "shift", minimum=0)
+    return {"flip": flip, "shift": shift, "rotate": rotate}
 
 
 def _check_shift(augment, shape):

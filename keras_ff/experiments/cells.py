@@ -102,10 +102,11 @@ def _trained(cell, config, run, data_dir, progress):
         training.train(config, run, True, data_dir, 0, callbacks=[progress])
         model, record = training.load(run)
         locality = model.locality
-    # As they are, not shifted or mirrored.
-    plain = dataclasses.replace(config, shift=0, flip=False).load_data(data_dir=data_dir)
+    # As they are, not shifted, turned or mirrored.
+    plain = dataclasses.replace(config, shift=0, rotate=None, flip=False)
+    data = plain.load_data(data_dir=data_dir)
     figures = {}
-    for name, part in zip(PARTS, plain, strict=True):
+    for name, part in zip(PARTS, data, strict=True):
         found = model.evaluate(part, verbose=0, return_dict=True)
         figures[name] = {"accuracy": found["accuracy"], "loss": found["loss"]}
     return {

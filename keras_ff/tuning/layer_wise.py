@@ -171,13 +171,13 @@ def samples_in_memory(base, data_dir=None):
         answered, and `validation_data`, batches.
 
     Raises:
-        ValueError: if samples are to be shifted or flipped.
+        ValueError: if samples are to be shifted, turned or mirrored.
     """
-    if base.shift or base.flip:
+    if base.shift or base.rotate or base.flip:
         raise ValueError(
             "A search layer by layer keeps what frozen layers answer, which must be the same in "
-            f"every epoch: take shift=0 and flip=False. Received: shift={base.shift}, "
-            f"flip={base.flip}"
+            "every epoch: take shift=0, rotate=None and flip=False. Received: "
+            f"shift={base.shift}, rotate={base.rotate}, flip={base.flip}"
         )
     training, validation, _ = base.load_data(data_dir=data_dir)
     x, y = (np.concatenate(part) for part in zip(*training, strict=True))

@@ -14,8 +14,16 @@ MARKED = {"facecolors": "white", "edgecolors": "black", "zorder": 3}
 UNITS = {
     "threshold": "units of goodness",
     "margin": "units of goodness",
+    "goodness_scale": "no unit",
     "alpha": "1 / units of goodness",
+    "peer_normalization": "no unit",
+    "label_strength": "share of the sample's energy",
+    "negatives_count": "a sample",
+    "learning_rate": "no unit",
     "dropout": "share",
+    "width": "units a layer",
+    "depth": "layers",
+    "batch_size": "samples",
 }
 
 

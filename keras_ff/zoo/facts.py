@@ -34,6 +34,7 @@ DATA = (
     "validation_share",
     "standardize",
     "shift",
+    "rotate",
     "flip",
     "image_size",
     "seed",
