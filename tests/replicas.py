@@ -1,18 +1,20 @@
-"""Trains a small model on some devices, and writes down its weights; run by test_distribution.py.
+"""Trains small models on some devices, and writes down their weights; run by test_distribution.py.
 
-python replicas.py BACKEND KIND CASES FILE [WORKER PORT]: KIND is "one" device, two "devices" of one
-process, or "workers", of which this is number WORKER.
+python replicas.py BACKEND KIND CASES FOLDER [WORKER PORT]: KIND is two "devices" of one process,
+beside which one of them trains by itself, or "workers", of which this is number WORKER.
 """
 
 import json
 import os
+import pathlib
 import sys
 
-BACKEND, KIND, CASES, FILE, *WORKER = sys.argv[1:]
+BACKEND, KIND, CASES, FOLDER, *WORKER = sys.argv[1:]
 NUMBER, PORT = (int(WORKER[0]), int(WORKER[1])) if WORKER else (0, 0)
 os.environ["KERAS_BACKEND"] = BACKEND
 if (BACKEND, KIND) == ("jax", "devices"):
-    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+    given = os.environ.get("XLA_FLAGS", "")
+    os.environ["XLA_FLAGS"] = f"{given} --xla_force_host_platform_device_count=2"
 elif (BACKEND, KIND) == ("tensorflow", "workers"):
     os.environ["TF_CONFIG"] = json.dumps(
         {
@@ -79,10 +81,6 @@ MODELS = {
 }
 
 
-def parallel():
-    return distribution.Alone() if KIND == "one" else distribution.Parallel(KIND)
-
-
 class Batches(keras.utils.PyDataset):
     """Of every batch what this worker has of it."""
 
@@ -136,16 +134,22 @@ def trained(name, where, samples, size):
     return model, history.history
 
 
-if __name__ == "__main__":
-    WHERE = parallel()
+def outcome(where):
+    """Weights by case, number and device, and figures by case."""
     found = {}
     for case in CASES.split(","):
         kind, _, batches = case.partition(":")
         count, batch_size = map(int, (batches or "400/20").split("/"))
-        model, history = trained(kind, WHERE, count, batch_size)
+        model, history = trained(kind, where, count, batch_size)
         for number, variable in enumerate(model.weights):
             for place, value in enumerate(copies(variable)):
                 found[f"{case}|{number}|{place}"] = value
         for figure, values in history.items():
             found[f"{case}|history|{figure}"] = np.array(values)
-    np.savez(FILE, **found)
+    return found
+
+
+if __name__ == "__main__":
+    if KIND == "devices":
+        np.savez(pathlib.Path(FOLDER, "one-0.npz"), **outcome(distribution.Alone()))
+    np.savez(pathlib.Path(FOLDER, f"{KIND}-{NUMBER}.npz"), **outcome(distribution.Parallel(KIND)))

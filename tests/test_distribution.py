@@ -22,14 +22,17 @@ from keras_ff.layers import FFDense
 
 HERE = pathlib.Path(__file__).parent
 BACKENDS = ("tensorflow", "jax")
-# Every one in a process of its own, which ends within a minute.
-CASES = {
-    "main": ("learned threshold", "class groups", "peer normalisation"),
-    "labels": ("hard labels", "label map", "adversarial", "greedy"),
-    "images": ("supervised contrast", "hybrid images"),
-    # Of the last batch one device has two samples and the other one; or one and none.
-    "uneven": ("class groups:83/20", "peer normalisation:81/20", "supervised contrast:83/20"),
-}
+MAIN = ("learned threshold", "class groups", "peer normalisation")
+OTHERS = (
+    "hard labels",
+    "label map",
+    "adversarial",
+    "greedy",
+    "supervised contrast",
+    "hybrid images",
+)
+# Of the last batch one device has two samples and the other one; or one and none.
+UNEVEN = ("class groups:83/20", "peer normalisation:81/20", "supervised contrast:83/20")
 # Metrics in training are measured on some of each replica's samples, which are others.
 OTHERWISE = {"accuracy"}
 
@@ -51,7 +54,7 @@ def start(*arguments, environment=()):
 
 def finished(*processes):
     for process in processes:
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=300)
         assert process.returncode == 0, output[-3000:]
 
 
@@ -68,17 +71,21 @@ def free_port():
             return port
 
 
-def outcome(folder, backend, kind, cases, workers=1):
-    """Weights and figures, by case, of every worker."""
+def train_replicas(folder, backend, kind, cases, workers=1):
+    """By the files that they write, weights and figures by case."""
     port = free_port()
-    files = [folder / f"{backend}-{kind}-{number}.npz" for number in range(workers)]
-    finished(
-        *[
-            start(HERE / "replicas.py", backend, kind, ",".join(cases), file, number, port)
-            for number, file in enumerate(files)
-        ]
-    )
-    return [dict(np.load(file)) for file in files]
+    arguments = (HERE / "replicas.py", backend, kind, ",".join(cases), folder)
+    finished(*[start(*arguments, number, port) for number in range(workers)])
+    return {path.stem: dict(np.load(path)) for path in folder.glob("*.npz")}
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def on_devices(request, tmp_path_factory):
+    """The backend, and what two devices and one of them came to."""
+    backend = request.param
+    # JAX itself refuses batches that its devices cannot share equally.
+    cases = MAIN + OTHERS + (UNEVEN if backend == "tensorflow" else ())
+    return backend, train_replicas(tmp_path_factory.mktemp(backend), backend, "devices", cases)
 
 
 def assert_same(ours, expected, number_of_copies):
@@ -96,21 +103,18 @@ def assert_same(ours, expected, number_of_copies):
             )
 
 
-@pytest.mark.parametrize("cases", CASES)
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_two_devices_take_the_steps_of_one(backend, cases, tmp_path):
+def test_two_devices_take_the_steps_of_one(on_devices):
     """Twenty steps at the same global batch; the uneven ones are fewer."""
-    if (backend, cases) == ("jax", "uneven"):
-        pytest.skip("JAX itself refuses batches that its devices cannot share equally")
-    (one,) = outcome(tmp_path, backend, "one", CASES[cases])
-    (two,) = outcome(tmp_path, backend, "devices", CASES[cases])
-    assert_same(two, one, number_of_copies=2)
+    _, found = on_devices
+    assert_same(found["devices-0"], found["one-0"], number_of_copies=2)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_two_processes_take_the_steps_of_one(backend, tmp_path):
-    (one,) = outcome(tmp_path, backend, "one", CASES["main"])
-    for worker in outcome(tmp_path, backend, "workers", CASES["main"], workers=2):
+def test_two_processes_take_the_steps_of_one(on_devices, tmp_path):
+    backend, found = on_devices
+    one = {
+        name: value for name, value in found["one-0"].items() if name.partition("|")[0] in MAIN
+    }
+    for worker in train_replicas(tmp_path, backend, "workers", MAIN, workers=2).values():
         assert_same(worker, one, number_of_copies=1)
 
 
