@@ -111,9 +111,7 @@ def test_two_devices_take_the_steps_of_one(on_devices):
 
 def test_two_processes_take_the_steps_of_one(on_devices, tmp_path):
     backend, found = on_devices
-    one = {
-        name: value for name, value in found["one-0"].items() if name.partition("|")[0] in MAIN
-    }
+    one = {name: value for name, value in found["one-0"].items() if name.partition("|")[0] in MAIN}
     for worker in train_replicas(tmp_path, backend, "workers", MAIN, workers=2).values():
         assert_same(worker, one, number_of_copies=1)
 

@@ -9,8 +9,8 @@ from keras_ff.experiments import cells, tables
 from keras_ff.experiments.table import Cell
 
 PICTURES = pathlib.Path("docs/pictures")
-# Of curves that share a colour.
-STROKES = ("-", "--", ":")
+# Curves of one row share a colour and a marker.
+STROKES = {"class groups": "-", "contrastive": "--", "backpropagation": ":"}
 LAST_NUMBERS = (
     "source test",
     "ours test",
@@ -162,13 +162,18 @@ def _picture(found):
     test.set(title="Test accuracy", xlabel="accuracy (%)")
     test.grid(alpha=0.3)
     style.legend_below(test)
-    for index, answer in enumerate(one for one in found if one.runs):
+    rows = list(dict.fromkeys(one.cell.row for one in found))
+    for answer in (one for one in found if one.runs):
         rising = [100 * value for value in answer.runs[0]["validation_accuracy_by_epoch"]]
+        row = rows.index(answer.cell.row)
         curves.plot(
             range(1, len(rising) + 1),
             rising,
-            color=style.COLORS[index % len(style.COLORS)],
-            linestyle=STROKES[index // len(style.COLORS) % len(STROKES)],
+            color=style.COLORS[row % len(style.COLORS)],
+            marker=style.MARKERS[row % len(style.MARKERS)],
+            markersize=4,
+            markevery=max(1, len(rising) // 10),
+            linestyle=STROKES[answer.cell.family],
             label=f"{answer.cell.row}, {answer.cell.family}",
         )
     curves.set(title="Validation accuracy, first seed", xlabel="epoch", ylabel="accuracy (%)")
