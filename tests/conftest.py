@@ -1,5 +1,6 @@
 """What every test starts from: the same seeds, and Keras as freshly imported."""
 
+import gc
 import os
 
 # Kernels run for milliseconds here and take longer to compile. Read when a backend is imported.
@@ -9,6 +10,12 @@ import keras
 import pytest
 
 from keras_ff.layers import FFLayer
+
+
+def pytest_collection_finish():
+    """Leave out what is there by now, a million objects, wherever garbage is collected."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item):
