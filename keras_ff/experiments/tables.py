@@ -5,6 +5,7 @@ from keras_ff.experiments import (
     more_activations,
     s1_activations,
     s2_baseline,
+    s3_convolutions,
     s4_activations,
     s4_widths,
 )
@@ -13,6 +14,7 @@ from keras_ff.experiments import (
 TABLES = {
     "s1_activations": s1_activations.table,
     "s2_baseline": s2_baseline.table,
+    "s3_convolutions": s3_convolutions.table,
     "s4_activations": s4_activations.table,
     "s4_widths": s4_widths.table,
     "more_activations": more_activations.table,

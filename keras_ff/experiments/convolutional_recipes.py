@@ -1,0 +1,34 @@
+"""What trains convolutional networks of class groups, by dataset.
+
+The zoo's convolutional networks and the cells of S3's table are trained by these.
+"""
+
+from keras_ff.recipes import TrainingConfig
+
+SETTINGS = {
+    "mnist": {"epochs": 30, "shift": 2, "rotate": 10.0},
+    "fashion_mnist": {"epochs": 30, "shift": 2, "flip": True},
+    "svhn_cropped_10k": {"epochs": 60, "shift": 2},
+    "cifar10": {"architecture": "resnet", "epochs": 120, "shift": 4, "flip": True},
+    # As many channels in the first layer as there are classes.
+    "cifar100": {"units": (100, 200, 200, 400, 400), "epochs": 60, "shift": 4, "flip": True},
+}
+
+
+def class_groups(dataset, **changed):
+    """Class groups of ReLU channels, scored by the layers that are best on validation data.
+
+    Args:
+        dataset: string, one of `SETTINGS`.
+        **changed: options of `TrainingConfig` that are to differ.
+
+    Returns:
+        A `TrainingConfig`.
+    """
+    recipe = {
+        "architecture": "cnn",
+        "dropout": 0.1,
+        "weight_averaging": 0.999,
+        "validation_share": 0.1,
+    }
+    return TrainingConfig.for_dataset(dataset, **{**recipe, **SETTINGS[dataset], **changed})
