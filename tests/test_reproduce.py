@@ -154,5 +154,15 @@ def test_all_tables_have_cells_of_different_names():
         assert all(cell.published is None or 0 < cell.published < 100 for cell in found.cells)
 
 
+def test_results_are_of_the_configurations_that_the_tables_have_now():
+    for name in tables.TABLES:
+        table = tables.get(name)
+        for cell in table.cells:
+            path = cells.path_of(table, cell, folder=ROOT / "results")
+            if path.exists():
+                was = json.loads(path.read_text())["config"]
+                assert TrainingConfig.from_dict(was) == cell.config, path.name
+
+
 def test_the_page_of_results_is_up_to_date():
     assert (ROOT / "RESULTS.md").read_text() == results_page.markdown(ROOT / "results")

@@ -31,13 +31,13 @@ def _cells():
         # Under a squared goodness its gradient is that of ReLU; peer normalisation's is not.
         full_gradient = activation == "relu_full_grad"
         if not full_gradient:
-            groups = mlp_recipes.cifar10(activation)
+            groups = mlp_recipes.class_groups("cifar10", activation)
             yield Cell(activation, groups, forward_forward, published_text=text)
-        contrastive = mlp_recipes.cifar10_contrastive(
-            activation, peer_normalization=PEER_NORMALIZATION if full_gradient else 0.0
+        contrastive = mlp_recipes.contrastive(
+            "cifar10", activation, peer_normalization=PEER_NORMALIZATION if full_gradient else 0.0
         )
         yield Cell(activation, contrastive, forward_forward, published_text=text)
-        network = mlp_recipes.cifar10(activation, epochs=30, weight_averaging=0.0)
+        network = mlp_recipes.class_groups("cifar10", activation, epochs=30, weight_averaging=0.0)
         text = BACKPROPAGATION_TEXT.get(activation, "")
         yield Cell(activation, network, backpropagation, True, text)
 
