@@ -1,6 +1,7 @@
 """The zoo: presets that hold what their cards say, and refuse files that are not theirs."""
 
 import contextlib
+import functools
 import hashlib
 import io
 import json
@@ -18,6 +19,7 @@ import pytest
 
 import keras_ff
 from keras_ff import FFModel, cli, datasets, layers, training, zoo
+from keras_ff.datasets import tfds_images
 from keras_ff.recipes import TrainingConfig
 from keras_ff.zoo import folders, measuring, storage
 
@@ -38,6 +40,14 @@ def only_what_is_packaged(monkeypatch):
 def test_data():
     """Samples of the digits' test set, prepared as for the presets, as arrays."""
     return arrays(zoo.get(DIGITS[0]).load_data()[2])
+
+
+@pytest.fixture(scope="module")
+def read_once():
+    """Datasets of TFDS are read once for all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tfds_images, "samples", functools.cache(tfds_images.samples))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +149,7 @@ def test_cards_hold_what_is_measured(name, test_data):
 
 @pytest.mark.skipif(not datasets.is_prepared("mnist"), reason="MNIST is not prepared here")
 @pytest.mark.parametrize("name", MNIST)
+@pytest.mark.usefixtures("read_once")
 def test_cards_of_mnist_hold_what_is_measured(name):
     preset = zoo.get(name)
     found = measuring.measure(preset)

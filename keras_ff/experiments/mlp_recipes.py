@@ -46,7 +46,7 @@ def class_groups(dataset, activation="t_distribution", **changed):
     Args:
         dataset: string, one of `DATA`.
         activation, **changed: as for `mnist`. Defaults to `"t_distribution"`, which does best on
-            all of them.
+            CIFAR-10.
 
     Returns:
         A `TrainingConfig`.

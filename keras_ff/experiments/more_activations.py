@@ -17,7 +17,7 @@ def table():
         name="more_activations",
         title="More activations",
         source="Ours alone",
-        rows="activation",
+        rows="network",
         cells=tuple(
             Cell(
                 f"{dataset} {activation}",
