@@ -9,10 +9,11 @@ from keras_ff.recipes import TrainingConfig
 # Whose activities are never negative, or bounded, or both: a length normalisation would hand on
 # what they have in common, so that it takes the mean away first.
 OFFSET = ("sigmoid", "t_distribution", "elu", "tanh")
-# Weights of peer normalisation, under which the gradients of `relu_full_grad` are not those of ReLU.
+# Weights of peer normalisation, which part gradients of `relu_full_grad` from those of ReLU.
 # The 0.03 of S1 is meant for sums of squares: on means it came to 18 % of validation samples of
 # CIFAR-10 after 23 epochs; 1e-3, 1e-4 and 1e-5, without averages of weights, to 20, 41 and 53 %
-# after 4 (seed 0). In class groups the activation does not learn well.
+# after 4 (seed 0). In class groups, where silent units have gradients too, it fell from 90 to 87 %
+# of validation samples of MNIST within 29 epochs.
 PEER_NORMALIZATION = {"relu_full_grad": 1e-5}
 # How images of each dataset are parted and varied.
 DATA = {
