@@ -70,14 +70,13 @@ MODELS = {
         {"label_embedding": None, "negatives": "hybrid_images", "readout": "softmax"},
         "symba",
     ),
-    "hard labels": (
+    "greedy hard labels": (
         lambda: dense(kernel_regularizer="l2"),
-        {"negatives": "hard_labels", "readout": "softmax"},
+        {"negatives": "hard_labels", "readout": "softmax", "layer_schedule": "greedy"},
         "symba",
     ),
     "label map": (lambda: [FFConv2D(4, 3)], {"label_embedding": "label_map"}, "symba"),
     "adversarial": (dense, {"negatives": "adversarial"}, "symba"),
-    "greedy": (dense, {"layer_schedule": "greedy"}, "symba"),
 }
 
 
@@ -125,7 +124,7 @@ def trained(name, where, samples, size):
         settings = {key: value() if callable(value) else value for key, value in settings.items()}
         model = keras_ff.FFModel(make(), 10, **settings)
         model.compile(keras.optimizers.Adam(1e-3), loss, weighted_metrics=["accuracy"])
-    epochs = 2 if name == "greedy" else 1
+    epochs = 2 if settings["layer_schedule"] == "greedy" else 1
     held_out = data(100, 50)
     with where.training():
         history = model.fit(

@@ -1,4 +1,7 @@
-"""Several devices and several processes: the outcome is that of one."""
+"""Several devices and several processes: the outcome is that of one.
+
+They are started with the backend under which these tests run.
+"""
 
 import json
 import os
@@ -21,13 +24,12 @@ from keras_ff.layer_schedules import Pipelined
 from keras_ff.layers import FFDense
 
 HERE = pathlib.Path(__file__).parent
-BACKENDS = ("tensorflow", "jax")
+BACKEND = keras.backend.backend()
 MAIN = ("learned threshold", "class groups", "peer normalisation")
 OTHERS = (
-    "hard labels",
+    "greedy hard labels",
     "label map",
     "adversarial",
-    "greedy",
     "supervised contrast",
     "hybrid images",
 )
@@ -35,10 +37,6 @@ OTHERS = (
 UNEVEN = ("class groups:83/20", "peer normalisation:81/20", "supervised contrast:83/20")
 # Metrics in training are measured on some of each replica's samples, which are others.
 OTHERWISE = {"accuracy"}
-
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="Starts processes of both backends by itself"
-)
 
 
 def start(*arguments, environment=()):
@@ -71,21 +69,20 @@ def free_port():
             return port
 
 
-def train_replicas(folder, backend, kind, cases, workers=1):
+def train_replicas(folder, kind, cases, workers=1):
     """By the files that they write, weights and figures by case."""
     port = free_port()
-    arguments = (HERE / "replicas.py", backend, kind, ",".join(cases), folder)
+    arguments = (HERE / "replicas.py", BACKEND, kind, ",".join(cases), folder)
     finished(*[start(*arguments, number, port) for number in range(workers)])
     return {path.stem: dict(np.load(path)) for path in folder.glob("*.npz")}
 
 
-@pytest.fixture(scope="module", params=BACKENDS)
-def on_devices(request, tmp_path_factory):
-    """The backend, and what two devices and one of them came to."""
-    backend = request.param
+@pytest.fixture(scope="module")
+def on_devices(tmp_path_factory):
+    """What two devices and one of them came to."""
     # JAX itself refuses batches that its devices cannot share equally.
-    cases = MAIN + OTHERS + (UNEVEN if backend == "tensorflow" else ())
-    return backend, train_replicas(tmp_path_factory.mktemp(backend), backend, "devices", cases)
+    cases = MAIN + OTHERS + (UNEVEN if BACKEND == "tensorflow" else ())
+    return train_replicas(tmp_path_factory.mktemp("on_devices"), "devices", cases)
 
 
 def assert_same(ours, expected, number_of_copies):
@@ -105,20 +102,20 @@ def assert_same(ours, expected, number_of_copies):
 
 def test_two_devices_take_the_steps_of_one(on_devices):
     """Twenty steps at the same global batch; the uneven ones are fewer."""
-    _, found = on_devices
-    assert_same(found["devices-0"], found["one-0"], number_of_copies=2)
+    assert_same(on_devices["devices-0"], on_devices["one-0"], number_of_copies=2)
 
 
 def test_two_processes_take_the_steps_of_one(on_devices, tmp_path):
-    backend, found = on_devices
-    one = {name: value for name, value in found["one-0"].items() if name.partition("|")[0] in MAIN}
-    for worker in train_replicas(tmp_path, backend, "workers", MAIN, workers=2).values():
+    one = {
+        name: value for name, value in on_devices["one-0"].items() if name.partition("|")[0] in MAIN
+    }
+    for worker in train_replicas(tmp_path, "workers", MAIN, workers=2).values():
         assert_same(worker, one, number_of_copies=1)
 
 
-def start_run(backend, folder, port=None, number=0, resume=False):
+def start_run(folder, port=None, number=0, resume=False):
     arguments = ["train", "--out", folder, "--units", "40,40", "--epochs", "5", "--seed", "3"]
-    environment = {"KERAS_BACKEND": backend}
+    environment = {"KERAS_BACKEND": BACKEND}
     if port is not None:
         arguments += ["--distribution", "workers", "--tensorboard"]
         environment |= {
@@ -141,12 +138,11 @@ def history(folder):
     return json.loads((folder / "history.json").read_text())
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_killed_worker_and_a_restart_end_as_if_undisturbed(backend, tmp_path):
+def test_a_killed_worker_and_a_restart_end_as_if_undisturbed(tmp_path):
     alone, together = tmp_path / "alone", tmp_path / "together"
-    finished(start_run(backend, alone))
+    finished(start_run(alone))
     port = free_port()
-    workers = [start_run(backend, together, port, number) for number in range(2)]
+    workers = [start_run(together, port, number) for number in range(2)]
     deadline = time.time() + 100
     while not (together / "history.json").exists() or len(history(together)["loss"]) < 2:
         assert time.time() < deadline and workers[0].poll() is None
@@ -158,7 +154,7 @@ def test_a_killed_worker_and_a_restart_end_as_if_undisturbed(backend, tmp_path):
         worker.communicate()
     assert 2 <= len(history(together)["loss"]) < 5
     port = free_port()
-    finished(*[start_run(backend, together, port, number, resume=True) for number in range(2)])
+    finished(*[start_run(together, port, number, resume=True) for number in range(2)])
     ours, expected = history(together), history(alone)
     assert len(ours["loss"]) == 5
     for name in set(expected) - OTHERWISE:
@@ -185,6 +181,7 @@ def output_of(script, before=TWO_PROCESSORS, environment=()):
     return output
 
 
+@pytest.mark.tensorflow("the scope of a strategy")
 def test_parts_from_outside_the_scope_are_refused():
     output = output_of(
         """
@@ -207,7 +204,8 @@ def test_parts_from_outside_the_scope_are_refused():
         assert f"Received: layer_schedule={schedule}" in output
 
 
-def test_under_jax_every_device_computes_its_part():
+@pytest.mark.skipif(BACKEND != "jax", reason="Under JAX only")
+def test_every_device_computes_its_part():
     output = output_of(
         """
         import jax, keras, keras_ff, numpy as np
@@ -227,6 +225,7 @@ def test_under_jax_every_device_computes_its_part():
     assert "[(4, 6), (4, 6)]" in output and "[(7, 6)]" in output
 
 
+@pytest.mark.tensorflow("layers on devices of their own")
 def test_layers_on_devices_of_their_own_end_as_on_one(tmp_path):
     """To the last bit; both devices work in every step, and what is saved goes on there."""
     process = start(HERE / "placed_layers.py", tmp_path / "model.keras")
@@ -237,6 +236,7 @@ def test_layers_on_devices_of_their_own_end_as_on_one(tmp_path):
     assert output.count("threads True devices ['cpu:0', 'cpu:1']") == 3
 
 
+@pytest.mark.tensorflow("layers on devices of their own")
 def test_devices_that_are_not_there():
     with pytest.warns(UserWarning, match="There is no device 'gpu:7'"):
         model = keras_ff.FFModel(
@@ -254,6 +254,7 @@ def test_devices_must_be_names(devices):
         Pipelined(devices)
 
 
+@pytest.mark.tensorflow("layers on devices of their own")
 def test_neighbouring_layers_share_a_device():
     names = keras.distribution.list_devices("cpu")
     assert Pipelined(names).devices_of(3) == [names[0]] * 3

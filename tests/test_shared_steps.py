@@ -56,18 +56,18 @@ def convolution(**settings):
 
 
 MODELS = {
-    "dense": lambda: model_of([dense() for _ in range(4)]),
-    "dropout": lambda: model_of([dense(dropout=0.3) for _ in range(4)]),
+    "dense": lambda: model_of([dense() for _ in range(3)]),
+    "dropout": lambda: model_of([dense(dropout=0.3) for _ in range(3)]),
     "learned thresholds": lambda: model_of(
-        [dense() for _ in range(4)], loss=keras_ff.losses.Logistic("learned")
+        [dense() for _ in range(3)], loss=keras_ff.losses.Logistic("learned")
     ),
-    "convolutions": lambda: model_of([convolution() for _ in range(4)], class_groups=True),
+    "convolutions": lambda: model_of([convolution() for _ in range(3)], class_groups=True),
     "schedule": lambda: model_of(
-        [dense() for _ in range(4)],
+        [dense() for _ in range(3)],
         keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)),
     ),
     "average": lambda: model_of(
-        [dense() for _ in range(4)], keras.optimizers.AdamW(use_ema=True, ema_momentum=0.5)
+        [dense() for _ in range(3)], keras.optimizers.AdamW(use_ema=True, ema_momentum=0.5)
     ),
 }
 

@@ -251,12 +251,12 @@ def test_a_grid(tmp_path):
 
 
 def test_trials_that_fail_are_marked_and_the_search_goes_on(tmp_path):
-    search = {"learning_rate": [1e6, 1e7, 1e8, 1e9, 3e-3]}
+    search = {"learning_rate": [1e7, 1e9, 3e-3]}
     hyper_model = FFHyperModel(base(epochs=8), search)
-    tuner = tuner_of(keras_tuner.GridSearch, tmp_path, hyper_model, max_trials=5)
+    tuner = tuner_of(keras_tuner.GridSearch, tmp_path, hyper_model, max_trials=3)
     tuner.search(verbose=0)
     results = tuning.results(tuner, hyper_model)
-    assert len(results) == 5
+    assert len(results) == 3
     assert not results[0].failed and results[0].values == {"learning_rate": 3e-3}
     assert all(one.failed for one in results[1:])
     trial = tuner.oracle.trials[results[-1].trial]
