@@ -177,6 +177,7 @@ def _picture(found):
             label=f"{answer.cell.row}, {answer.cell.family}",
         )
     curves.set(title="Validation accuracy, first seed", xlabel="epoch", ylabel="accuracy (%)")
+    style.whole_numbers(curves.xaxis)
     curves.grid(alpha=0.3)
     curves.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small")
     return figure
