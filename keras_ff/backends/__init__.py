@@ -19,6 +19,8 @@ A backend is a module with these names:
 - `numpy_function(function, inputs, shape)`: calls a function on arrays from within a graph;
 - `shared(function, variables)`: a function that is compiled once, and works on other variables
   in the places of these;
+- `random_bits(shape, seed)`: uint16 tensor of random numbers, equal for equal seeds of a
+  `keras.random.SeedGenerator`;
 - `outside_graph()`: a context in which variables are created and assigned at once, even while a
   step is being traced;
 - `DataParallel(across_workers)`: all devices of this machine, or of all workers: in its `scope()`
@@ -60,6 +62,7 @@ numpy_function = chosen.numpy_function
 outside_graph = chosen.outside_graph
 own_rows = chosen.own_rows
 pull_back = chosen.pull_back
+random_bits = chosen.random_bits
 share = chosen.share
 shared = chosen.shared
 spread = chosen.spread

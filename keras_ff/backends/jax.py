@@ -138,6 +138,11 @@ def input_gradient(function, inputs):
     return jax.grad(lambda inputs: ops.sum(function(inputs)))(inputs)
 
 
+def random_bits(shape, seed):
+    """uint16 tensor of random numbers from a seed."""
+    return jax.random.bits(seed, shape, "uint16")
+
+
 def outside_graph():
     """Nothing: variables are created before a step is traced."""
     return contextlib.nullcontext()

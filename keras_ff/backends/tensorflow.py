@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 
 import keras
 import tensorflow as tf
@@ -116,6 +117,17 @@ def input_gradient(function, inputs):
         tape.watch(inputs)
         result = function(inputs)
     return tape.gradient(result, inputs, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+
+
+def random_bits(shape, seed):
+    """uint16 tensor of random numbers from a seed, two of a random word."""
+    rows, *others = shape
+    width = math.prod(others)
+    words = tf.random.stateless_uniform(
+        (rows, (width + 1) // 2), tf.cast(seed, tf.int32), None, None, tf.uint32
+    )
+    halves = tf.reshape(tf.bitcast(words, tf.uint16), (rows, (width + 1) // 2 * 2))
+    return tf.reshape(halves[:, :width], shape)
 
 
 def outside_graph():

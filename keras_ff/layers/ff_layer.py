@@ -10,7 +10,7 @@ from keras import ops
 from keras_ff import activations, backends, goodness, losses, parts
 from keras_ff.labelled_samples import embedded
 from keras_ff.layer_optimizers import OptimizerTemplate, update
-from keras_ff.layers import goodness_figures, two_products
+from keras_ff.layers import dropout_by_bits, goodness_figures, two_products
 from keras_ff.layers.class_group_normalization import ClassGroupNormalization
 from keras_ff.layers.length_normalization import LengthNormalization
 from keras_ff.parts import registered
@@ -253,20 +253,20 @@ class FFLayer(keras.layers.Layer):
             x = self.normalization(x, **parts.training_argument(self.normalization, training))
         return self.transform(x, **parts.training_argument(self.transform, training))
 
-    def respond(self, transformed, training=False, kept=None):
-        """Activities from what the transform answers; `kept` is what dropout makes of ones."""
+    def respond(self, transformed, training=False, drawn=None):
+        """Activities from what the transform answers; `drawn` is what `draw` gave for them."""
         x = self.activation(transformed)
         if self.pooling is not None:
             x = self.pooling(x, **parts.training_argument(self.pooling, training))
-        if kept is None and training and self.dropout.rate:
-            kept = self.kept(ops.shape(x))
-        return x if kept is None else x * ops.cast(kept, x.dtype)
+        if drawn is None and training and self.dropout.rate:
+            drawn = self.draw(ops.shape(x))
+        return x if drawn is None else dropout_by_bits.dropped(x, drawn, self.dropout.rate)
 
-    def kept(self, shape):
-        """What dropout makes of ones; drawn for the whole batch, of which a replica has a part."""
+    def draw(self, shape):
+        """What dropout goes by; drawn for the whole batch, of which a replica has a part."""
         rows, *others = shape
-        ones = ops.ones((backends.total(rows), *others), self.compute_dtype)
-        return backends.own_rows(self.dropout(ones, training=True), rows)
+        seed = self.dropout.seed_generator.next()
+        return backends.own_rows(backends.random_bits((backends.total(rows), *others), seed), rows)
 
     def arranged(self, inputs):
         """Inputs in the shape that the transform takes."""

@@ -61,17 +61,17 @@ def answer(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
     product = ops.stop_gradient(_product(layer.transform)(rows, kernel))
     others = _all_but_kernel(layer)
 
-    kept = None
+    drawn = None
     if layer.dropout.rate:
         # Drawn out here: the compiler's random numbers are others, and fifty times as slow.
-        kept = layer.kept(_activities_shape(layer, inputs, product))
+        drawn = layer.draw(_activities_shape(layer, inputs, product))
 
-    def judge(product, kept, besides, sample_weight, labels, shortcut):
+    def judge(product, drawn, besides, sample_weight, labels, shortcut):
         def objective():
             transformed = complete(ops.cast(product, "float32"), besides)
             if layer.transform.use_bias:
                 transformed = transformed + ops.cast(layer.transform.bias, "float32")
-            activities = layer.respond(transformed, training=True, kept=kept)
+            activities = layer.respond(transformed, training=True, drawn=drawn)
             figures = layer.figures_of(
                 layer.goodness_of(activities), streams, sample_weight, labels
             )
@@ -82,7 +82,7 @@ def answer(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
         return backends.auxiliary_and_gradients(objective, others, [product])
 
     (figures, handed), (delta, *own) = backends.fused(judge)(
-        product, kept, besides, sample_weight, labels, shortcut
+        product, drawn, besides, sample_weight, labels, shortcut
     )
     return figures, handed, (rows, delta, own)
 

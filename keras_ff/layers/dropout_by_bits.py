@@ -1,0 +1,26 @@
+"""Dropout from sixteen random bits an activity.
+
+Random numbers in floating point cost as much as the products of a convolutional layer with few
+channels; whole random words, two activities to a word, cost a third of that.
+"""
+
+from keras import ops
+
+RANGE = 2**16
+
+
+def dropped(activities, drawn, rate):
+    """Activities with a share of them at zero and the others scaled up, so that the mean stays.
+
+    Args:
+        activities: float tensor.
+        drawn: tensor of that shape with uniform integers from 0 to 65535.
+        rate: float in [0, 1), the share, of which multiples of 1/65536 are possible: the one at
+            or below it is taken.
+
+    Returns:
+        Tensor of that shape and dtype.
+    """
+    below = int(rate * RANGE)
+    scale = RANGE / (RANGE - below)
+    return activities * (ops.cast(drawn >= below, activities.dtype) * scale)
