@@ -1,5 +1,7 @@
 """S2's baseline: multi-layer perceptrons on five datasets, Forward-Forward and backpropagation."""
 
+import dataclasses
+
 from keras_ff.experiments import mlp_recipes
 from keras_ff.experiments.table import Cell, Table
 
@@ -13,7 +15,11 @@ PUBLISHED = {
 }
 
 
-EPOCHS = {"cifar10": 150}
+# Where longer training does better on validation data than the recipe's own 60 epochs.
+LONGER = {
+    "fashion_mnist": {"epochs": 100, "dropout": 0.2, "validation_share": 0.1},
+    "cifar10": {"epochs": 200, "validation_share": 0.1},
+}
 
 
 def _contrastive(dataset):
@@ -25,10 +31,10 @@ def _contrastive(dataset):
 
 def _cells():
     for dataset, (forward_forward, backpropagation) in PUBLISHED.items():
-        epochs = EPOCHS.get(dataset, 60)
-        yield Cell(dataset, mlp_recipes.class_groups(dataset, epochs=epochs), forward_forward)
+        config = mlp_recipes.class_groups(dataset, **LONGER.get(dataset, {}))
+        yield Cell(dataset, config, forward_forward)
         yield Cell(dataset, _contrastive(dataset), forward_forward)
-        network = mlp_recipes.class_groups(dataset, epochs=epochs // 2, weight_averaging=0.0)
+        network = dataclasses.replace(config, epochs=config.epochs // 2, weight_averaging=0.0)
         yield Cell(dataset, network, backpropagation, backpropagation=True)
 
 
