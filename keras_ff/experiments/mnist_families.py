@@ -141,7 +141,7 @@ def hybrids(run):
 EXPERIMENTS = {
     "class_group_cnn": (class_group_cnn, 16, "mixed_bfloat16"),
     "contrastive_cnn": (contrastive_cnn, 12, "mixed_bfloat16"),
-    "attention": (attention, 8, "mixed_bfloat16"),
+    "attention": (attention, 12, "mixed_bfloat16"),
     "unsupervised": (unsupervised, 12, "mixed_bfloat16"),
     "hybrids": (hybrids, 8, "mixed_bfloat16"),
 }
