@@ -109,6 +109,8 @@ class TrainingConfig:
         normalization: string, a name for `FFLayer`.
         dropout: float in [0, 1).
         peer_normalization: float, weight of peer normalisation; 0 for none.
+        supervised_contrast: float, weight of `keras_ff.losses.SupCon` in every layer's loss, whose
+            head makes a layer's gradient pass two matrices; 0 for none.
         epochs: integer, epochs in all.
         batch_size: integer.
         learning_rate: float, or a tuple with one a layer: Adam's rate at the beginning.
@@ -157,6 +159,7 @@ class TrainingConfig:
     normalization: str = "length"
     dropout: float = 0.0
     peer_normalization: float = 0.0
+    supervised_contrast: float = 0.0
     layer_schedule: str = "greedy"
     readout: str = "goodness"
     epochs: int = 30
@@ -191,11 +194,12 @@ class TrainingConfig:
         parts.whole_number(self.seed, "seed", minimum=0)
         for rate in self._learning_rates():
             parts.positive_number(rate, "learning_rate")
-        if parts.finite_number(self.peer_normalization, "peer_normalization") < 0:
-            raise ValueError(
-                "`peer_normalization` must be a weight above 0, or 0 for none. "
-                f"Received: peer_normalization={self.peer_normalization!r}"
-            )
+        for name in ("peer_normalization", "supervised_contrast"):
+            if parts.finite_number(getattr(self, name), name) < 0:
+                raise ValueError(
+                    f"`{name}` must be a weight above 0, or 0 for none. "
+                    f"Received: {name}={getattr(self, name)!r}"
+                )
         if parts.finite_number(self.weight_decay, "weight_decay") < 0:
             raise ValueError(
                 "`weight_decay` must be a share above 0, or 0 for none. "
@@ -355,11 +359,10 @@ class TrainingConfig:
             "goodness": self._goodness(),
             "normalization": self.normalization,
             "dropout": self.dropout,
+            "auxiliary": self._auxiliary(),
         }
         if self.architecture == "mlp":
-            return [
-                layers.FFDense(width, auxiliary=self._auxiliary(), **common) for width in self.units
-            ]
+            return [layers.FFDense(width, **common) for width in self.units]
         if self.architecture == "resnet":
             return resnet_layers(self.units[0], **common)
         blocks = [[self.units[0]]]
@@ -382,9 +385,13 @@ class TrainingConfig:
         return _with(part, scale=self.goodness_scale)
 
     def _auxiliary(self):
-        """Terms of a layer's loss besides that on goodness."""
-        weight = self.peer_normalization
-        return [layers.PeerNormalization(weight)] if weight else None
+        """Terms of a layer's loss besides that on goodness, of which each layer makes its own."""
+        terms = []
+        if self.peer_normalization:
+            terms.append(layers.PeerNormalization(self.peer_normalization))
+        if self.supervised_contrast:
+            terms.append(losses.SupCon(weight=self.supervised_contrast))
+        return [keras.saving.serialize_keras_object(term) for term in terms]
 
     def _depth(self):
         return RESNET_LAYERS if self.architecture == "resnet" else len(self.units)

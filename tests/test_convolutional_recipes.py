@@ -61,6 +61,7 @@ def test_optimizers_decay_weights_clip_gradients_and_follow_the_schedule():
         ("architecture", "cmn", "'cnn'"),
         ("rate_schedule", "cosin", "'cosine'"),
         ("weight_decay", -0.1, "weight_decay=-0.1"),
+        ("supervised_contrast", -1, "supervised_contrast=-1"),
         ("clip_norm", 0, "clip_norm"),
     ],
 )
@@ -72,6 +73,25 @@ def test_what_is_wrong_is_said(name, value, said):
 def test_peer_normalization_is_refused_for_convolutions():
     with pytest.raises(ValueError, match="architecture='mlp' alone"):
         TrainingConfig.for_dataset("digits", architecture="cnn", peer_normalization=0.03)
+
+
+@pytest.mark.parametrize("architecture", ["mlp", "cnn", "resnet"])
+def test_supervised_contrast_has_a_head_in_every_layer(architecture):
+    units = (20,) if architecture == "resnet" else (20, 40)
+    chosen = {"architecture": architecture, "units": units, "goodness": "class_groups"}
+    config = TrainingConfig.for_dataset("digits", supervised_contrast=0.5, **chosen)
+    assert "--supervised-contrast 0.5" in config.command()
+    assert TrainingConfig.from_dict(config.to_dict()) == config
+    model = model_of(config)
+    heads = [layer.auxiliary[0].head.kernel for layer in model.ff_layers]
+    assert len({id(head) for head in heads}) == len(model.ff_layers)
+    assert {layer.auxiliary[0].weight for layer in model.ff_layers} == {0.5}
+    assert {layer.locality for layer in model.ff_layers} == {2}
+    before = [keras.ops.convert_to_numpy(head) for head in heads]
+    generator = np.random.default_rng(0)
+    model.train_on_batch(generator.normal(size=(20, 8, 8, 1)), generator.integers(0, 10, 20))
+    for old, new in zip(before, heads, strict=True):
+        assert np.any(old != keras.ops.convert_to_numpy(new))
 
 
 def test_a_convolutional_run_learns_digits(tmp_path):

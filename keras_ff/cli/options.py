@@ -46,6 +46,12 @@ def add_configuration(parser):
     network.add_argument(
         "--peer-normalization", type=float, metavar="WEIGHT", help="keeps units equally active"
     )
+    network.add_argument(
+        "--supervised-contrast",
+        type=float,
+        metavar="WEIGHT",
+        help="draws samples of a class together",
+    )
     network.add_argument("--label-embedding", metavar="NAME", help=f"of classes: {names(labels)}")
     network.add_argument(
         "--label-strength", type=float, metavar="SHARE", help="of a sample's energy"
