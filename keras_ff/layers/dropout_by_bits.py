@@ -1,7 +1,8 @@
 """Dropout from sixteen random bits an activity.
 
-Random numbers in floating point cost as much as the products of a convolutional layer with few
-channels; whole random words, two activities to a word, cost a third of that.
+Keras's dropout takes three times as long as the forward product of a convolution with 20 channels
+that it stands behind (32² pixels, bfloat16): it draws in floating point, a number an activity.
+Whole random words, two activities to a word, take a third of that.
 """
 
 from keras import ops
