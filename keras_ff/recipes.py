@@ -109,8 +109,8 @@ class TrainingConfig:
         normalization: string, a name for `FFLayer`.
         dropout: float in [0, 1).
         peer_normalization: float, weight of peer normalisation; 0 for none.
-        supervised_contrast: float, weight of `keras_ff.losses.SupCon` in every layer's loss, whose
-            head makes a layer's gradient pass two matrices; 0 for none.
+        supervised_contrast: float above 0, weight of `keras_ff.losses.SupCon` in every layer's
+            loss, whose head makes a layer's gradient pass two matrices; or `None`.
         epochs: integer, epochs in all.
         batch_size: integer.
         learning_rate: float, or a tuple with one a layer: Adam's rate at the beginning.
@@ -159,7 +159,7 @@ class TrainingConfig:
     normalization: str = "length"
     dropout: float = 0.0
     peer_normalization: float = 0.0
-    supervised_contrast: float = 0.0
+    supervised_contrast: float | None = None
     layer_schedule: str = "greedy"
     readout: str = "goodness"
     epochs: int = 30
@@ -194,12 +194,13 @@ class TrainingConfig:
         parts.whole_number(self.seed, "seed", minimum=0)
         for rate in self._learning_rates():
             parts.positive_number(rate, "learning_rate")
-        for name in ("peer_normalization", "supervised_contrast"):
-            if parts.finite_number(getattr(self, name), name) < 0:
-                raise ValueError(
-                    f"`{name}` must be a weight above 0, or 0 for none. "
-                    f"Received: {name}={getattr(self, name)!r}"
-                )
+        if parts.finite_number(self.peer_normalization, "peer_normalization") < 0:
+            raise ValueError(
+                "`peer_normalization` must be a weight above 0, or 0 for none. "
+                f"Received: peer_normalization={self.peer_normalization!r}"
+            )
+        if self.supervised_contrast is not None:
+            parts.positive_number(self.supervised_contrast, "supervised_contrast")
         if parts.finite_number(self.weight_decay, "weight_decay") < 0:
             raise ValueError(
                 "`weight_decay` must be a share above 0, or 0 for none. "
@@ -389,7 +390,7 @@ class TrainingConfig:
         terms = []
         if self.peer_normalization:
             terms.append(layers.PeerNormalization(self.peer_normalization))
-        if self.supervised_contrast:
+        if self.supervised_contrast is not None:
             terms.append(losses.SupCon(weight=self.supervised_contrast))
         return [keras.saving.serialize_keras_object(term) for term in terms]
 
