@@ -15,8 +15,8 @@ PUBLISHED = {
 }
 
 
-# Where longer training does better on validation data than the recipe's own 60 epochs.
-LONGER = {
+# Where these do better on validation data than the recipe's own 60 epochs.
+CHANGED = {
     "fashion_mnist": {"epochs": 100, "dropout": 0.2, "validation_share": 0.1},
     "cifar10": {"epochs": 200, "validation_share": 0.1},
 }
@@ -31,7 +31,7 @@ def _contrastive(dataset):
 
 def _cells():
     for dataset, (forward_forward, backpropagation) in PUBLISHED.items():
-        config = mlp_recipes.class_groups(dataset, **LONGER.get(dataset, {}))
+        config = mlp_recipes.class_groups(dataset, **CHANGED.get(dataset, {}))
         yield Cell(dataset, config, forward_forward)
         yield Cell(dataset, _contrastive(dataset), forward_forward)
         network = dataclasses.replace(config, epochs=config.epochs // 2, weight_averaging=0.0)
@@ -56,6 +56,7 @@ def table():
             "`svhn_cropped_10k` is a stand-in for SVHN with a tenth of its training images. Of "
             "the networks of class groups the test sets of Fashion-MNIST and CIFAR-10 had been "
             "read before, when fewer epochs gave 90.52 % and 65.77 %, and on CIFAR-10 when a "
-            "dropout of 0.2 gave 64.82 %; all were chosen on validation data."
+            "dropout of 0.2 gave 64.82 %; what is shown has the best validation accuracy, though "
+            "measured on a smaller share of the training images than before."
         ),
     )
