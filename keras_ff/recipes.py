@@ -111,6 +111,8 @@ class TrainingConfig:
         peer_normalization: float, weight of peer normalisation; 0 for none.
         supervised_contrast: float above 0, weight of `keras_ff.losses.SupCon` in every layer's
             loss, whose head makes a layer's gradient pass two matrices; or `None`.
+        supervised_contrast_regions: integer, into how many regions a side that head divides
+            images, or `None` for `SupCon`'s default.
         epochs: integer, epochs in all.
         batch_size: integer.
         learning_rate: float, or a tuple with one a layer: Adam's rate at the beginning.
@@ -160,6 +162,7 @@ class TrainingConfig:
     dropout: float = 0.0
     peer_normalization: float = 0.0
     supervised_contrast: float | None = None
+    supervised_contrast_regions: int | None = None
     layer_schedule: str = "greedy"
     readout: str = "goodness"
     epochs: int = 30
@@ -201,6 +204,13 @@ class TrainingConfig:
             )
         if self.supervised_contrast is not None:
             parts.positive_number(self.supervised_contrast, "supervised_contrast")
+        if self.supervised_contrast_regions is not None:
+            parts.whole_number(self.supervised_contrast_regions, "supervised_contrast_regions")
+            if self.supervised_contrast is None:
+                raise ValueError(
+                    "Without `supervised_contrast` there is nothing to divide into regions. "
+                    f"Received: supervised_contrast_regions={self.supervised_contrast_regions}"
+                )
         if parts.finite_number(self.weight_decay, "weight_decay") < 0:
             raise ValueError(
                 "`weight_decay` must be a share above 0, or 0 for none. "
@@ -391,7 +401,8 @@ class TrainingConfig:
         if self.peer_normalization:
             terms.append(layers.PeerNormalization(self.peer_normalization))
         if self.supervised_contrast is not None:
-            terms.append(losses.SupCon(weight=self.supervised_contrast))
+            regions = self.supervised_contrast_regions or 1
+            terms.append(losses.SupCon(weight=self.supervised_contrast, regions=regions))
         return [keras.saving.serialize_keras_object(term) for term in terms]
 
     def _depth(self):

@@ -1,5 +1,7 @@
 """Supervised contrast: samples of one class should point one way, and others elsewhere."""
 
+import math
+
 import keras
 from keras import ops
 
@@ -22,14 +24,17 @@ class SupCon(keras.layers.Layer):
 
     (Khosla et al. 2020, L_out), where P(i) are the other samples with i's label, and the mean is
     over the samples that have any; a batch without a pair gives 0. As in HCL-FF,
-    `z = L2(BatchNormalization(Dense(units)(pooled)))`, where `pooled` is the average of the
-    activities over their positions, or the activities themselves where they have none. The head
-    learns with the layer that the term belongs to. A sample whose z is zero has no direction: it
+    `z = L2(BatchNormalization(Dense(units)(pooled)))`, where `pooled` are the averages of the
+    activities over the regions of an image, or the activities themselves where they have no
+    positions. The head learns with the layer that the term belongs to. A sample whose z is zero has no direction: it
     is similar to nothing and gets no gradient. All is computed in float32.
 
     Args:
         units: integer, width of the head, or `None` for no head, `z = L2(pooled)`. Defaults to
             `128`.
+        regions: integer, into how many regions a side positions are divided, at most (a side of 7
+            is divided into 4 of 2, 2, 2 and 1, or into 7). With 1 the head sees how strong a
+            channel is, with more also where. Defaults to `1`.
         temperature: float above 0, τ; or a `keras.optimizers.schedules.LearningRateSchedule` of
             the training steps taken, which the weight `steps` counts. Defaults to `0.1`.
         weight: float above 0, multiplies the term. Defaults to `1.0`.
@@ -64,10 +69,11 @@ class SupCon(keras.layers.Layer):
     # Tells the layer to pass labels.
     needs_labels = True
 
-    def __init__(self, units=128, temperature=0.1, weight=1.0, **kwargs):
+    def __init__(self, units=128, temperature=0.1, weight=1.0, regions=1, **kwargs):
         # Activities come as they are, and are cast here, whatever the dtype policy.
         super().__init__(autocast=False, **kwargs)
         self.units = None if units is None else parts.whole_number(units, "units")
+        self.regions = parts.whole_number(regions, "regions")
         self.temperature = _temperature(temperature)
         self.weight = parts.positive_number(weight, "weight")
         self.head = self.normalization = self.steps = None
@@ -81,7 +87,8 @@ class SupCon(keras.layers.Layer):
     def build(self, activities_shape):
         """Create the head for activities of `activities_shape`; the batch axis is ignored."""
         if self.head is not None:
-            self.head.build((None, activities_shape[-1]))
+            sides = [math.ceil(side / self._window(side)) for side in activities_shape[1:-1]]
+            self.head.build((None, math.prod(sides) * activities_shape[-1]))
             self.normalization.build((None, self.units))
         if not isinstance(self.temperature, float):
             self.steps = self.add_weight(
@@ -123,19 +130,25 @@ class SupCon(keras.layers.Layer):
             training: boolean, as in a call. Defaults to `False`.
 
         Returns:
-            float32 tensor of shape (batch, units of the head or channels), each row of length 1,
-            or 0 where there is no direction.
+            float32 tensor of shape (batch, units of the head or regions · channels), each row of
+            length 1, or 0 where there is no direction.
         """
         z = ops.cast(activities, "float32")
-        positions = tuple(range(1, len(z.shape) - 1))
-        if positions:
-            z = ops.mean(z, axis=positions)
+        window = tuple(self._window(side) for side in z.shape[1:-1])
+        if window:
+            # What lies beyond the edge does not count in averages.
+            z = ops.average_pool(z, window, window, padding="same", data_format="channels_last")
+            z = ops.reshape(z, (-1, math.prod(z.shape[1:])))
         if self.head is not None:
             z = self.normalization(self.head(z), training=training)
         square = ops.sum(ops.square(z), axis=-1, keepdims=True)
         # Both branches are finite, so that the gradient is, too.
         scaled = z * ops.rsqrt(ops.maximum(square, NO_LENGTH))
         return ops.where(square > NO_LENGTH, scaled, ops.zeros_like(z))
+
+    def _window(self, side):
+        """Positions of a region along a side."""
+        return math.ceil(side / self.regions)
 
     def _take_step(self, training):
         """The temperature of this step; a training step counts."""
@@ -155,6 +168,7 @@ class SupCon(keras.layers.Layer):
             "units": self.units,
             "temperature": temperature,
             "weight": self.weight,
+            "regions": self.regions,
         }
 
 

@@ -1,5 +1,6 @@
 """SupCon: the formula by plain loops, its head, its temperature, its state."""
 
+import itertools
 import math
 
 import keras
@@ -96,6 +97,33 @@ def test_formula_with_a_head(shape, training):
     expected = by_hand(headed(pooled(activities), term, training), labels, 0.5)
     value = float(term(activities, labels, training=training))
     assert value == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "regions", "bounds"),
+    [
+        ((6, 7, 4, 3), 4, ([0, 2, 4, 6, 7], [0, 1, 2, 3, 4])),
+        ((6, 7, 4, 3), 2, ([0, 4, 7], [0, 2, 4])),
+        ((6, 4, 3), 3, ([0, 2, 4],)),
+        ((6, 2, 2, 3), 8, ([0, 1, 2], [0, 1, 2])),
+    ],
+    ids=str,
+)
+def test_the_head_sees_the_average_of_every_region(shape, regions, bounds):
+    activities, labels = drawn(shape), LABELS[: shape[0]]
+    term = SupCon(5, temperature=0.5, regions=regions)
+    term.build(shape)
+    randomised(term)
+    z = np.asarray(activities, "float64")
+    for axis, edges in enumerate(bounds, start=1):
+        parts = [
+            z.take(range(start, end), axis=axis).mean(axis=axis, keepdims=True)
+            for start, end in itertools.pairwise(edges)
+        ]
+        z = np.concatenate(parts, axis=axis)
+    expected = by_hand(headed(z.reshape(len(z), -1), term, True), labels, 0.5)
+    assert float(term(activities, labels, training=True)) == pytest.approx(expected, rel=1e-5)
+    assert SupCon.from_config(term.get_config()).regions == regions
 
 
 def test_the_batchs_statistics_are_taken_in_training_alone():

@@ -52,6 +52,12 @@ def add_configuration(parser):
         metavar="WEIGHT",
         help="draws samples of a class together",
     )
+    network.add_argument(
+        "--supervised-contrast-regions",
+        type=int,
+        metavar="N",
+        help="a side, of which it sees the averages",
+    )
     network.add_argument("--label-embedding", metavar="NAME", help=f"of classes: {names(labels)}")
     network.add_argument(
         "--label-strength", type=float, metavar="SHARE", help="of a sample's energy"

@@ -5,11 +5,20 @@ The zoo's convolutional networks and the cells of S3's table are trained by thes
 
 from keras_ff.recipes import TrainingConfig
 
+# Besides class groups, each layer draws the samples of a class together.
+_CONTRAST = {"supervised_contrast": 1.0, "dropout": 0.0}
 SETTINGS = {
     "mnist": {"epochs": 30, "shift": 2, "rotate": 10.0},
     "fashion_mnist": {"epochs": 30, "shift": 2, "flip": True},
     "svhn_cropped_10k": {"epochs": 60, "shift": 2},
-    "cifar10": {"architecture": "resnet", "epochs": 120, "shift": 4, "flip": True},
+    "cifar10": {
+        "units": (60, 60, 120, 120, 240, 240),
+        "epochs": 80,
+        "shift": 4,
+        "flip": True,
+        "supervised_contrast_regions": 4,
+        **_CONTRAST,
+    },
     # As many channels in the first layer as there are classes.
     "cifar100": {"units": (100, 200, 200, 400, 400), "epochs": 60, "shift": 4, "flip": True},
 }
