@@ -26,8 +26,8 @@ class SupCon(keras.layers.Layer):
     over the samples that have any; a batch without a pair gives 0. As in HCL-FF,
     `z = L2(BatchNormalization(Dense(units)(pooled)))`, where `pooled` are the averages of the
     activities over the regions of an image, or the activities themselves where they have no
-    positions. The head learns with the layer that the term belongs to. A sample whose z is zero has no direction: it
-    is similar to nothing and gets no gradient. All is computed in float32.
+    positions. The head learns with the layer that the term belongs to. A sample whose z is zero
+    has no direction: it is similar to nothing and gets no gradient. All is computed in float32.
 
     Args:
         units: integer, width of the head, or `None` for no head, `z = L2(pooled)`. Defaults to
