@@ -62,6 +62,7 @@ def test_optimizers_decay_weights_clip_gradients_and_follow_the_schedule():
         ("rate_schedule", "cosin", "'cosine'"),
         ("weight_decay", -0.1, "weight_decay=-0.1"),
         ("supervised_contrast", -1, "supervised_contrast=-1"),
+        ("supervised_contrast_regions", 2, "nothing to divide"),
         ("clip_norm", 0, "clip_norm"),
     ],
 )
@@ -79,13 +80,17 @@ def test_peer_normalization_is_refused_for_convolutions():
 def test_supervised_contrast_has_a_head_in_every_layer(architecture):
     units = (20,) if architecture == "resnet" else (20, 40)
     chosen = {"architecture": architecture, "units": units, "goodness": "class_groups"}
-    config = TrainingConfig.for_dataset("digits", supervised_contrast=0.5, **chosen)
-    assert "--supervised-contrast 0.5" in config.command()
+    contrast = {"supervised_contrast": 0.5, "supervised_contrast_regions": 2}
+    config = TrainingConfig.for_dataset("digits", **contrast, **chosen)
+    assert "--supervised-contrast 0.5 --supervised-contrast-regions 2" in config.command()
     assert TrainingConfig.from_dict(config.to_dict()) == config
     model = model_of(config)
     heads = [layer.auxiliary[0].head.kernel for layer in model.ff_layers]
     assert len({id(head) for head in heads}) == len(model.ff_layers)
     assert {layer.auxiliary[0].weight for layer in model.ff_layers} == {0.5}
+    regions = 1 if architecture == "mlp" else 2 * 2
+    for layer, head in zip(model.ff_layers, heads, strict=True):
+        assert head.shape[0] == regions * layer.compute_output_shape((None, 8, 8, 1))[-1]
     assert {layer.locality for layer in model.ff_layers} == {2}
     before = [keras.ops.convert_to_numpy(head) for head in heads]
     generator = np.random.default_rng(0)
