@@ -11,6 +11,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import types
 import zipfile
 
 import keras
@@ -280,12 +281,33 @@ def test_a_preset_scores_as_the_model_that_was_saved(kind, trained, tmp_path):
 def test_storage_takes_the_room_it_should(tmp_path):
     model = FFModel([layers.FFDense(400)], num_classes=10)
     model.build((None, 20, 20, 1))
-    sizes = {
-        kind: len(storage.packed(model.weights, kind)) for kind in ("int8", "float16", "float32")
-    }
+    sizes = {kind: len(storage.packed(model, kind)) for kind in ("int8", "float16", "float32")}
     assert sizes["int8"] < 0.6 * sizes["float16"] < 0.4 * sizes["float32"]
     model.save_to_preset(tmp_path / "preset", "int8")
     assert (tmp_path / "preset" / "weights.npz").stat().st_size == sizes["int8"]
+
+
+def test_what_serves_learning_alone_is_not_stored(tmp_path):
+    term = keras_ff.losses.SupCon(64, regions=4)
+    convolution = layers.FFConv2D(10, goodness="class_groups", auxiliary=term)
+    model = FFModel([convolution], num_classes=10, label_embedding=None, negatives=None)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    x, y = np.random.default_rng(0).random((20, 8, 8, 1), "float32"), np.arange(20) % 10
+    model.fit(x, y, verbose=0)
+    model.save_to_preset(tmp_path / "preset", "float32")
+    with np.load(tmp_path / "preset" / "weights.npz") as file:
+        stored = sum(file[name].size for name in file.files)
+    assert model.count_params() - stored == term.count_params() > 4 * 4 * 10 * 64
+    loaded = FFModel.from_preset(tmp_path / "preset")
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert loaded.fit(x, y, verbose=0).history["loss"][0] > 0
+    # What was once stored with them is read with them.
+    everything = storage.packed(
+        types.SimpleNamespace(weights=model.weights, ff_layers=[]), "float32"
+    )
+    storage.unpack(everything, loaded, "")
+    for old, new in zip(model.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 FAMILIES = {
@@ -518,13 +540,13 @@ def as_npz(**arrays):
 def of_another_network(folder):
     model = FFModel([layers.FFDense(8), layers.FFDense(8)], num_classes=10)
     model.build((None, 8, 8, 1))
-    replace(folder, "weights.npz", storage.packed(model.weights, "int8"))
+    replace(folder, "weights.npz", storage.packed(model, "int8"))
 
 
 def of_a_shorter_network(folder):
     model = FFModel([layers.FFDense(8)], num_classes=10)
     model.build((None, 8, 8, 1))
-    replace(folder, "weights.npz", storage.packed(model.weights, "int8"))
+    replace(folder, "weights.npz", storage.packed(model, "int8"))
 
 
 def pickled(folder):

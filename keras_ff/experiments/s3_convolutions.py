@@ -26,6 +26,8 @@ def _cells():
                 epochs=config.epochs // 2,
                 learning_rate=BACKPROPAGATION_RATE,
                 weight_averaging=0.0,
+                supervised_contrast=None,
+                supervised_contrast_regions=None,
             )
             yield Cell(dataset, network, backpropagation, backpropagation=True)
 

@@ -32,7 +32,7 @@ def model_of(config, weights, where, num_classes=None):
         raise ValueError(f"The configuration of {where!r} is damaged: {error}.") from error
     model = _deserialized(config, where)
     if weights is not None:
-        storage.unpack(weights, model.weights, f"The weights of {where!r}")
+        storage.unpack(weights, model, f"The weights of {where!r}")
     if num_classes in (None, model.num_classes):
         return model
     num_classes = parts.whole_number(num_classes, CLASSES, minimum=2)

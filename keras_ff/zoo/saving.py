@@ -64,7 +64,7 @@ def contents(model, weights):
         )
     files = {CONFIG_FILE: as_json(keras.saving.serialize_keras_object(model))}
     if weights is not None:
-        files[WEIGHTS_FILE] = storage.packed(model.weights, weights)
+        files[WEIGHTS_FILE] = storage.packed(model, weights)
     return files
 
 

@@ -13,15 +13,17 @@ STEPS = 127
 SCALE = ".scale"
 
 
-def packed(variables, storage):
-    """Variables as the content of a `.npz` file.
+def packed(model, storage):
+    """A model's weights as the content of a `.npz` file.
 
-    Matrices and kernels (two axes or more) are stored as told, with `"int8"` in steps of a scale
-    of each output unit, the largest weight of the unit being 127 steps. Biases, thresholds and
-    other vectors stay float32, integers what they are.
+    Those of auxiliary terms, such as the heads of `keras_ff.losses.SupCon`, are left out: they
+    serve learning alone, and may be larger than the layers. Matrices and kernels (two axes or
+    more) are stored as told, with `"int8"` in steps of a scale of each output unit, the largest
+    weight of the unit being 127 steps. Biases, thresholds and other vectors stay float32, integers
+    what they are.
 
     Args:
-        variables: list of Keras variables.
+        model: a built `FFModel`.
         storage: `"float32"`, `"float16"` or `"int8"`.
 
     Returns:
@@ -36,7 +38,8 @@ def packed(variables, storage):
             f"Received: {storage!r}"
         )
     arrays = {}
-    for name, variable in _named(variables):
+    needed, _ = _named(model)
+    for name, variable in needed.items():
         array = _as_numpy(variable)
         if array.ndim > 1 and array.dtype == np.float32 and storage == "int8":
             arrays[name], arrays[name + SCALE] = _in_steps(array)
@@ -49,21 +52,23 @@ def packed(variables, storage):
     return file.getvalue()
 
 
-def unpack(content, variables, where):
-    """Give variables the values of a `.npz` file that `packed` made for such ones.
+def unpack(content, model, where):
+    """Give a model the weights of a `.npz` file that `packed` made of such a one.
 
     Args:
         content: bytes.
-        variables: list of Keras variables, in the order of those that were packed.
+        model: a built `FFModel`. Its auxiliary terms keep the weights they have, unless the file
+            holds others.
         where: string, what the file is called in errors.
 
     Raises:
         ValueError: if the content is not such a file, or its weights are not those of the
-            variables, all of which then stay as they were.
+            model, all of which then stay as they were.
     """
     arrays = _arrays(content, where)
-    named = dict(_named(variables))
+    needed, spare = _named(model)
     found = {name for name in arrays if not name.endswith(SCALE)}
+    named = {name: one for name, one in {**needed, **spare}.items() if name in {*needed, *found}}
     if found != set(named):
         raise ValueError(
             f"{where} holds the weights of another network: this one has "
@@ -80,9 +85,15 @@ def unpack(content, variables, where):
         variable.assign(values[name].astype(_plain_dtype(variable)))
 
 
-def _named(variables):
-    """Each variable with a name of its own, the place in their order and what it is."""
-    return [(f"{place:03d}_{one.name}", one) for place, one in enumerate(variables)]
+def _named(model):
+    """A model's weights by name, their place and what they are: needed ones, and spare ones."""
+    terms = [term for layer in model.ff_layers for term in layer.auxiliary]
+    learning_alone = {id(one) for term in terms for one in term.weights}
+    needed, spare = {}, {}
+    for place, one in enumerate(model.weights):
+        kind = spare if id(one) in learning_alone else needed
+        kind[f"{place:03d}_{one.name}"] = one
+    return needed, spare
 
 
 def _as_numpy(variable):
