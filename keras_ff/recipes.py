@@ -225,6 +225,11 @@ class TrainingConfig:
                     f"{parts.nearest(getattr(self, name), known)} "
                     f"Received: {name}={getattr(self, name)!r}"
                 )
+        if self.architecture == "mlp" and self.supervised_contrast_regions is not None:
+            raise ValueError(
+                "Activities of architecture='mlp' have no positions to divide into regions. "
+                f"Received: supervised_contrast_regions={self.supervised_contrast_regions}"
+            )
         if self.architecture != "mlp" and self.peer_normalization:
             raise ValueError(
                 "Peer normalization is here for architecture='mlp' alone. "
@@ -244,13 +249,21 @@ class TrainingConfig:
                 object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
 
     @classmethod
-    def for_dataset(cls, dataset=datasets.digits.NAME, layers=None, data_dir=None, **chosen):
+    def for_dataset(
+        cls,
+        dataset=datasets.digits.NAME,
+        layers=None,
+        data_dir=None,
+        num_classes=None,
+        **chosen,
+    ):
         """A configuration that suits a dataset, apart from what is chosen.
 
         Args:
             dataset: string, a name for `keras_ff.datasets.load`. Defaults to `"digits"`.
             layers: integer, number of layers. Defaults to `None`: as `units` or the dataset say.
             data_dir: folder of the prepared datasets, as for `keras_ff.datasets.info`.
+            num_classes: integer, where the dataset is not to be asked for it. Defaults to `None`.
             **chosen: arguments of `TrainingConfig`; `units` may be one integer for all layers. A
                 threshold or a margin without a loss implies the logistic loss, class groups the
             cross-entropy.
@@ -262,7 +275,8 @@ class TrainingConfig:
             ValueError: as for `TrainingConfig`, or if the dataset is unknown or `layers` and
                 `units` contradict each other.
         """
-        num_classes = datasets.info(dataset, data_dir=data_dir).num_classes
+        if num_classes is None:
+            num_classes = datasets.info(dataset, data_dir=data_dir).num_classes
         fallback = {field.name: field.default for field in dataclasses.fields(cls)}
         known = DEFAULTS.get(dataset.partition(":")[0], {})
         own = ARCHITECTURES.get(chosen.get("architecture"), {})
@@ -367,7 +381,8 @@ class TrainingConfig:
         """The layers of the model, without optimizers."""
         common = {
             "activation": self.activation,
-            "goodness": self._goodness(),
+            # A goodness may have weights, of which each layer makes its own.
+            "goodness": keras.saving.serialize_keras_object(self._goodness()),
             "normalization": self.normalization,
             "dropout": self.dropout,
             "auxiliary": self._auxiliary(),
@@ -502,7 +517,8 @@ def _dtype_policy(name):
 
 def _with(part, **changed):
     """A part like `part`, with some arguments changed."""
-    return type(part).from_config({**part.get_config(), **changed})
+    # Not by `from_config`, by which Keras makes a TypeError of a part's ValueError.
+    return type(part)(**{**part.get_config(), **changed})
 
 
 def plainly(value):

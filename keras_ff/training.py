@@ -99,7 +99,8 @@ def train(
 
     Raises:
         ValueError: if the folder holds a run and `resume` is false, if that run has another
-            configuration, or if data or model cannot be made as the configuration says.
+            configuration or `command`, or if data or model cannot be made as the configuration
+            says.
 
     Example:
 
@@ -111,6 +112,7 @@ def train(
     folder = pathlib.Path(folder)
     finished = _state_of(folder, config, resume, distribution.is_chief)
     if finished is not None:
+        _check_command(finished.get("command"), command)
         return finished
     keras.utils.set_random_seed(config.seed)
     if (folder / MODEL_FILE).exists():
@@ -122,6 +124,7 @@ def train(
                 "to go on with: choose another --out."
             )
         check_same(run["config"], config)
+        _check_command(run.get("command"), command)
         data = config.load_data(run["epoch"], data_dir)
     else:
         data = config.load_data(0, data_dir)
@@ -135,6 +138,9 @@ def train(
     if distribution.is_chief:
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / CONFIG_FILE, config.to_dict())
+        if command is not None and not (folder / MODEL_FILE).exists():
+            # The configuration alone does not say what is trained.
+            save(model, run, folder / MODEL_FILE)
     with distribution.training():
         _fit(model, run, config, data, folder, verbose, distribution, tensorboard, callbacks)
     return _finish(distribution.measurable(model), run, data, folder, distribution.is_chief)
@@ -160,6 +166,14 @@ def load(path):
         path = path / MODEL_FILE
     if not path.exists():
         raise ValueError(f"There is no model file {str(path)!r}.")
+    model, run = read(path)
+    if not isinstance(model, FFModel):
+        raise ValueError(f"{str(path)!r} holds a {type(model).__name__}, not an FFModel.")
+    return model, run
+
+
+def read(path):
+    """Any model that `save` wrote or Keras did, and its record, `None` where it has none."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -167,15 +181,23 @@ def load(path):
         with warnings.catch_warnings():
             # A model that was saved before its first step has no state of optimizers to load.
             warnings.filterwarnings("ignore", message="Skipping variable loading for optimizer")
-            model = keras.saving.load_model(path)
+            return keras.saving.load_model(path), run
     # What a damaged or foreign file leads to inside Keras is of any kind.
     except Exception as error:
         raise ValueError(
             f"{str(path)!r} is not a model that keras_ff can read: {_first_sentence(error)}."
         ) from error
-    if not isinstance(model, FFModel):
-        raise ValueError(f"{str(path)!r} holds a {type(model).__name__}, not an FFModel.")
-    return model, run
+
+
+def save(model, run, path):
+    """Write a model and the record of its training as one file, whole or not at all."""
+
+    def write(temporary):
+        model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(RUN_ENTRY, json.dumps(for_json(run)))
+
+    _write_atomically(path, write)
 
 
 def figures(model, data):
@@ -299,6 +321,15 @@ def check_same(saved, chosen):
             )
 
 
+def _check_command(saved, chosen):
+    """Raise ValueError where a run to go on with trains another network than is asked for."""
+    if chosen is not None and saved != chosen:
+        raise ValueError(
+            f"The run to resume was begun by `{saved}`: go on with that, or choose another --out. "
+            f"Received: `{chosen}`"
+        )
+
+
 # The parts of a run.
 
 
@@ -348,7 +379,8 @@ class _Checkpoint(keras.callbacks.Callback):
         """Write the model as it is now."""
         if self.distribution.is_chief:
             with self.distribution.saving():
-                _save(model, self.run, self.folder)
+                save(model, self.run, self.folder / MODEL_FILE)
+                write_json(self.folder / HISTORY_FILE, self.run["history"])
 
 
 def _fit(model, run, config, data, folder, verbose, distribution, tensorboard, others):
@@ -404,16 +436,6 @@ def _finish(model, run, data, folder, is_chief):
 
 
 # Files: whole or not at all.
-
-
-def _save(model, run, folder):
-    def write(path):
-        model.save(path)
-        with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr(RUN_ENTRY, json.dumps(for_json(run)))
-
-    _write_atomically(folder / MODEL_FILE, write)
-    write_json(folder / HISTORY_FILE, run["history"])
 
 
 def write_json(path, content):

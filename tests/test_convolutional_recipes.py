@@ -71,6 +71,18 @@ def test_what_is_wrong_is_said(name, value, said):
         TrainingConfig(**{name: value})
 
 
+def test_regions_are_refused_where_there_are_no_positions():
+    with pytest.raises(ValueError, match="architecture='mlp' have no positions"):
+        TrainingConfig(supervised_contrast=1.0, supervised_contrast_regions=2)
+
+
+def test_every_layer_has_a_local_classifier_of_its_own():
+    chosen = {"architecture": "cnn", "units": (20, 40), "goodness": "local_classifier"}
+    model = model_of(TrainingConfig.for_dataset("digits", **chosen))
+    heads = [layer.goodness.head.kernel.shape for layer in model.ff_layers]
+    assert heads == [(4 * 4 * 20, 10), (4 * 4 * 40, 10)]
+
+
 def test_peer_normalization_is_refused_for_convolutions():
     with pytest.raises(ValueError, match="architecture='mlp' alone"):
         TrainingConfig.for_dataset("digits", architecture="cnn", peer_normalization=0.03)
@@ -80,9 +92,10 @@ def test_peer_normalization_is_refused_for_convolutions():
 def test_supervised_contrast_has_a_head_in_every_layer(architecture):
     units = (20,) if architecture == "resnet" else (20, 40)
     chosen = {"architecture": architecture, "units": units, "goodness": "class_groups"}
-    contrast = {"supervised_contrast": 0.5, "supervised_contrast_regions": 2}
-    config = TrainingConfig.for_dataset("digits", **contrast, **chosen)
-    assert "--supervised-contrast 0.5 --supervised-contrast-regions 2" in config.command()
+    sides = {} if architecture == "mlp" else {"supervised_contrast_regions": 2}
+    config = TrainingConfig.for_dataset("digits", supervised_contrast=0.5, **sides, **chosen)
+    assert "--supervised-contrast 0.5" in config.command()
+    assert ("--supervised-contrast-regions 2" in config.command()) == (architecture != "mlp")
     assert TrainingConfig.from_dict(config.to_dict()) == config
     model = model_of(config)
     heads = [layer.auxiliary[0].head.kernel for layer in model.ff_layers]

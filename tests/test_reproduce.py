@@ -1,7 +1,11 @@
 """Published tables, trained again: cells, their files, interruptions, and the page of results."""
 
+import dataclasses
 import json
+import os
 import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -27,7 +31,7 @@ def small_table():
         cells=(
             Cell("relu", small(), 50.0),
             Cell("relu", small(goodness="class_groups"), None),
-            Cell("tanh", small(activation="tanh"), 10.0, True, "below 10"),
+            Cell("tanh", small(activation="tanh", dropout=0.2), 10.0, True, "below 10"),
         ),
         remarks="None.",
     )
@@ -75,8 +79,10 @@ def test_what_nobody_published_has_no_difference(folders, tmp_path):
     reproduce(folders, names=["relu-class_groups"], budget="full")
     row = results_page.text(small_table(), folders["folder"]).splitlines()[2].split()
     assert row[:4] == ["relu", "class", "groups", "–"] and float(row[4]) > 50 and row[5] == "–"
-    results_page.write(tmp_path / "RESULTS.md", folders["folder"], tmp_path)
-    assert (tmp_path / "table_small.png").stat().st_size > 5000
+    results_page.write(tmp_path / "RESULTS.md", folders["folder"])
+    assert (tmp_path / "docs" / "pictures" / "table_small.png").stat().st_size > 5000
+    results_page.write(tmp_path / "RESULTS.md", folders["folder"], tmp_path / "elsewhere")
+    assert "(elsewhere/table_small.png)" in (tmp_path / "RESULTS.md").read_text()
 
 
 def test_a_cell_is_what_its_configuration_trains_by_itself(folders, tmp_path):
@@ -94,7 +100,7 @@ class Interrupted(Exception):
 
 
 @pytest.mark.parametrize("name", ["relu-contrastive", "tanh-backpropagation"])
-def test_an_interrupted_cell_goes_on_where_it_stood(name, folders):
+def test_an_interrupted_cell_ends_as_an_undisturbed_one(name, folders, tmp_path):
     def stop(line):
         if "epoch 4/10" in line:
             raise Interrupted
@@ -108,6 +114,29 @@ def test_an_interrupted_cell_goes_on_where_it_stood(name, folders):
     assert len(found["validation_accuracy_by_epoch"]) == 10
     assert "epoch 5/10" in lines[1]
     assert found["test"]["accuracy"] > 0.8
+    elsewhere = {"folder": tmp_path / "undisturbed", "runs": tmp_path / "undisturbed_runs"}
+    undisturbed = reproduce(elsewhere, names=[name], budget="full")[f"{name}-seed_0"]
+    assert {**found, "seconds": 0} == {**undisturbed, "seconds": 0}
+
+
+def test_cells_of_datasets_that_cannot_be_had_are_left_out(folders, monkeypatch):
+    lost = TrainingConfig.for_dataset("lost_digits", num_classes=10, epochs=1, units=(20,))
+    table = dataclasses.replace(small_table(), cells=(Cell("lost", lost), *small_table().cells[:1]))
+    lines = []
+    cells.reproduce(table, budget="quick", **folders, tell=lines.append)
+    assert "TFDS has no dataset named 'lost_digits'" in lines[1] and "left out" in lines[1]
+    assert [path.name for path in folders["folder"].rglob("*.json")] == [
+        "relu-contrastive-seed_0.json"
+    ]
+
+
+def test_tables_need_no_datasets_to_be_listed(tmp_path):
+    """TFDS knows those of its catalogue, and of the stand-in the recipes know enough."""
+    environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path)}
+    words = [sys.executable, "-m", "keras_ff.cli", "reproduce"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(f"{name}: " in done.stdout for name in tables.TABLES)
 
 
 def test_seeds_differ_and_are_averaged(folders):

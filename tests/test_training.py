@@ -372,7 +372,13 @@ def test_a_file_is_no_folder(tmp_path):
 
 
 def test_what_cannot_be_trained_leaves_no_folder(tmp_path):
-    for wrong in ({"negatives_count": 10}, {"activation": "reluu"}, {"shift": 8}):
+    for wrong in (
+        {"negatives_count": 10},
+        {"negatives_count": 0},
+        {"label_embedding": "label_map", "label_strength": 0},
+        {"activation": "reluu"},
+        {"shift": 8},
+    ):
         with pytest.raises(ValueError, match="Received"):
             training.train(small(**wrong), tmp_path / "run", verbose=0)
     assert not (tmp_path / "run").exists()
@@ -438,9 +444,9 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(changes, tmp_path, monkey
     assert training.load(tmp_path / "run")[1]["epoch"] == 1
     assert len(read(tmp_path / "run", "history.json")["loss"]) == 1
     # Once more between the last epoch and the trained model; then between that and the figures.
-    saves = iter([training._save, training._save, interrupt])
+    saves = iter([training.save, training.save, interrupt])
     with monkeypatch.context() as patched:
-        patched.setattr(training, "_save", lambda *args: next(saves)(*args))
+        patched.setattr(training, "save", lambda *args: next(saves)(*args))
         with pytest.raises(Interruption):
             training.train(config, tmp_path / "run", resume=True, verbose=0)
     assert training.load(tmp_path / "run")[1]["epoch"] == 3

@@ -86,6 +86,11 @@ def test_what_the_base_has_is_brought_to_the_scale_of_the_search():
     assert [hyper_model.usual("threshold", number) for number in (1, 2)] == [0.25, 0.75]
     hyper_model = FFHyperModel(base(loss="symba", goodness_scale=4.0, alpha=3.0), ["alpha"])
     assert hyper_model.usual("alpha") == 12.0
+    for activation, alpha in (("relu", 16.0), ("tanh", 64.0)):
+        symba = base(loss="symba", activation=activation)
+        assert FFHyperModel(symba, ["alpha"]).usual("alpha") == alpha
+    groups = FFHyperModel(base(goodness="class_groups", units=(20, 20)), ["goodness_scale"])
+    assert groups.usual("goodness_scale") == 10.0
     assert hyper_model.usual("width") == 24 and hyper_model.usual("depth") == 2
     assert hyper_model.usual("activation") == "relu"
 

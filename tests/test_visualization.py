@@ -367,6 +367,8 @@ def test_filters_of_convolutions():
 def test_weights_that_are_no_images_are_refused():
     with pytest.raises(ValueError, match=r"Received: Dense on samples of shape \(6,\)"):
         visualization.filters(built([FFDense(4)], (6,)))
+    with pytest.raises(ValueError, match="number=0"):
+        visualization.filters(built([FFDense(4)], (2, 2, 1)), number=0)
 
 
 def sheet_of(model, x, y=None, **arguments):

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import keras_ff
-from keras_ff import FFModel, cli, datasets, layers, training, zoo
+from keras_ff import FFModel, cli, datasets, layers, report, training, zoo
 from keras_ff.datasets import tfds_images
 from keras_ff.recipes import TrainingConfig
 from keras_ff.zoo import folders, measuring, storage
@@ -127,6 +127,9 @@ def test_packaged_presets_are_whole_and_small(name):
     assert name == f"{preset.dataset}_{preset.architecture}_{preset.activation}"
     assert max(one["bytes"] for one in preset.metadata["files"].values()) <= 12e6
     assert f"# {name}\n" in preset.card()
+    recipe = preset.recipe()
+    if recipe is not None:
+        assert recipe.command() == preset.metadata["command"]
     # A network that was not trained has no limits yet.
     assert ("## Limits" in preset.card()) == (preset.storage is not None)
 
@@ -493,6 +496,13 @@ def no_files(folder):
     rewrite(folder, files={})
 
 
+def no_family(folder):
+    path = folder / "metadata.json"
+    metadata = json.loads(path.read_text())
+    del metadata["family"]
+    path.write_text(json.dumps(metadata))
+
+
 def metadata_of_another_kind(folder):
     (folder / "metadata.json").write_text("[]")
 
@@ -514,6 +524,7 @@ def no_metadata(folder):
         (path_upwards, r"outside of the preset's folder. Received: '../weights.npz'"),
         (absolute_path, r"outside of the preset's folder"),
         (another_format, r"'format' is 1. Received: format=2"),
+        (no_family, r"must tell the preset's 'parameters', 'storage', 'family', 'locality'"),
         (no_files, r"must list the preset's 'files'"),
         (metadata_of_another_kind, r"Received: format=False"),
         (no_metadata, r"There is no preset in"),
@@ -833,6 +844,16 @@ def test_a_network_that_no_configuration_describes_is_trained_too(tmp_path):
     assert command(*words)[0] == 2  # there is a run already
     code, out, _ = command(*words, "--resume")
     assert code == 0 and "test accuracy" in out
+    # What is said of the run is what was trained.
+    page = report.write(tmp_path / "run").read_text()
+    assert "keras-ff zoo train other" in page and "keras-ff train --dataset" not in page
+    # Another network of the same data and epochs is not gone on with in its place.
+    shutil.copytree(tmp_path / "other", tmp_path / "another")
+    words = ("zoo", "train", "another", "--folder", tmp_path, "--out", tmp_path / "run")
+    code, _, err = command(*words, "--resume")
+    assert code == 2 and "was begun by `keras-ff zoo train other`" in err
+    code, _, err = command("zoo", "add", tmp_path / "run", "--to", tmp_path)
+    assert code == 2 and f"There is '{tmp_path / 'other'}' already" in err
     # And becomes a preset with weights, by whose card it is trained again.
     made = zoo.save_run(tmp_path / "run", tmp_path / "trained", "float32")
     assert made.recipe() is None and made.metadata["command"] == "keras-ff zoo train other"
@@ -869,6 +890,11 @@ def test_add_makes_a_preset_of_a_run(run, tmp_path, monkeypatch):
     assert preset.test_accuracy == preset.metadata["as_trained"]["test_accuracy"]
     assert f"export {zoo.VARIABLE}={tmp_path / 'own'}" in out
     monkeypatch.setenv(zoo.VARIABLE, str(tmp_path / "own"))
+    code, _, err = command("zoo", "add", run, "--to", "own")
+    assert code == 2 and "There is 'own/digits_mlp_tanh' already" in err
+    replacing = ("--weights", "int8", "--description", "Again.", "--replace")
+    assert command("zoo", "add", run, "--to", "own", *replacing)[0] == 0
+    assert "Again." in zoo.get(tmp_path / "own" / "digits_mlp_tanh").card()
     code, out, _ = command("zoo", "add", run, "--to", "own", "--name", "mine")
     assert code == 0 and "keras-ff zoo show mine" in out
     assert command("zoo", "evaluate", "mine")[0] == 0

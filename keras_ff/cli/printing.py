@@ -9,7 +9,9 @@ def outcome(metrics):
     if metrics["validation_accuracy"] is not None:
         text += f", validation accuracy {100 * metrics['validation_accuracy']:.2f} %"
     if metrics["epochs"] is not None:
-        text += f", {metrics['epochs']} epochs in {metrics['seconds']:.1f} s"
+        text += f", {metrics['epochs']} epochs"
+    if metrics["seconds"] is not None:
+        text += f" in {metrics['seconds']:.1f} s"
     return text + "."
 
 

@@ -120,22 +120,45 @@ def _train_network(preset, out, resume, data_dir):
     print(printing.outcome(metrics))
 
 
-def add(run, name=None, to=pathlib.Path("zoo"), weights="auto", data_dir=None, description=None):
+def add(
+    run,
+    name=None,
+    to=pathlib.Path("zoo"),
+    weights="auto",
+    data_dir=None,
+    description=None,
+    replace=False,
+):
     """Make a preset of a run."""
-    from keras_ff import recipes, training, zoo
+    from keras_ff import zoo
 
-    if name is None:
-        content = training.read_json(pathlib.Path(run) / training.CONFIG_FILE)
-        config = recipes.TrainingConfig.from_dict(content)
-        dataset = config.dataset.replace("/", "-").replace(":", "-")
-        name = f"{dataset}_{config.architecture}_{config.activation}"
+    folder = to / (name or _name_of(run))
+    if folder.exists() and not replace:
+        raise ValueError(
+            f"There is {str(folder)!r} already: choose another --name, or have it replaced, "
+            "--replace."
+        )
     known = {} if description is None else {"description": description}
-    preset = zoo.save_run(run, to / name, weights, data_dir, **known)
+    preset = zoo.save_run(run, folder, weights, data_dir, **known)
     print(
         f"{preset.folder}: test accuracy {100 * preset.test_accuracy:.2f} %, weights as "
         f"{preset.storage}, {preset.bytes / 1000:,.0f} kB."
     )
     print(printing.how_to_find(to, preset.name))
+
+
+def _name_of(run):
+    """A preset's name, from the configuration of a run or, where there is another, its command."""
+    from keras_ff import recipes, training
+
+    metrics = pathlib.Path(run) / training.METRICS_FILE
+    command = training.read_json(metrics)["command"] if metrics.exists() else ""
+    if command.startswith(OWN_COMMAND):
+        return command.removeprefix(OWN_COMMAND).strip()
+    content = training.read_json(pathlib.Path(run) / training.CONFIG_FILE)
+    config = recipes.TrainingConfig.from_dict(content)
+    dataset = config.dataset.replace("/", "-").replace(":", "-")
+    return f"{dataset}_{config.architecture}_{config.activation}"
 
 
 def add_to(commands):
@@ -206,6 +229,7 @@ def _add_add(commands):
         ),
     )
     parser.add_argument("--description", metavar="TEXT", help="what it is, for the card")
+    parser.add_argument("--replace", action="store_true", help="a preset of that name, if any")
     _add_data_dir(parser)
 
 

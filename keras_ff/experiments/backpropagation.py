@@ -7,9 +7,9 @@ import keras
 
 from keras_ff import datasets, training
 from keras_ff.learning_rates import ConstantThenLinear
+from keras_ff.models.resumable_state import generator_states
 
 NETWORK_FILE = "network.keras"
-RECORD_FILE = "record.json"
 
 
 def train(config, folder, data_dir=None, callbacks=()):
@@ -21,8 +21,8 @@ def train(config, folder, data_dir=None, callbacks=()):
 
     Args:
         config: a `TrainingConfig`.
-        folder: string or path. After every epoch it gets a backup, from which an interrupted
-            training goes on; in the end the network.
+        folder: string or path. After every epoch it gets the network and the record of its
+            training, from which an interrupted one goes on as if undisturbed.
         data_dir: folder of the prepared datasets. Defaults to `None`.
         callbacks: list of `keras.callbacks.Callback`. Defaults to none.
 
@@ -38,47 +38,53 @@ def train(config, folder, data_dir=None, callbacks=()):
     >>> network.output_shape
     (None, 10)
     """
-    folder = pathlib.Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    recorder = _Recorder(folder / RECORD_FILE)
-    if (folder / NETWORK_FILE).exists():
-        return keras.saving.load_model(folder / NETWORK_FILE), recorder.record
+    path = pathlib.Path(folder) / NETWORK_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    network, record = None, {"seconds": 0.0, "history": {}}
+    if path.exists():
+        network, record = training.read(path)
+    epoch = len(record["history"].get("loss", []))
+    if epoch == config.epochs:
+        return network, record
     keras.utils.set_random_seed(config.seed)
-    # Samples come in the order of the epoch that is trained next.
-    epoch = len(recorder.record["history"].get("loss", []))
     samples, validation, _ = config.load_data(epoch, data_dir)
+    if network is None:
+        network = _new_network(config, samples, data_dir)
+    else:
+        for state, value in zip(generator_states(network), record["generators"], strict=True):
+            state.assign(value)
+    network.fit(
+        samples,
+        initial_epoch=epoch,
+        epochs=config.epochs,
+        validation_data=validation,
+        callbacks=[_Recorder(record, path), *callbacks],
+        shuffle=False,  # the pipeline does
+        verbose=0,
+    )
+    return network, record
+
+
+def _new_network(config, samples, data_dir):
+    """The network of a configuration, compiled for backpropagation."""
     image_shape = samples.element_spec[0].shape[1:]
     num_classes = datasets.info(config.dataset, data_dir=data_dir).num_classes
     model = config.new_model(tuple(image_shape), num_classes, len(samples))
     network = model.to_backprop(carry_weights=False)
+    rate = ConstantThenLinear(config.learning_rate, config.epochs * len(samples))
     network.compile(
-        keras.optimizers.Adam(
-            ConstantThenLinear(config.learning_rate, config.epochs * len(samples))
-        ),
-        "sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
     )
-    network.fit(
-        samples,
-        epochs=config.epochs,
-        validation_data=validation,
-        callbacks=[recorder, keras.callbacks.BackupAndRestore(folder / "backup"), *callbacks],
-        shuffle=False,  # the pipeline does
-        verbose=0,
-    )
-    network.save(folder / NETWORK_FILE)
-    return network, recorder.record
+    return network
 
 
 class _Recorder(keras.callbacks.Callback):
-    """Keeps seconds and history of a training, those before an interruption too."""
+    """Writes the network and the record of its training after every epoch, in one file."""
 
-    def __init__(self, path):
+    def __init__(self, record, path):
         super().__init__()
+        self.record = record
         self.path = path
-        self.record = {"seconds": 0.0, "history": {}}
-        if path.exists():
-            self.record = training.read_json(path)
 
     def on_train_begin(self, logs=None):
         self.begin = time.perf_counter() - self.record["seconds"]
@@ -86,7 +92,9 @@ class _Recorder(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.record["seconds"] = time.perf_counter() - self.begin
         for name, value in logs.items():
-            # An epoch that was trained again is not counted twice.
-            values = self.record["history"].setdefault(name, [])
-            values[epoch:] = [float(value)]
-        training.write_json(self.path, self.record)
+            self.record["history"].setdefault(name, []).append(float(value))
+        states = generator_states(self.model)
+        self.record["generators"] = [keras.ops.convert_to_numpy(state).tolist() for state in states]
+        training.save(self.model, self.record, self.path)
+        # Writing is not training: the clock goes on from here.
+        self.begin = time.perf_counter() - self.record["seconds"]

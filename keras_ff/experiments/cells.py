@@ -6,7 +6,7 @@ import time
 
 import keras
 
-from keras_ff import training
+from keras_ff import datasets, training
 from keras_ff.experiments import backpropagation, results
 
 RESULTS = pathlib.Path("results")
@@ -35,7 +35,7 @@ def reproduce(
     data_dir=None,
     tell=print,
 ):
-    """Train the cells of a table that have no result yet.
+    """Train the cells of a table that have no result yet, those of unknown datasets apart.
 
     Args:
         table: a `keras_ff.experiments.table.Table`.
@@ -83,6 +83,11 @@ def reproduce(
                 "go on with it."
             )
         config = cell.seeded(seed, BUDGETS[budget])
+        try:
+            datasets.info(config.dataset, data_dir=data_dir)
+        except ValueError as error:
+            tell(f"{title}: left out. {error}")
+            continue
         progress = Progress(title, config.epochs, tell)
         result = {
             "table": table.name,

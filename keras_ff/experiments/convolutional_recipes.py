@@ -10,7 +10,8 @@ _CONTRAST = {"supervised_contrast": 1.0, "dropout": 0.0}
 SETTINGS = {
     "mnist": {"epochs": 30, "shift": 2, "rotate": 10.0},
     "fashion_mnist": {"epochs": 30, "shift": 2, "flip": True},
-    "svhn_cropped_10k": {"epochs": 60, "shift": 2},
+    # TFDS, which does not have it, cannot be asked for its classes.
+    "svhn_cropped_10k": {"epochs": 60, "shift": 2, "num_classes": 10},
     "cifar10": {
         "units": (60, 60, 120, 120, 240, 240),
         "epochs": 80,
@@ -19,8 +20,15 @@ SETTINGS = {
         "supervised_contrast_regions": 4,
         **_CONTRAST,
     },
-    # As many channels in the first layer as there are classes.
-    "cifar100": {"units": (100, 200, 200, 400, 400), "epochs": 60, "shift": 4, "flip": True},
+    "cifar100": {
+        # As many channels in the first layer as there are classes.
+        "units": (100, 100, 200, 200, 400, 400),
+        "epochs": 40,
+        "shift": 4,
+        "flip": True,
+        "supervised_contrast_regions": 4,
+        **_CONTRAST,
+    },
 }
 
 

@@ -1,6 +1,7 @@
 """What came of the published tables: for a terminal, and as the page `RESULTS.md`."""
 
 import dataclasses
+import os
 import pathlib
 import statistics
 
@@ -107,25 +108,27 @@ def text(table, folder=cells.RESULTS, budget="full"):
     return text_tables.plain(rows, LAST_NUMBERS)
 
 
-def write(path, folder=cells.RESULTS, pictures=PICTURES):
+def write(path, folder=cells.RESULTS, pictures=None):
     """Write the page, and a picture for each table.
 
     Args:
         path: string or path of the Markdown file.
         folder: string or path, where results are kept. Defaults to `results`.
-        pictures: string or path, the pictures' folder. Defaults to `docs/pictures`.
+        pictures: string or path, the pictures' folder. Defaults to `None`: `docs/pictures` beside
+            the page.
     """
-    pictures = pathlib.Path(pictures)
+    path = pathlib.Path(path)
+    pictures = path.parent / PICTURES if pictures is None else pathlib.Path(pictures)
     pictures.mkdir(parents=True, exist_ok=True)
     for name in tables.TABLES:
         found = answers(tables.get(name), folder)
         if any(answer.runs for answer in found):
             _picture(found).savefig(_picture_path(name, pictures), dpi=80)
-    pathlib.Path(path).write_text(markdown(folder, pictures), encoding="utf-8")
+    path.write_text(markdown(folder, os.path.relpath(pictures, path.parent)), encoding="utf-8")
 
 
 def markdown(folder=cells.RESULTS, pictures=PICTURES):
-    """The page, a string; the arguments are those of `write`."""
+    """The page, a string, with links to `pictures` as seen from it."""
     parts = [HEAD]
     for name in tables.TABLES:
         table = tables.get(name)

@@ -53,7 +53,7 @@ def table():
             "and no averages of weights. Images are shifted at random by up to 2 pixels, those of "
             "Fashion-MNIST by 1; those of MNIST are turned by up to 15°, those of Fashion-MNIST "
             "and CIFAR mirrored. The contrastive network on MNIST has shifts by 1 pixel alone. "
-            "`svhn_cropped_10k` is a stand-in for SVHN with a tenth of its training images. Of "
+            f"{mlp_recipes.STAND_IN} Of "
             "the networks of class groups the test sets of Fashion-MNIST and CIFAR-10 had been "
             "read before, when fewer epochs gave 90.52 % and 65.77 %, and on CIFAR-10 when a "
             "dropout of 0.2 gave 64.82 %; what is shown has the best validation accuracy, though "

@@ -1,6 +1,6 @@
 """S3's convolutional networks on five datasets, Forward-Forward and backpropagation."""
 
-from keras_ff.experiments import convolutional_recipes
+from keras_ff.experiments import convolutional_recipes, mlp_recipes
 from keras_ff.experiments.table import Cell, Table
 
 # Test accuracy in percent after at most 500 epochs, and by backpropagation after 100.
@@ -42,10 +42,10 @@ def table():
         cells=tuple(_cells()),
         remarks=(
             "The source's networks are contrastive, with six or twelve convolutions that learn in "
-            "pairs; ours are class groups, every layer by itself: the 17 convolutions of "
-            "`keras_ff.models.resnet` on CIFAR-10, five convolutions elsewhere. Backpropagation "
-            "has half of the epochs and no averages of weights. Images are shifted at random, "
-            "those of MNIST also turned, those of Fashion-MNIST and CIFAR mirrored. "
-            "`svhn_cropped_10k` is a stand-in for SVHN with a tenth of its training images."
+            "pairs; ours are class groups, every layer by itself, with five convolutions, or with "
+            "six on CIFAR, where each layer also draws the samples of a class "
+            "together (`keras_ff.losses.SupCon`). Backpropagation has half of the epochs and no "
+            "averages of weights. Images are shifted at random, those of MNIST also turned, those "
+            f"of Fashion-MNIST and CIFAR mirrored. {mlp_recipes.STAND_IN}"
         ),
     )

@@ -9,11 +9,11 @@ class ResumableState:
     def save_own_variables(self, store):
         super().save_own_variables(store)
         store["learning_layers"] = np.array(self._learning_layers, "int32")
-        for index, state in enumerate(self._generator_states()):
+        for index, state in enumerate(generator_states(self)):
             store[f"generator_{index}"] = state
 
     def load_own_variables(self, store):
-        states = self._generator_states()
+        states = generator_states(self)
         keys = set(store.keys())
         own = {key: store[key] for key in keys if key.isdigit()}
         generators = [f"generator_{index}" for index in range(len(states))]
@@ -27,7 +27,8 @@ class ResumableState:
         for key, state in zip(generators, states, strict=True):
             state.assign(np.array(store[key]))
 
-    def _generator_states(self):
-        """States of all random generators, which Keras itself does not save."""
-        weights = {id(weight) for weight in self.weights}
-        return [variable for variable in self.variables if id(variable) not in weights]
+
+def generator_states(model):
+    """States of all random generators of a Keras model, which Keras itself does not save."""
+    weights = {id(weight) for weight in model.weights}
+    return [variable for variable in model.variables if id(variable) not in weights]

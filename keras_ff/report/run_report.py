@@ -9,6 +9,7 @@ import numpy as np
 from keras_ff import datasets, measurements, training, visualization, zoo
 from keras_ff.recipes import TrainingConfig, plainly
 from keras_ff.report import page
+from keras_ff.zoo import facts
 from keras_ff.zoo.preset import is_preset
 
 REPORT_FILE = "report.html"
@@ -83,16 +84,19 @@ def _of_run(folder, data_dir):
     if (folder / training.METRICS_FILE).exists():
         metrics = training.read_json(folder / training.METRICS_FILE)
     config = TrainingConfig.from_dict(record["config"])
+    command, options = record.get("command"), config.to_dict()
+    if command is not None:  # the configuration then says of the data alone
+        options = {name: value for name, value in options.items() if name in facts.DATA}
     return _Subject(
         name=folder.resolve().name,
         model=model,
         data=config,
-        options=config.to_dict(),
-        command=config.command(),
+        options=options,
+        command=command or config.command(),
         epochs=f"{record['epoch']} of {config.epochs}",
         history=record["history"],
         metrics=metrics,
-        complete=bool(metrics),
+        left=None if metrics else f"{command or 'keras-ff train'} --resume --out {folder}",
         data_dir=data_dir,
     )
 
@@ -114,7 +118,7 @@ def _of_preset(preset, data_dir):
         epochs=preset.metadata.get("epochs"),
         history={},
         metrics=preset.metadata,
-        complete=True,
+        left=None,
         data_dir=data_dir,
     )
 
@@ -131,12 +135,12 @@ class _Subject:
         epochs: integer or string, how long it was trained, or `None`.
         history: dictionary, as of `keras.Model.fit`.
         metrics: dictionary of figures, as in a run's `metrics.json`.
-        complete: boolean, whether the training is.
+        left: string, the command that goes on with the training, or `None` where it is complete.
         data_dir: folder of the prepared datasets, or `None`.
     """
 
     def __init__(
-        self, name, model, data, options, command, epochs, history, metrics, complete, data_dir
+        self, name, model, data, options, command, epochs, history, metrics, left, data_dir
     ):
         self.name = name
         self.model = model
@@ -146,7 +150,7 @@ class _Subject:
         self.epochs = epochs
         self.history = history
         self.metrics = metrics
-        self.complete = complete
+        self.left = left
         info = datasets.info(data.dataset, data_dir=data_dir)
         self.class_names = list(info.class_names)
         _, validation, test = data.load_data(data_dir=data_dir)
@@ -178,11 +182,11 @@ def _heading(run):
     ]
     words = f"A network trained on {run.dataset}, layer by layer, by keras_ff."
     state = None
-    if not run.complete:
+    if run.left is not None:
         state = page.element(
             "p",
             "The run is not complete, so that nothing is said of the test set. ",
-            page.element("code", f"keras-ff train --resume --out {run.name}"),
+            page.element("code", run.left),
             " goes on with it.",
         )
     return page.element(

@@ -7,7 +7,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from keras_ff import datasets, goodness, losses
+from keras_ff import activations, datasets, goodness, losses
 from keras_ff.recipes import TrainingConfig
 from keras_ff.tuning import space
 from keras_ff.tuning.calibration import calibrated_thresholds
@@ -220,10 +220,14 @@ def usual_of(config, name, number):
     value = getattr(config, name, None)
     if isinstance(value, tuple):
         value = value[min(number, len(value)) - 1]
+    if name == "goodness_scale" and value is None:
+        return _goodness(config).get_config().get("scale")
     if name not in ("threshold", "margin", "alpha"):
         return value
     if name == "threshold" and isinstance(value, str):  # learned ones begin there too
         return losses.AUTO_THRESHOLD
+    if name == "alpha" and value == losses.AUTO:
+        return activations.typical_alpha(config.activation)
     if not isinstance(value, (int, float)):
         return None
     unit = _goodness(config).unit((None, usual_of(config, "width", number)))

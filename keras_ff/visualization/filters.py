@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_ff import parts
 from keras_ff.visualization import style
 from keras_ff.visualization.images import tiled
 
@@ -26,8 +27,8 @@ def filters(model, number=64):
         that they take, where these are neither one nor three.
 
     Raises:
-        ValueError: if the model is not built, or its first layer has no weights that could be seen
-            as images.
+        ValueError: if the model is not built, its first layer has no weights that could be seen
+            as images, or `number` is below 1.
 
     Example:
 
@@ -38,7 +39,7 @@ def filters(model, number=64):
     'Filters of layer 1: 16 of 32 units'
     """
     images = filter_images(model)
-    shown = images[:number]
+    shown = images[: parts.whole_number(number, "number")]
     scale = np.maximum(np.abs(shown).max(axis=(1, 2, 3), keepdims=True), 1e-12)
     sheet = tiled(0.5 + 0.5 * shown / scale, min(COLUMNS, len(shown)), gap=1.0)
     height, width = sheet.shape[:2]

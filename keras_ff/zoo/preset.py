@@ -195,9 +195,10 @@ def _check_metadata(metadata, path):
             f"{str(path)!r} is not that of a preset which this version of keras_ff reads, whose "
             f"'format' is {FORMAT}. Received: format={wanted!r}"
         )
-    if not isinstance(metadata.get("parameters"), int) or "storage" not in metadata:
+    needed = ("parameters", "storage", "family", "locality")
+    if not isinstance(metadata.get("parameters"), int) or not set(needed) <= set(metadata):
         raise ValueError(
-            f"{str(path)!r} must tell the preset's 'parameters' and 'storage'. "
+            f"{str(path)!r} must tell the preset's {', '.join(map(repr, needed))}. "
             f"Received: {sorted(metadata)}"
         )
     files = metadata.get("files")
