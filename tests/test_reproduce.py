@@ -121,7 +121,9 @@ def test_an_interrupted_cell_ends_as_an_undisturbed_one(name, folders, tmp_path)
 
 def test_cells_of_datasets_that_cannot_be_had_are_left_out(folders, monkeypatch):
     lost = TrainingConfig.for_dataset("lost_digits", num_classes=10, epochs=1, units=(20,))
-    table = dataclasses.replace(small_table(), cells=(Cell("lost", lost), *small_table().cells[:1]))
+    table = dataclasses.replace(
+        small_table(), cells=(Cell("lost", lost, None), *small_table().cells[:1])
+    )
     lines = []
     cells.reproduce(table, budget="quick", **folders, tell=lines.append)
     assert "TFDS has no dataset named 'lost_digits'" in lines[1] and "left out" in lines[1]
