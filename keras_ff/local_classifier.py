@@ -96,6 +96,7 @@ class LocalClassifier(keras.layers.Layer):
             name="head",
         )
         self.head.build((None, math.prod(activities_shape[1:])))
+        parts.keep_frozen(self)
 
     def call(self, activities, num_classes=None):
         self.check(activities.shape, num_classes or self.num_classes)

@@ -67,7 +67,7 @@ def get(identifier, kind, known, what):
     """
     if identifier is None or isinstance(identifier, kind):
         return identifier
-    if isinstance(identifier, str):
+    if isinstance(identifier, str) and known:
         if identifier not in known:
             raise ValueError(
                 f"Unknown {what}: {identifier!r}. {nearest(identifier, known)} "
@@ -80,10 +80,20 @@ def get(identifier, kind, known, what):
         hint = f" Pass an instance: `{identifier.__name__}()`."
     else:
         hint = ""
-    raise ValueError(
-        f"A {what} must be a name ({', '.join(repr(name) for name in sorted(known))}) or an "
-        f"object of keras_ff.{hint} Received: {identifier!r}"
-    )
+    names = ", ".join(repr(name) for name in sorted(known))
+    wanted = f"a name ({names}) or an object of keras_ff" if known else "a Keras layer"
+    raise ValueError(f"A {what} must be {wanted}.{hint} Received: {identifier!r}")
+
+
+def keep_frozen(layer):
+    """Freeze all that a layer holds, once it is built, where the layer itself is frozen.
+
+    Keras's constructors, and so all that reads a configuration, set `trainable` before a layer has
+    parts and weights, and those that come later do not learn of it.
+    """
+    if not layer.trainable:
+        layer.trainable = True  # what is false already Keras does not set again
+        layer.trainable = False
 
 
 def positive_number(value, name):

@@ -244,6 +244,7 @@ class Softmax(keras.layers.Layer):
         )
         self.head.build((None, features))
         self.built = True
+        parts.keep_frozen(self)
 
     def check_fit(self, has_validation_data):
         """Nothing to check: the head learns from the training data."""

@@ -10,6 +10,8 @@ from keras_ff.parts import registered
 
 # The similarity of a sample to itself is put so far down that no exponential of it is left.
 NOWHERE = -1e30
+# Schedules may begin or end with 0, by which nothing can be divided.
+LEAST_TEMPERATURE = 0.01
 # Squared length below which a vector has no direction.
 NO_LENGTH = 1e-12
 
@@ -36,7 +38,8 @@ class SupCon(keras.layers.Layer):
             is divided into 4 of 2, 2, 2 and 1, or into 7). With 1 the head sees how strong a
             channel is, with more also where. Defaults to `1`.
         temperature: float above 0, τ; or a `keras.optimizers.schedules.LearningRateSchedule` of
-            the training steps taken, which the weight `steps` counts. Defaults to `0.1`.
+            the training steps taken, which the weight `steps` counts, and of which nothing below
+            0.01 is taken. Defaults to `0.1`.
         weight: float above 0, multiplies the term. Defaults to `1.0`.
 
     HCL-FF's temperature, from 0.8 to 0.2 over the first 5 % of the steps and on to 0.1 by a
@@ -94,6 +97,7 @@ class SupCon(keras.layers.Layer):
             self.steps = self.add_weight(
                 shape=(), dtype="int32", initializer="zeros", trainable=False, name="steps"
             )
+        parts.keep_frozen(self)
 
     @property
     def locality(self):
@@ -157,7 +161,7 @@ class SupCon(keras.layers.Layer):
         temperature = self.temperature(ops.convert_to_tensor(self.steps))
         if training:
             self.steps.assign_add(1)
-        return ops.cast(temperature, "float32")
+        return ops.maximum(ops.cast(temperature, "float32"), LEAST_TEMPERATURE)
 
     def get_config(self):
         temperature = self.temperature

@@ -487,6 +487,16 @@ def test_train_on_batch_with_drain_is_simultaneous():
     assert_same_weights(*models)
 
 
+def test_what_is_compiled_anew_goes_by_its_new_optimizer():
+    model = model_of(dense_layers(2), "pipelined", eager=False)
+    model.fit(*batch(), verbose=0)
+    before = weights_of(model)
+    model.compile(keras.optimizers.SGD(1e-12))
+    model.fit(*batch(), verbose=0)
+    assert moved(model, before) == ()
+    assert [int(layer.optimizer.iterations) for layer in model.ff_layers] == [1, 1]
+
+
 def test_what_is_under_way_is_drained_at_each_epochs_end():
     model = model_of(dense_layers(3), "pipelined")
     iterations = []

@@ -134,6 +134,26 @@ def test_sample_weights_are_of_the_goodness_loss_alone():
     assert terms[0] == pytest.approx(terms[1], rel=1e-5)
 
 
+def test_penalties_of_a_terms_own_weights_count_once():
+    class Weighted(keras.layers.Layer):
+        def build(self, shape):
+            self.factors = self.add_weight(
+                shape=(shape[-1],), initializer="ones", regularizer=keras.regularizers.L2(1.0)
+            )
+
+        def call(self, activities):
+            self.add_loss(0.0 * keras.ops.sum(activities * self.factors))
+            return activities
+
+    inputs = drawn((8, 6))
+    plain, weighted = dense(), dense(Weighted())
+    losses = []
+    for layer in (plain, weighted):
+        layer.build((None, 6))
+        losses.append(float(layer.measure(inputs)[0]["loss"]))
+    assert losses[1] - losses[0] == pytest.approx(5.0, rel=1e-5)  # Σ 1² of five units
+
+
 def test_positions_and_class_groups():
     """Images with one stream: all samples are positives."""
     inputs = drawn((8, 4, 4, 2))

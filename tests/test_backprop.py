@@ -74,6 +74,22 @@ def test_weights_are_carried(label_embedding):
     assert np.abs(np.array(fresh.kernel) - np.array(layers[1].kernel)).max() > 0.1
 
 
+def test_weights_of_activations_are_carried(digits):
+    x, y = digits
+    layer = FFDense(12, activation=keras.layers.PReLU(alpha_initializer="ones"))
+    model = keras_ff.FFModel([layer], num_classes=10, layer_schedule="simultaneous")
+    model.compile(keras.optimizers.Adam(0.05))
+    model.fit(x[:200], y[:200], verbose=0)
+    alpha = np.array(layer.activation.alpha)
+    assert np.abs(alpha - 1).max() > 0.01
+    network = model.to_backprop()
+    plain = next(one for one in network.layers if isinstance(one, FFDense))
+    np.testing.assert_array_equal(plain.activation.alpha, alpha)
+    layer.activation.alpha.assign(np.zeros_like(alpha))
+    model.carry_from_backprop(network, x[:200], y[:200])
+    np.testing.assert_array_equal(layer.activation.alpha, alpha)
+
+
 def test_training_either_leaves_the_other_as_it_is(digits):
     x, y = digits[0][:40], digits[1][:40]
     model = keras_ff.FFModel([FFDense(12), FFDense(12)], num_classes=10)

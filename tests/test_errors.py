@@ -418,6 +418,11 @@ def test_a_misspelt_name_in_a_model(argument, wrong, name):
     refused(lambda: model_of(**{argument: wrong}), "Did you mean", repr(name), repr(wrong))
 
 
+@pytest.mark.parametrize("bad", ["max", 2, keras.layers.MaxPooling2D])
+def test_a_pooling_that_is_no_layer(bad):
+    refused(lambda: keras_ff.layers.FFConv2D(4, pooling=bad), "must be a Keras layer", repr(bad))
+
+
 def test_a_misspelt_goodness_in_a_layer():
     refused(lambda: FFDense(4, goodness="sum_of_square"), "'sum_of_squares'", "'sum_of_square'")
 

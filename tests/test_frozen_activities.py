@@ -53,6 +53,9 @@ KINDS = {
         "label_embedding": "label_map",
     },
     "layers between": between,
+    "penalties": lambda: dense(
+        layers=[FFDense(9, activity_regularizer="l2") for _ in range(2)], negatives="fixed_labels"
+    ),
 }
 
 
@@ -76,6 +79,23 @@ def test_the_same_weights_and_figures(kind):
         np.testing.assert_allclose(history[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
     for one, other in zip(kept.variables, plain.variables, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_averages_that_are_swapped_in_between_epochs_are_not_what_layers_learn_on():
+    histories = []
+    for cache in (True, False):
+        keras.utils.set_random_seed(5)
+        model = keras_ff.FFModel(
+            [FFDense(9), FFDense(7)],
+            3,
+            negatives="fixed_labels",
+            layer_schedule=Greedy(cache=cache),
+        )
+        model.compile(keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9))
+        swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+        fitted = model.fit(*samples(), epochs=4, verbose=0, shuffle=False, callbacks=[swap])
+        histories.append(fitted.history["layer_2/loss"])
+    np.testing.assert_allclose(*histories, rtol=1e-4)
 
 
 def test_many_samples_are_taken_in_blocks(monkeypatch):

@@ -126,6 +126,14 @@ def test_the_head_sees_the_average_of_every_region(shape, regions, bounds):
     assert SupCon.from_config(term.get_config()).regions == regions
 
 
+def test_a_schedule_that_ends_at_zero_ends_at_the_least_temperature():
+    term = SupCon(None, keras.optimizers.schedules.CosineDecay(0.8, 2))
+    activities, labels = drawn((7, 5)), LABELS
+    values = [float(term(activities, labels, training=True)) for _ in range(4)]
+    for value, temperature in zip(values, (0.8, 0.4, 0.01, 0.01), strict=True):
+        assert value == pytest.approx(by_hand(pooled(activities), labels, temperature), rel=1e-4)
+
+
 def test_the_batchs_statistics_are_taken_in_training_alone():
     term = SupCon(4)
     activities, labels = drawn((7, 5)), LABELS

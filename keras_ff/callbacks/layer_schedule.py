@@ -1,4 +1,4 @@
-"""LayerScheduleCallback: which layers learn in which epoch."""
+"""Which layers learn in which epoch, and what those below them answer."""
 
 import keras
 
@@ -21,7 +21,6 @@ class LayerScheduleCallback(keras.callbacks.Callback):
         model.learning_layers = model.layer_schedule.learning_layers(
             epoch, self.epochs, len(model.ff_layers)
         )
-        model.prepare_frozen()
 
     def on_test_begin(self, logs=None):
         self.model.readout.begin_choice(self.model)
@@ -33,3 +32,13 @@ class LayerScheduleCallback(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if "loss" not in (logs or {}):
             raise ValueError(NO_DATA)
+
+
+class FrozenActivitiesCallback(keras.callbacks.Callback):
+    """Has an `FFModel` keep what frozen layers answer, where that saves computing it anew.
+
+    It comes after a user's callbacks, which may exchange weights at the start of an epoch.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.prepare_frozen()

@@ -165,6 +165,7 @@ class FFLayer(keras.layers.Layer):
                 term.build(activities_shape)
         self._unit = self.goodness.unit(activities_shape)
         self.set_objective(self.loss, self.optimizer)
+        parts.keep_frozen(self)
 
     def compute_output_shape(self, input_shape):
         shape = self.transform.compute_output_shape(input_shape)
@@ -214,6 +215,7 @@ class FFLayer(keras.layers.Layer):
             initial = keras.initializers.Constant(self.loss.initial_threshold(self._unit))
             with self._unlocked():
                 self.threshold = self.add_weight(shape=(), initializer=initial, name="threshold")
+            parts.keep_frozen(self)
         elif not self.loss.learns_threshold and self.threshold is not None:
             self._untrack_variable(self.threshold)
             self.threshold = None
@@ -347,10 +349,9 @@ class FFLayer(keras.layers.Layer):
             )
         figures = self.figures_of(self.goodness_of(activities), streams, sample_weight, labels)
         loss = figures["loss"]
-        for penalty in [
-            *self.losses,
-            *self._auxiliary_terms(activities, streams, labels, training),
-        ]:
+        # Penalties of auxiliary terms, too, stand in `losses` once those have been called.
+        terms = self._auxiliary_terms(activities, streams, labels, training)
+        for penalty in [*self.losses, *terms]:
             loss = loss + ops.cast(penalty, "float32")
         if self.span and shortcut is None:
             shortcut = embedded(inputs)
@@ -382,7 +383,6 @@ class FFLayer(keras.layers.Layer):
                 terms.append(auxiliary(positives, labels, training=training))
             else:
                 auxiliary(positives, **parts.training_argument(auxiliary, training))
-                terms.extend(auxiliary.losses)
         return terms
 
     def train_step(

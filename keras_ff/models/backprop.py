@@ -212,5 +212,5 @@ def _network_weights(layer):
     """Weights of a layer's way of the data, without those of its objective."""
     if not isinstance(layer, FFLayer):
         return layer.weights
-    normalization = [] if layer.normalization is None else layer.normalization.weights
-    return [*normalization, *layer.transform.weights]
+    way = (layer.normalization, layer.transform, layer.activation, layer.pooling)
+    return [weight for part in way for weight in getattr(part, "weights", [])]

@@ -12,6 +12,7 @@ from keras_ff import (
     labels as ff_labels,
     layer_schedules,
     negatives as ff_negatives,
+    parts,
     readouts,
 )
 from keras_ff.data_checks import NO_DATA, checking_data
@@ -154,6 +155,7 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
                 f"{error}"
             ) from error
         self.readout.build_for(self)
+        parts.keep_frozen(self)
 
     def _embed_labels_in_first_layer(self, shape):
         """A label embedding that learns belongs to the first layer's tape and optimizer."""
@@ -257,7 +259,10 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
             validation_x, *rest = keras.utils.unpack_x_y_sample_weight(validation_data)
             validation_x = self._checked_data(validation_x, rest[0])
             validation_data = keras.utils.pack_x_y_sample_weight(validation_x, *rest)
-        own = [] if self._readout_alone else [ff_callbacks.LayerScheduleCallback(epochs)]
+        own, last = [], []
+        if not self._readout_alone:
+            own = [ff_callbacks.LayerScheduleCallback(epochs)]
+            last = [ff_callbacks.FrozenActivitiesCallback()]
         with self._frozen_kept(x) as samples:
             return super().fit(
                 x=samples,
@@ -265,7 +270,9 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
                 batch_size=batch_size,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=ff_callbacks.with_own(self, callbacks, verbose, own, validation_data),
+                callbacks=ff_callbacks.with_own(
+                    self, callbacks, verbose, own, last, validation_data
+                ),
                 validation_split=validation_split,
                 validation_data=validation_data,
                 # Keras warns where it cannot shuffle; that a dataset keeps its order is no news.
@@ -360,7 +367,18 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
                 make(force=True)
 
     @checking_data
-    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", callbacks=None, **kwargs):
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+        **kwargs,
+    ):
         """Loss, figures and metrics on data; arguments and return value as in Keras."""
         self._assert_compile_called("evaluate")
         self.drain()
@@ -368,7 +386,15 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
             x = self._checked_data(x, y)
             callbacks = ff_callbacks.with_own(self, callbacks, verbose)
         results = super().evaluate(
-            x=x, y=y, batch_size=batch_size, verbose=verbose, callbacks=callbacks, **kwargs
+            x=x,
+            y=y,
+            batch_size=batch_size,
+            verbose=verbose,
+            sample_weight=sample_weight,
+            steps=steps,
+            callbacks=callbacks,
+            return_dict=return_dict,
+            **kwargs,
         )
         self.readout.begin_choice(self)  # what was counted has been used, or is of no use
         if results in ({}, []):

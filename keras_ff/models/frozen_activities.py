@@ -36,13 +36,18 @@ class FrozenActivities:
         drawn = model.negatives is not None and (
             model.negatives.are_images or model.negatives.adjusts
         )
-        auxiliary = any(layer.auxiliary for layer in model.ff_layers[:-1])
+        below = model.ff_layers[:-1]
+        # Of penalties only a layer that is passed knows.
+        penalties = any(
+            layer.auxiliary or any(part.activity_regularizer for part in layer._flatten_layers())
+            for layer in below
+        )
         return (
             model.keeps_tensors
             and model.layer_schedule.caches
             and isinstance(x, np.ndarray)
             and len(model.ff_layers) > 1
-            and not (drawn or auxiliary or model.layer_order.reach)
+            and not (drawn or penalties or model.layer_order.reach)
         )
 
     def lent_to(self, model):

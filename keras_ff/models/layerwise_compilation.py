@@ -50,6 +50,9 @@ class LayerwiseCompilation:
         if loss is None:
             loss = "sparse_categorical_crossentropy" if self.class_groups else "symba"
         loss = ff_losses.get(loss)
+        # Batches under way are worked off by the layers as they were compiled.
+        self.drain()
+        self._under_way.pipeline = None
         template = OptimizerTemplate(arguments.needed(optimizer, "optimizer"))
         # In a namespace, because Keras would take metrics in a dictionary for the model's state.
         self._compile_arguments = types.SimpleNamespace(
