@@ -1,34 +1,20 @@
 """Recipes: what a training run depends on, and what suits each dataset."""
 
-import contextlib
 import dataclasses
-import functools
-import itertools
 import math
 import shlex
 
-import keras
-
-from keras_ff import (
-    datasets,
-    goodness,
-    labels,
-    layer_schedules,
-    layers,
-    losses,
-    negatives,
-    parts,
-    readouts,
+from keras_ff import datasets, goodness, parts
+from keras_ff.recipe_models import (
+    BEST_LAYERS,
+    LOSS_PARAMETERS,
+    RATE_SCHEDULES,
+    goodness_of,
+    learning_rates_of,
+    loss_of,
+    model_of,
 )
-from keras_ff.layer_optimizers import OptimizerTemplate
-from keras_ff.learning_rates import ConstantThenLinear
-from keras_ff.models import FFModel
-from keras_ff.models.ready import convolutions
-from keras_ff.models.resnet import LAYERS as RESNET_LAYERS, resnet_layers
 from keras_ff.version import __version__
-
-BEST_LAYERS = "best_layers"
-LOSS_PARAMETERS = ("alpha", "threshold", "margin")
 
 # What to train with where nothing else is asked for, by dataset. Datasets that are not listed
 # take the defaults of `TrainingConfig`.
@@ -76,10 +62,6 @@ ARCHITECTURES = {
     "mlp": {},
     "cnn": {"units": (40, 80, 80, 160, 160), **_CLASS_GROUP_CONVOLUTIONS},
     "resnet": {"units": (20,), "dropout": 0.2, **_CLASS_GROUP_CONVOLUTIONS},
-}
-RATE_SCHEDULES = {
-    "constant_then_linear": ConstantThenLinear,
-    "cosine": functools.partial(keras.optimizers.schedules.CosineDecay, alpha=0.01),
 }
 
 
@@ -195,7 +177,7 @@ class TrainingConfig:
         parts.whole_number(self.epochs, "epochs")
         parts.whole_number(self.batch_size, "batch_size")
         parts.whole_number(self.seed, "seed", minimum=0)
-        for rate in self._learning_rates():
+        for rate in learning_rates_of(self):
             parts.positive_number(rate, "learning_rate")
         if parts.finite_number(self.peer_normalization, "peer_normalization") < 0:
             raise ValueError(
@@ -241,10 +223,10 @@ class TrainingConfig:
                 "Of a 'resnet' `units` is the width of the first layers alone. "
                 f"Received: units={self.units}"
             )
-        self._goodness()
+        goodness_of(self)
         parts.share(self.weight_averaging, "weight_averaging")
         # Parameters of the loss are written out, so that a configuration says all.
-        for name, value in self._loss().get_config().items():
+        for name, value in loss_of(self).get_config().items():
             if name in LOSS_PARAMETERS:
                 object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
 
@@ -346,137 +328,7 @@ class TrainingConfig:
             num_classes: integer.
             steps_per_epoch: integer, batches an epoch: the learning rates fall by them.
         """
-        with _dtype_policy(self.dtype_policy):
-            return self._new_model(image_shape, num_classes, steps_per_epoch)
-
-    def _new_model(self, image_shape, num_classes, steps_per_epoch):
-        class_groups = self._goodness().per_class
-        model = FFModel(
-            self._layers(),
-            num_classes=num_classes,
-            # Class groups have neither labels in their input nor negatives.
-            label_embedding=None if class_groups else self._label_embedding(),
-            negatives=None if class_groups else self._negatives(),
-            layer_schedule=layer_schedules.get(self.layer_schedule),
-            readout=self._readout(),
-        )
-        depth = self._depth()
-        rates = self._learning_rates()
-        turns = [
-            model.layer_schedule.learning_layers(epoch, self.epochs, depth)
-            for epoch in range(self.epochs)
-        ]
-        for index, layer in enumerate(model.ff_layers):
-            steps = sum(index in turn for turn in turns) * steps_per_epoch
-            layer.own_optimizer = OptimizerTemplate(self._optimizer(rates[index], steps))
-        model.compile(
-            optimizer=self._optimizer(rates[-1], self.epochs * steps_per_epoch),
-            loss=self._loss(),
-            metrics=["accuracy"],
-        )
-        model.build((None, *image_shape))
-        return model
-
-    def _layers(self):
-        """The layers of the model, without optimizers."""
-        common = {
-            "activation": self.activation,
-            # A goodness may have weights, of which each layer makes its own.
-            "goodness": keras.saving.serialize_keras_object(self._goodness()),
-            "normalization": self.normalization,
-            "dropout": self.dropout,
-            "auxiliary": self._auxiliary(),
-        }
-        if self.architecture == "mlp":
-            return [layers.FFDense(width, **common) for width in self.units]
-        if self.architecture == "resnet":
-            return resnet_layers(self.units[0], **common)
-        blocks = [[self.units[0]]]
-        for before, width in itertools.pairwise(self.units):
-            if width > before:
-                blocks.append([])
-            blocks[-1].append(width)
-        pooling = keras.layers.AveragePooling2D
-        return convolutions(blocks, pooling, kernel_initializer="he_normal", **common)
-
-    def _goodness(self):
-        part = goodness.get(self.goodness)
-        if self.goodness_scale is None:
-            return part
-        if "scale" not in part.get_config():
-            raise ValueError(
-                f"The goodness {self.goodness!r} has no scale. "
-                f"Received: goodness_scale={self.goodness_scale!r}"
-            )
-        return _with(part, scale=self.goodness_scale)
-
-    def _auxiliary(self):
-        """Terms of a layer's loss besides that on goodness, of which each layer makes its own."""
-        terms = []
-        if self.peer_normalization:
-            terms.append(layers.PeerNormalization(self.peer_normalization))
-        if self.supervised_contrast is not None:
-            regions = self.supervised_contrast_regions or 1
-            terms.append(losses.SupCon(weight=self.supervised_contrast, regions=regions))
-        return [keras.saving.serialize_keras_object(term) for term in terms]
-
-    def _depth(self):
-        return RESNET_LAYERS if self.architecture == "resnet" else len(self.units)
-
-    def _learning_rates(self):
-        """One a layer."""
-        depth = self._depth()
-        if not isinstance(self.learning_rate, tuple):
-            return (self.learning_rate,) * depth
-        if len(self.learning_rate) != depth:
-            raise ValueError(
-                f"`learning_rate` must be one number or one for each of the {depth} "
-                f"layers. Received: learning_rate={self.learning_rate!r}"
-            )
-        return self.learning_rate
-
-    def _optimizer(self, learning_rate, total_steps):
-        arguments = {"clipnorm": self.clip_norm}
-        if self.weight_averaging:
-            arguments |= {"use_ema": True, "ema_momentum": self.weight_averaging}
-        # A layer whose turn never comes takes no steps, but has an optimizer all the same.
-        rate = RATE_SCHEDULES[self.rate_schedule](learning_rate, max(total_steps, 1))
-        if self.weight_decay:
-            return keras.optimizers.AdamW(rate, weight_decay=self.weight_decay, **arguments)
-        return keras.optimizers.Adam(rate, **arguments)
-
-    def _label_embedding(self):
-        return _with(labels.get(self.label_embedding), strength=self.label_strength)
-
-    def _negatives(self):
-        source = negatives.get(self.negatives)
-        # All wrong labels have no count of their own.
-        if "count" not in source.get_config():
-            return source
-        return _with(source, count=self.negatives_count)
-
-    def _readout(self):
-        if self.readout == BEST_LAYERS:
-            return readouts.Goodness(readouts.VALIDATION)
-        return readouts.get(self.readout)
-
-    def _loss(self):
-        loss = losses.get(self.loss)
-        parameters = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name in LOSS_PARAMETERS
-            if (value := getattr(self, name)) is not None
-        }
-        for name in parameters:
-            if name not in loss.get_config():
-                takers = [other for other in losses.KNOWN if name in losses.get(other).get_config()]
-                raise ValueError(
-                    f"The loss {self.loss!r} has no {name}; "
-                    f"{' and '.join(repr(taker) for taker in takers)} "
-                    f"{'has' if len(takers) == 1 else 'have'} one. "
-                    f"Received: {name}={getattr(self, name)!r}"
-                )
-        return _with(loss, **parameters)
+        return model_of(self, image_shape, num_classes, steps_per_epoch)
 
 
 def widths(units, layers, default):
@@ -502,23 +354,6 @@ def widths(units, layers, default):
             f"Received: layers={layers}, units={','.join(map(str, units))}"
         )
     return tuple(units)
-
-
-@contextlib.contextmanager
-def _dtype_policy(name):
-    """Keras's dtype policy while a model is made."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
-def _with(part, **changed):
-    """A part like `part`, with some arguments changed."""
-    # Not by `from_config`, by which Keras makes a TypeError of a part's ValueError.
-    return type(part)(**{**part.get_config(), **changed})
 
 
 def plainly(value):
