@@ -112,6 +112,8 @@ class TrainingConfig:
         rotate: float from 0 to 180, degrees by which training images are turned at most, or
             `None`.
         flip: boolean. Whether training images are mirrored at random.
+        erase: integer, side in pixels of a square at a random place of each training image that
+            gets the image's mean colour, or `None`.
         image_size: tuple (height, width) to resize images to, or `None`.
         dtype_policy: string, a Keras dtype policy.
         seed: integer: of the split, the order of samples, the weights and the negatives.
@@ -159,6 +161,7 @@ class TrainingConfig:
     shift: int = 0
     rotate: float | None = None
     flip: bool = False
+    erase: int | None = None
     image_size: tuple | None = None
     dtype_policy: str = "float32"
     seed: int = 0
@@ -314,7 +317,12 @@ class TrainingConfig:
             validation_share=self.validation_share,
             seed=self.seed,
             standardize=self.standardize,
-            augment={"shift": self.shift, "rotate": self.rotate or 0, "flip": self.flip},
+            augment={
+                "shift": self.shift,
+                "rotate": self.rotate or 0,
+                "flip": self.flip,
+                "erase": self.erase or 0,
+            },
             image_size=self.image_size,
             data_dir=data_dir,
             initial_epoch=initial_epoch,

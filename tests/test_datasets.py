@@ -349,12 +349,58 @@ class TestAugmentation:
             batch_size=30,
             seed=0,
             initial_epoch=0,
-            augment={"flip": False, "shift": 0, "rotate": 180},
+            augment={"flip": False, "shift": 0, "rotate": 180, "erase": 2},
             to_float=lambda images: images,
         )
         for x, _ in batches(train):
             assert x.shape == (30, 9, 7, 3)
             np.testing.assert_allclose(x, 200, atol=1)
+
+    def test_erased_squares_have_the_mean_colour_and_lie_anywhere(self):
+        """Of 8 x 8 pixels, a square of 3 loses what lies outside where its middle is at an edge."""
+        rng = np.random.default_rng(0)
+        # Every pixel is either 0 or at least 200, so that a mean colour is neither.
+        images = rng.choice(np.array([0, 200, 250], np.uint8), size=(6400, 8, 8, 3))
+        train = pipelines.shuffled(
+            images,
+            np.arange(6400, dtype=np.int32),
+            batch_size=800,
+            seed=0,
+            initial_epoch=0,
+            augment={"flip": False, "shift": 0, "rotate": 0, "erase": 3},
+            to_float=lambda x: x,
+        )
+        x, samples = joined(train)
+        originals = images[samples]
+        erased = (x != originals).any(axis=-1)
+        colour = np.round(originals.mean(axis=(1, 2), dtype="float64"))
+        np.testing.assert_array_equal(x, np.where(erased[..., None], colour[:, None, None], x))
+        np.testing.assert_array_equal(x[~erased], originals[~erased])
+        # Squares of 3 x 3, 2 x 3 at an edge and 2 x 2 in a corner, their middles evenly spread.
+        rows, columns = erased.any(axis=2), erased.any(axis=1)
+        assert (erased == rows[:, :, None] & columns[:, None]).all()
+        for sides in (rows, columns):
+            first, count = sides.argmax(axis=1), sides.sum(axis=1)
+            assert (
+                sides
+                == (np.arange(8) - first[:, None] >= 0) & (np.arange(8) < (first + count)[:, None])
+            ).all()
+            middles = np.where(first > 0, first + 1, count - 2)
+            np.testing.assert_allclose(np.bincount(middles), 800, atol=130)
+            np.testing.assert_array_equal(count, np.where(np.isin(middles, (0, 7)), 2, 3))
+
+    def test_a_square_of_an_even_side_is_as_large_as_asked(self):
+        train = pipelines.shuffled(
+            np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(200, axis=0),
+            np.zeros(200, np.int32),
+            batch_size=200,
+            seed=0,
+            initial_epoch=0,
+            augment={"flip": False, "shift": 0, "rotate": 0, "erase": 4},
+            to_float=lambda x: x,
+        )
+        erased = joined(train)[0][..., 0] == 128
+        assert np.sort(erased.sum(axis=(1, 2)))[-1] in (16, 17)  # one pixel is 128 by itself
 
     def test_augmentation_is_drawn_anew_in_every_epoch_and_batch(self):
         # All images are the same one, so that only the augmentation can make a difference.
@@ -364,7 +410,7 @@ class TestAugmentation:
             batch_size=30,
             seed=0,
             initial_epoch=0,
-            augment={"flip": True, "shift": 3, "rotate": 20},
+            augment={"flip": True, "shift": 3, "rotate": 20, "erase": 2},
             to_float=lambda images: images,
         )
         first, second = batches(train), batches(train)
@@ -540,14 +586,15 @@ class TestArguments:
             ({"image_size": 8}, "`image_size` must be"),
             ({"image_size": (8,)}, "`image_size` must be"),
             ({"image_size": (8, 0)}, "`image_size` must be"),
-            ({"augment": "flip"}, "a dictionary with the keys 'flip', 'shift', 'rotate'"),
-            ({"augment": {"turn": 3}}, "'turn'. Valid names: 'flip', 'shift', 'rotate'"),
+            ({"augment": "flip"}, "a dictionary with the keys 'flip', 'shift', 'rotate', 'erase'"),
+            ({"augment": {"turn": 3}}, "'turn'. Valid names: 'flip', 'shift', 'rotate', 'erase'"),
             ({"augment": {"rotate": 181}}, "'rotate' must be an angle from 0 to 180 degrees"),
             ({"augment": {"rotate": -1.0}}, "an angle from 0 to 180 degrees"),
             ({"augment": {"rotate": "far"}}, "`rotate` must be a finite number"),
             ({"augment": {"shift": -1}}, "`shift` must be an integer of at least 0"),
             ({"augment": {"shift": 1.5}}, "`shift` must be an integer"),
             ({"augment": {"shift": 8}}, "'shift' must be below the images' smaller side, 8"),
+            ({"augment": {"erase": -2}}, "`erase` must be an integer of at least 0"),
             ({"augment": {"flip": 1}}, "'flip' must be a boolean"),
         ],
     )

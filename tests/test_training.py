@@ -425,6 +425,7 @@ def interrupt(*args):
             "shift": 1,
             "rotate": 10.0,
             "flip": True,
+            "erase": 3,
         },
     ],
     ids=lambda changes: changes["layer_schedule"],

@@ -31,6 +31,9 @@ def add_configuration(parser):
         help="mirror training images at random",
     )
     data.add_argument(
+        "--erase", type=int, metavar="PIXELS", help="erase a square of training images at random"
+    )
+    data.add_argument(
         "--image-size", type=_integers, metavar="HEIGHT,WIDTH", help="resize images to this"
     )
 

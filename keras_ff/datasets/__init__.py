@@ -11,7 +11,7 @@ __all__ = ["DatasetInfo", "info", "is_prepared", "load"]
 
 # The part that becomes the test set where a dataset comes without one.
 TEST_SHARE = 0.2
-AUGMENTATIONS = ("flip", "shift", "rotate")
+AUGMENTATIONS = ("flip", "shift", "rotate", "erase")
 
 
 def info(name="digits", data_dir=None):
@@ -119,7 +119,8 @@ def load(
             anew in every epoch. `{"shift": n}` moves an image by up to n pixels along both axes
             and repeats the pixels of its edge; `{"rotate": d}` turns it by up to d degrees either
             way, interpolated linearly; `{"flip": True}` mirrors it left to right with probability
-            1/2. Several can be given. Defaults to `None`.
+            1/2; `{"erase": n}` gives a square of n pixels a side, with its middle anywhere in the
+            image, the image's mean colour. Several can be given. Defaults to `None`.
         image_size: tuple (height, width) or `None`. Size to which images are resized
             (bilinearly, with antialiasing); needed where they differ in size. Defaults to `None`.
         data_dir: string or path. TFDS's folder. Defaults to `None`: the environment variable
@@ -227,7 +228,8 @@ def _checked_augmentation(augment):
             f"Received: rotate={rotate!r}"
         )
     shift = _integer(augment.get("shift", 0), "shift", minimum=0)
-    return {"flip": flip, "shift": shift, "rotate": rotate}
+    erase = _integer(augment.get("erase", 0), "erase", minimum=0)
+    return {"flip": flip, "shift": shift, "rotate": rotate, "erase": erase}
 
 
 def _check_shift(augment, shape):

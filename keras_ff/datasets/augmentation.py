@@ -7,8 +7,8 @@ there, would tell training images from those to come.
 import math
 
 
-def augmented(images, seed, flip, shift, rotate):
-    """Images mirrored left to right with probability 1/2, moved and turned.
+def augmented(images, seed, flip, shift, rotate, erase):
+    """Images mirrored left to right with probability 1/2, moved, turned and partly erased.
 
     Args:
         images: uint8 tensor of shape (batch, height, width, channels).
@@ -16,6 +16,7 @@ def augmented(images, seed, flip, shift, rotate):
         flip: boolean. Whether images are mirrored.
         shift: integer of at least 0, how far an image moves at most, in pixels.
         rotate: float of at least 0, how far an image turns at most, in degrees.
+        erase: integer of at least 0, the side of the square that is erased, in pixels.
     """
     import tensorflow as tf
 
@@ -23,6 +24,8 @@ def augmented(images, seed, flip, shift, rotate):
         images = _moved(images, *tf.unstack(tf.random.split(seed)), flip, shift)
     if rotate:
         images = _turned(images, tf.random.fold_in(seed, 2), rotate)
+    if erase:
+        images = _erased(images, tf.random.fold_in(seed, 3), erase)
     return images
 
 
@@ -70,3 +73,27 @@ def _turned(images, seed, rotate):
         interpolation="BILINEAR",
         fill_mode="NEAREST",
     )
+
+
+def _erased(images, seed, erase):
+    """A square of each image has the image's mean colour (Cutout, DeVries & Taylor 2017).
+
+    Its middle is any pixel of the image, so that at the edges less is erased.
+    """
+    import tensorflow as tf
+
+    count, (height, width) = tf.shape(images)[0], images.shape[1:3]
+    row_seed, column_seed = tf.unstack(tf.random.split(seed))
+
+    def within(side, side_seed):
+        """Which rows, or columns, of each image the square covers."""
+        middle = tf.random.stateless_uniform(
+            [count, 1], side_seed, minval=0, maxval=side, dtype=tf.int32, alg="philox"
+        )
+        distance = tf.range(side) - (middle - erase // 2)
+        return (distance >= 0) & (distance < erase)
+
+    rows, columns = within(height, row_seed), within(width, column_seed)
+    square = rows[:, :, None, None] & columns[:, None, :, None]
+    colour = tf.reduce_mean(tf.cast(images, "float32"), axis=(1, 2), keepdims=True)
+    return tf.where(square, tf.cast(tf.round(colour), images.dtype), images)

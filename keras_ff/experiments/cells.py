@@ -107,8 +107,8 @@ def _trained(cell, config, run, data_dir, progress):
         training.train(config, run, True, data_dir, 0, callbacks=[progress])
         model, record = training.load(run)
         locality = model.locality
-    # As they are, not shifted, turned or mirrored.
-    plain = dataclasses.replace(config, shift=0, rotate=None, flip=False)
+    # As they are, not shifted, turned, mirrored or erased.
+    plain = dataclasses.replace(config, shift=0, rotate=None, flip=False, erase=None)
     data = plain.load_data(data_dir=data_dir)
     figures = {}
     for name, part in zip(PARTS, data, strict=True):

@@ -9,7 +9,15 @@ from keras_ff.recipes import TrainingConfig
 _CONTRAST = {"supervised_contrast": 1.0, "dropout": 0.0}
 SETTINGS = {
     "mnist": {"epochs": 30, "shift": 2, "rotate": 10.0},
-    "fashion_mnist": {"epochs": 30, "shift": 2, "flip": True},
+    "fashion_mnist": {
+        "units": (40, 40, 80, 80, 160, 160),
+        "epochs": 40,
+        "batch_size": 64,
+        "shift": 1,
+        "flip": True,
+        "supervised_contrast_regions": 7,
+        **_CONTRAST,
+    },
     # TFDS, which does not have it, cannot be asked for its classes.
     "svhn_cropped_10k": {"epochs": 60, "shift": 2, "num_classes": 10},
     "cifar10": {

@@ -43,7 +43,7 @@ def table():
         remarks=(
             "The source's networks are contrastive, with six or twelve convolutions that learn in "
             "pairs; ours are class groups, every layer by itself, with five convolutions, or with "
-            "six on CIFAR, where each layer also draws the samples of a class "
+            "six on Fashion-MNIST and CIFAR, where each layer also draws the samples of a class "
             "together (`keras_ff.losses.SupCon`). Backpropagation has half of the epochs and no "
             "averages of weights. Images are shifted at random, those of MNIST also turned, those "
             f"of Fashion-MNIST and CIFAR mirrored. {mlp_recipes.STAND_IN}"

@@ -28,8 +28,8 @@ class LayerHyperModel(FFHyperModel):
     judged by the accuracy of all layers so far. The layer that scores best by itself need not be
     the best ground for the next one, so that there may be several candidates of the layers below:
     which of them a trial stands on is searched like the rest. What each of them answers to the
-    training samples is computed once for all trials; samples are therefore not shifted or flipped
-    anew in every epoch.
+    training samples is computed once for all trials; samples are therefore not varied anew in
+    every epoch.
 
     Args:
         base: a `TrainingConfig` of all layers. Its layer schedule is taken to be `"greedy"`.
@@ -45,8 +45,7 @@ class LayerHyperModel(FFHyperModel):
 
     Raises:
         ValueError: as for `FFHyperModel`; if a name cannot be searched layer by layer; if the
-            epochs cannot be divided evenly among the layers; or if samples are to be shifted or
-            flipped.
+            epochs cannot be divided evenly among the layers; or if samples are to be varied.
     """
 
     def __init__(self, base, search, below=(), found=(), data=None, data_dir=None, **kwargs):
@@ -171,13 +170,14 @@ def samples_in_memory(base, data_dir=None):
         answered, and `validation_data`, batches.
 
     Raises:
-        ValueError: if samples are to be shifted, turned or mirrored.
+        ValueError: if samples are to be varied.
     """
-    if base.shift or base.rotate or base.flip:
+    if base.shift or base.rotate or base.flip or base.erase:
         raise ValueError(
             "A search layer by layer keeps what frozen layers answer, which must be the same in "
-            "every epoch: take shift=0, rotate=None and flip=False. Received: "
-            f"shift={base.shift}, rotate={base.rotate}, flip={base.flip}"
+            "every epoch: take shift=0, rotate=None, flip=False and erase=None. "
+            f"Received: shift={base.shift}, rotate={base.rotate}, flip={base.flip}, "
+            f"erase={base.erase}"
         )
     training, validation, _ = base.load_data(data_dir=data_dir)
     x, y = (np.concatenate(part) for part in zip(*training, strict=True))

@@ -36,6 +36,7 @@ DATA = (
     "shift",
     "rotate",
     "flip",
+    "erase",
     "image_size",
     "seed",
 )
