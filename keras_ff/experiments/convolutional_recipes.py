@@ -31,9 +31,10 @@ SETTINGS = {
     "cifar100": {
         # As many channels in the first layer as there are classes.
         "units": (100, 100, 200, 200, 400, 400),
-        "epochs": 40,
+        "epochs": 36,
         "shift": 4,
         "flip": True,
+        "erase": 8,
         "supervised_contrast_regions": 4,
         **_CONTRAST,
     },
