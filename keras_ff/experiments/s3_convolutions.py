@@ -46,6 +46,7 @@ def table():
             "six on Fashion-MNIST and CIFAR, where each layer also draws the samples of a class "
             "together (`keras_ff.losses.SupCon`). Backpropagation has half of the epochs and no "
             "averages of weights. Images are shifted at random, those of MNIST also turned, those "
-            f"of Fashion-MNIST and CIFAR mirrored. {mlp_recipes.STAND_IN}"
+            "of Fashion-MNIST and CIFAR mirrored. Fashion-MNIST's test set had been read once before, by "
+            f"an earlier recipe. {mlp_recipes.STAND_IN}"
         ),
     )
