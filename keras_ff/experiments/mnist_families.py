@@ -77,7 +77,7 @@ def unsupervised(run):
     for name in ("untrained", "trained"):
         keras.utils.set_random_seed(SEED)
         model = models.mlp(
-            (2000, 2000, 2000),
+            (1500, 1500, 1500),
             label_embedding=None,
             negatives=HybridImages(),
             readout=Softmax(layers="all", optimizer=run.adam(1e-3)),
@@ -142,7 +142,7 @@ EXPERIMENTS = {
     "class_group_cnn": (class_group_cnn, 16, "mixed_bfloat16"),
     "contrastive_cnn": (contrastive_cnn, 12, "mixed_bfloat16"),
     "attention": (attention, 12, "mixed_bfloat16"),
-    "unsupervised": (unsupervised, 12, "mixed_bfloat16"),
+    "unsupervised": (unsupervised, 14, "mixed_bfloat16"),
     "hybrids": (hybrids, 8, "mixed_bfloat16"),
 }
 
