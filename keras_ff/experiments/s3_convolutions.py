@@ -46,7 +46,8 @@ def table():
             "six on Fashion-MNIST and CIFAR, where each layer also draws the samples of a class "
             "together (`keras_ff.losses.SupCon`). Backpropagation has half of the epochs and no "
             "averages of weights. Images are shifted at random, those of MNIST also turned, those "
-            "of Fashion-MNIST and CIFAR mirrored. Fashion-MNIST's test set had been read once before, by "
-            f"an earlier recipe. {mlp_recipes.STAND_IN}"
+            "of Fashion-MNIST and CIFAR mirrored, those of CIFAR-100 also erased in part. "
+            "Fashion-MNIST's test set had been read once before, by an earlier recipe. "
+            f"{mlp_recipes.STAND_IN}"
         ),
     )
