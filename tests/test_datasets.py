@@ -349,7 +349,7 @@ class TestAugmentation:
             batch_size=30,
             seed=0,
             initial_epoch=0,
-            augment={"flip": False, "shift": 0, "rotate": 180, "erase": 2},
+            augment={"flip": False, "shift": 0, "rotate": 180, "erase": 0},
             to_float=lambda images: images,
         )
         for x, _ in batches(train):
@@ -402,7 +402,14 @@ class TestAugmentation:
         erased = joined(train)[0][..., 0] == 128
         assert np.sort(erased.sum(axis=(1, 2)))[-1] in (16, 17)  # one pixel is 128 by itself
 
-    def test_augmentation_is_drawn_anew_in_every_epoch_and_batch(self):
+    @pytest.mark.parametrize(
+        "augment",
+        [
+            {"flip": True, "shift": 3, "rotate": 20, "erase": 0},
+            {"flip": False, "shift": 0, "rotate": 0, "erase": 2},
+        ],
+    )
+    def test_augmentation_is_drawn_anew_in_every_epoch_and_batch(self, augment):
         # All images are the same one, so that only the augmentation can make a difference.
         train = pipelines.shuffled(
             np.tile(np.arange(64, dtype=np.uint8).reshape(1, 8, 8, 1), (60, 1, 1, 1)),
@@ -410,7 +417,7 @@ class TestAugmentation:
             batch_size=30,
             seed=0,
             initial_epoch=0,
-            augment={"flip": True, "shift": 3, "rotate": 20, "erase": 2},
+            augment=augment,
             to_float=lambda images: images,
         )
         first, second = batches(train), batches(train)
@@ -594,6 +601,7 @@ class TestArguments:
             ({"augment": {"shift": -1}}, "`shift` must be an integer of at least 0"),
             ({"augment": {"shift": 1.5}}, "`shift` must be an integer"),
             ({"augment": {"shift": 8}}, "'shift' must be below the images' smaller side, 8"),
+            ({"augment": {"erase": 8}}, "'erase' must be below the images' smaller side, 8"),
             ({"augment": {"erase": -2}}, "`erase` must be an integer of at least 0"),
             ({"augment": {"flip": 1}}, "'flip' must be a boolean"),
         ],

@@ -173,7 +173,11 @@ def test_a_layer_whose_loss_is_no_number_is_marked():
     [
         ({"epochs": 7}, SEARCH, "take 6 or 9 epochs.*Received: epochs=7"),
         ({"shift": 1}, SEARCH, "take shift=0.*Received: shift=1"),
-        ({"rotate": 5}, SEARCH, "rotate=None.*Received: shift=0, rotate=5"),
+        (
+            {"rotate": 5},
+            SEARCH,
+            "rotate=None, flip=False and erase=None. Received: shift=0, rotate=5",
+        ),
         ({"erase": 4}, SEARCH, "erase=None.*Received: .*erase=4"),
         ({}, ["dropout"], "Layer by layer 'dropout' cannot be searched.*Received"),
     ],

@@ -158,7 +158,7 @@ def load(
         training, test, white = digits.samples(image_size), None, digits.WHITE
     else:
         training, test, white = *tfds_images.samples(name, data_dir, image_size), 255
-    _check_shift(augment, training[0].shape)
+    _check_pixels(augment, training[0].shape)
     if test is None:
         training, test = splits.cut(*training, TEST_SHARE, seed, "A test set")
     validation = None
@@ -232,10 +232,11 @@ def _checked_augmentation(augment):
     return {"flip": flip, "shift": shift, "rotate": rotate, "erase": erase}
 
 
-def _check_shift(augment, shape):
+def _check_pixels(augment, shape):
     smaller_side = min(shape[1:3])
-    if augment["shift"] >= smaller_side:
-        raise ValueError(
-            f"The augmentation 'shift' must be below the images' smaller side, {smaller_side}. "
-            f"Received: shift={augment['shift']}"
-        )
+    for name in ("shift", "erase"):
+        if augment[name] >= smaller_side:
+            raise ValueError(
+                f"The augmentation {name!r} must be below the images' smaller side, "
+                f"{smaller_side}. Received: {name}={augment[name]}"
+            )
