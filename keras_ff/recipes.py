@@ -64,6 +64,9 @@ ARCHITECTURES = {
     "resnet": {"units": (20,), "dropout": 0.2, **_CLASS_GROUP_CONVOLUTIONS},
 }
 
+# Options that vary training images, with the values by which images stay as they are.
+VARIATIONS = {"shift": 0, "rotate": None, "flip": False, "erase": None}
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
@@ -317,12 +320,7 @@ class TrainingConfig:
             validation_share=self.validation_share,
             seed=self.seed,
             standardize=self.standardize,
-            augment={
-                "shift": self.shift,
-                "rotate": self.rotate or 0,
-                "flip": self.flip,
-                "erase": self.erase or 0,
-            },
+            augment={name: value for name in VARIATIONS if (value := getattr(self, name))},
             image_size=self.image_size,
             data_dir=data_dir,
             initial_epoch=initial_epoch,

@@ -8,6 +8,7 @@ import keras
 
 from keras_ff import datasets, training
 from keras_ff.experiments import backpropagation, results
+from keras_ff.recipes import VARIATIONS
 
 RESULTS = pathlib.Path("results")
 RUNS = pathlib.Path("runs/reproduce")
@@ -108,7 +109,7 @@ def _trained(cell, config, run, data_dir, progress):
         model, record = training.load(run)
         locality = model.locality
     # As they are, not shifted, turned, mirrored or erased.
-    plain = dataclasses.replace(config, shift=0, rotate=None, flip=False, erase=None)
+    plain = dataclasses.replace(config, **VARIATIONS)
     data = plain.load_data(data_dir=data_dir)
     figures = {}
     for name, part in zip(PARTS, data, strict=True):

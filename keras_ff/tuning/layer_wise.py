@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_ff import parts
 from keras_ff.models.frozen_activities import FrozenActivities
+from keras_ff.recipes import VARIATIONS
 from keras_ff.tuning.hyper_model import FFHyperModel, trained, usual_of
 from keras_ff.tuning.space import Between
 
@@ -172,12 +173,11 @@ def samples_in_memory(base, data_dir=None):
     Raises:
         ValueError: if samples are to be varied.
     """
-    if base.shift or base.rotate or base.flip or base.erase:
+    chosen = {name: getattr(base, name) for name in VARIATIONS}
+    if any(chosen.values()):
         raise ValueError(
             "A search layer by layer keeps what frozen layers answer, which must be the same in "
-            "every epoch: take shift=0, rotate=None, flip=False and erase=None. "
-            f"Received: shift={base.shift}, rotate={base.rotate}, flip={base.flip}, "
-            f"erase={base.erase}"
+            f"every epoch: take {_listed(VARIATIONS)}. Received: {_listed(chosen)}"
         )
     training, validation, _ = base.load_data(data_dir=data_dir)
     x, y = (np.concatenate(part) for part in zip(*training, strict=True))
@@ -211,3 +211,7 @@ def _joined(found, own, name):
     below = () if found is None else getattr(found, name)
     value = getattr(own, name)
     return (*below, *(value if isinstance(value, tuple) else (value,)))
+
+
+def _listed(options):
+    return ", ".join(f"{name}={value}" for name, value in options.items())
