@@ -262,7 +262,7 @@ def test_a_damaged_preset_hides_no_other(trained, tmp_path):
 # There and back.
 
 
-@pytest.mark.parametrize("kind", ["float32", "float16", "int8"])
+@pytest.mark.parametrize("kind", ["float32", "float16", "int8", "int6"])
 def test_a_preset_scores_as_the_model_that_was_saved(kind, trained, tmp_path):
     model, x = trained
     model.save_to_preset(tmp_path / kind, kind)
@@ -274,17 +274,26 @@ def test_a_preset_scores_as_the_model_that_was_saved(kind, trained, tmp_path):
         elif kind == "float16":
             np.testing.assert_array_equal(before.astype("float16"), after)
         else:
-            step = np.abs(before).max(axis=0) / 127
+            step = np.abs(before).max(axis=0) / {"int8": 127, "int6": 31}[kind]
             assert np.all(np.abs(before - after) <= step / 2 * (1 + 1e-5))
             assert np.max(np.abs(before - after)) > 0
-    tolerance = {"float32": 0, "float16": 1e-3, "int8": 2e-2}[kind]
+    tolerance = {"float32": 0, "float16": 1e-3, "int8": 2e-2, "int6": 8e-2}[kind]
     np.testing.assert_allclose(scores(loaded, x), scores(model, x), rtol=tolerance)
+
+
+def test_a_card_tells_of_the_training_what_is_known(trained, tmp_path):
+    model, _ = trained
+    model.save_to_preset(tmp_path / "preset", seconds=12.0)
+    assert "Trained once, in 12 s." in zoo.get(tmp_path / "preset").card()
+    model.save_to_preset(tmp_path / "preset", seconds=12.0, epochs=3, seed=1)
+    assert "Trained once, for 3 epochs with seed 1, in 12 s." in zoo.get(tmp_path / "preset").card()
 
 
 def test_storage_takes_the_room_it_should(tmp_path):
     model = FFModel([layers.FFDense(400)], num_classes=10)
     model.build((None, 20, 20, 1))
-    sizes = {kind: len(storage.packed(model, kind)) for kind in ("int8", "float16", "float32")}
+    sizes = {kind: len(storage.packed(model, kind)) for kind in storage.STORAGES}
+    assert sizes["int6"] < 0.8 * sizes["int8"]
     assert sizes["int8"] < 0.6 * sizes["float16"] < 0.4 * sizes["float32"]
     model.save_to_preset(tmp_path / "preset", "int8")
     assert (tmp_path / "preset" / "weights.npz").stat().st_size == sizes["int8"]
@@ -390,7 +399,7 @@ def test_the_model_must_fit(trained, tmp_path):
     model, _ = trained
     with pytest.raises(ValueError, match="must be built"):
         FFModel([layers.FFDense(8)], num_classes=10).save_to_preset(tmp_path / "preset")
-    with pytest.raises(ValueError, match=r"'int8', 'float16' or 'float32'. Received: 'int4'"):
+    with pytest.raises(ValueError, match=r"'int6', 'int8', 'float16' or 'float32'. Received: 'int4'"):
         model.save_to_preset(tmp_path / "preset", "int4")
     with pytest.raises(ValueError, match=r"no entry 'dataste'. Did you mean 'dataset'"):
         model.save_to_preset(tmp_path / "preset", dataste="digits")
@@ -710,16 +719,20 @@ def test_a_run_becomes_a_preset_with_the_figures_of_its_files(run, tmp_path):
 
 def test_figures_are_those_of_the_weights_as_shipped(run, tmp_path, monkeypatch):
     """Weights that lose much in storage have a card that says so."""
-    monkeypatch.setattr(storage, "STEPS", 1)
+    monkeypatch.setitem(storage.STEPS, "int8", 1)
     preset = zoo.save_run(run, tmp_path / "coarse", weights="int8")
     as_trained = preset.metadata["as_trained"]["test_accuracy"]
     assert preset.test_accuracy < as_trained
     assert preset.test_accuracy == measuring.measure(preset).found
 
 
-@pytest.mark.parametrize(("steps", "chosen"), [(127, "int8"), (1, "float16")])
+@pytest.mark.parametrize(
+    ("steps", "chosen"),
+    [({"int6": 127}, "int6"), ({"int6": 1}, "int8"), ({"int6": 1, "int8": 1}, "float16")],
+)
 def test_the_smallest_storage_is_chosen_that_costs_nothing(steps, chosen, run, monkeypatch):
-    monkeypatch.setattr(storage, "STEPS", steps)
+    for kind, number in steps.items():
+        monkeypatch.setitem(storage.STEPS, kind, number)
     model, record = training.load(run)
     _, validation, _ = TrainingConfig.from_dict(record["config"]).load_data()
     assert zoo.publishing.smallest_storage(model, validation) == chosen

@@ -224,8 +224,8 @@ def _add_add(commands):
         "--weights",
         metavar="STORAGE",
         help=(
-            "float32, float16, int8, or auto (default): the smallest that keeps the validation "
-            "accuracy"
+            "float32, float16, int8, int6, or auto (default): the smallest that keeps the "
+            "validation accuracy"
         ),
     )
     parser.add_argument("--description", metavar="TEXT", help="what it is, for the card")

@@ -540,10 +540,10 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
 
         Args:
             path: string or path of the preset's folder. One that holds a preset is replaced.
-            weights: how matrices are stored: `"float32"`, `"float16"`, `"int8"` (a scale for each
-                output unit), or `None` for a configuration without weights. Vectors, such as
-                biases, stay float32. Auxiliary terms of layers, such as `SupCon`, begin anew
-                when a preset learns on. Defaults to `"float16"`.
+            weights: how matrices are stored: `"float32"`, `"float16"`, `"int8"` or, coarser,
+                `"int6"` (a scale for each output unit), or `None` for a configuration without
+                weights. Vectors, such as biases, stay float32. Auxiliary terms of layers, such as
+                `SupCon`, begin anew when a preset learns on. Defaults to `"float16"`.
             config: the `keras_ff.recipes.TrainingConfig` that trains it, so that `keras-ff zoo
                 train` can. Defaults to `None`.
             **known: further entries of the preset's metadata; see `keras_ff.zoo.facts.KNOWN`.

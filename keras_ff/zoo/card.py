@@ -117,11 +117,18 @@ def _training(metadata):
             "",
         ]
     if metadata.get("seconds") is not None:
-        lines.append(
-            f"Trained once, for {metadata['epochs']} epochs with seed {metadata['seed']}, in "
-            f"{metadata['seconds']:,.0f} s{_machine(metadata)}."
-        )
+        lines.append(_duration(metadata))
     return "\n".join(["## Training", "", *lines]).rstrip() if lines else None
+
+
+def _duration(metadata):
+    """How long training took, and what else is known of it."""
+    text = "Trained once"
+    if metadata.get("epochs") is not None:
+        text += f", for {metadata['epochs']} epochs"
+    if metadata.get("seed") is not None:
+        text += f" with seed {metadata['seed']}"
+    return f"{text}, in {metadata['seconds']:,.0f} s{_machine(metadata)}."
 
 
 def _machine(metadata):

@@ -27,7 +27,8 @@ class Preset:
         validation_accuracy, test_accuracy: floats, fractions, of the files as they are; `None`
             where they were not measured.
         parameters: integer, number of weights.
-        storage: `"float32"`, `"float16"`, `"int8"`, or `None` for a configuration without weights.
+        storage: `"float32"`, `"float16"`, `"int8"`, `"int6"`, or `None` for a configuration without
+            weights.
         folder: path.
         metadata: dictionary, all that `metadata.json` holds.
 

@@ -30,8 +30,8 @@ def publish(model, path, data, weights=AUTO, config=None, data_dir=None, **known
             preset is replaced.
         data: dictionary: the options of a `TrainingConfig` that say how the data were prepared
             (those of `keras_ff.zoo.facts.DATA`), or `None`: those of `config`.
-        weights: `"float32"`, `"float16"` or `"int8"`, or `"auto"`: the smallest that keeps the
-            validation accuracy to 0.05 percentage points. Defaults to `"auto"`.
+        weights: `"float32"`, `"float16"`, `"int8"`, `"int6"`, or `"auto"`: the smallest that
+            keeps the validation accuracy to 0.05 percentage points. Defaults to `"auto"`.
         config: the `TrainingConfig` by which the model was trained, or `None` where it was not
             trained by one. Defaults to `None`.
         data_dir: folder of the prepared datasets, as for `keras_ff.datasets.load`. Defaults to
@@ -185,8 +185,8 @@ def smallest_storage(model, validation):
         validation: pipeline of validation data, or `None`.
 
     Returns:
-        The first of `"int8"`, `"float16"` and `"float32"` which loses no more than 0.05 percentage
-        points of validation accuracy; `"float16"` where there are no validation data.
+        The first of `"int6"`, `"int8"`, `"float16"` and `"float32"` which loses no more than 0.05
+        percentage points of validation accuracy; `"float16"` where there are no validation data.
     """
     if validation is None:
         return "float16"
@@ -226,6 +226,6 @@ def _check_size(files):
         if len(content) > LARGEST_FILE:
             raise ValueError(
                 f"A file of a preset with a card has at most {LARGEST_FILE / 1e6:.0f} MB: store "
-                f"the weights as 'int8', or make the network smaller. Received: {name} of "
+                f"the weights as 'int6', or make the network smaller. Received: {name} of "
                 f"{len(content) / 1e6:.1f} MB"
             )

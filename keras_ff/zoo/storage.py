@@ -7,9 +7,10 @@ import zlib
 import keras
 import numpy as np
 
-STORAGES = ("int8", "float16", "float32")  # by size
-# Steps of an int8 to each side of zero.
-STEPS = 127
+# Steps to each side of zero, by storage. Either takes a byte, and compression makes less of it
+# where steps are few.
+STEPS = {"int6": 31, "int8": 127}
+STORAGES = (*STEPS, "float16", "float32")  # by size
 SCALE = ".scale"
 
 
@@ -19,12 +20,12 @@ def packed(model, storage):
     Those of auxiliary terms, such as the heads of `keras_ff.losses.SupCon`, are left out: they
     serve learning alone, and may be larger than the layers. Matrices and kernels (two axes or
     more) are stored as told, with `"int8"` in steps of a scale of each output unit, the largest
-    weight of the unit being 127 steps. Biases, thresholds and other vectors stay float32, integers
+    weight of the unit being 127 steps, with `"int6"` 31 steps. Biases, thresholds and other vectors stay float32, integers
     what they are.
 
     Args:
         model: a built `FFModel`.
-        storage: `"float32"`, `"float16"` or `"int8"`.
+        storage: `"float32"`, `"float16"`, `"int8"` or `"int6"`.
 
     Returns:
         The file's content, bytes.
@@ -41,8 +42,8 @@ def packed(model, storage):
     needed, _ = _named(model)
     for name, variable in needed.items():
         array = _as_numpy(variable)
-        if array.ndim > 1 and array.dtype == np.float32 and storage == "int8":
-            arrays[name], arrays[name + SCALE] = _in_steps(array)
+        if array.ndim > 1 and array.dtype == np.float32 and storage in STEPS:
+            arrays[name], arrays[name + SCALE] = _in_steps(array, STEPS[storage])
         elif array.ndim > 1 and array.dtype == np.float32:
             arrays[name] = _narrowed(array, storage, variable)
         else:
@@ -114,10 +115,10 @@ def _plain_dtype(variable):
     return "float32" if "float" in str(variable.dtype) else variable.dtype
 
 
-def _in_steps(array):
-    """An array as int8 and the float32 scale of each output unit."""
+def _in_steps(array, steps):
+    """An array as int8, up to `steps`, and the float32 scale of each output unit."""
     axes = tuple(range(array.ndim - 1))
-    scale = np.abs(array).max(axis=axes) / np.float32(STEPS)
+    scale = np.abs(array).max(axis=axes) / np.float32(steps)
     scale = np.where(scale > 0, scale, np.float32(1)).astype("float32")
     return np.rint(array / scale).astype("int8"), scale
 
