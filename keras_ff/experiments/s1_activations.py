@@ -47,6 +47,7 @@ def table():
             "1000; backpropagation has its own number of epochs and no averages of weights. All "
             "are trained on 40,000 images, mirrored and shifted by up to 2 pixels at random, and "
             "measured on the 10,000 of the test set as they are. `relu_full_grad` has peer "
-            "normalisation, without which its gradients are those of ReLU."
+            "normalisation, without which its gradients are those of ReLU. Contrastive `tanh` had "
+            "been trained for 40 epochs first, and the test set read then as well: 55.28 %."
         ),
     )
