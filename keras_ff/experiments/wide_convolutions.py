@@ -174,8 +174,8 @@ def publish(trained, path, config):
     preset = zoo.get(trained)
     model = FFModel.from_preset(trained)
     _, validation, test = config.load_data()
-    known = {name: preset.metadata[name] for name in ("epochs", "seed", "seconds")}
-    known |= {name: preset.metadata[name] for name in ("machine", "versions", "command")}
+    of_training = ("command", "epochs", "seed", "seconds", "machine", "versions")
+    known = {name: preset.metadata[name] for name in of_training}
     known["as_trained"] = {
         "validation_accuracy": measuring.accuracy(model, validation),
         "test_accuracy": measuring.accuracy(model, test),
@@ -183,7 +183,7 @@ def publish(trained, path, config):
     return zoo.publish(
         model,
         path,
-        {name: value for name, value in config.to_dict().items() if name in facts.DATA},
+        facts.data_of(config),
         architecture="wide_cnn",
         description=__doc__.splitlines()[0],
         **known,

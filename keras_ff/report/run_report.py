@@ -86,7 +86,7 @@ def _of_run(folder, data_dir):
     config = TrainingConfig.from_dict(record["config"])
     command, options = record.get("command"), config.to_dict()
     if command is not None:  # the configuration then says of the data alone
-        options = {name: value for name, value in options.items() if name in facts.DATA}
+        options = facts.data_of(config)
     return _Subject(
         name=folder.resolve().name,
         model=model,

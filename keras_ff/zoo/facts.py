@@ -85,12 +85,18 @@ def of_config(config):
         "dataset": config.dataset,
         "architecture": config.architecture,
         "activation": config.activation,
-        "data": {name: recipe[name] for name in DATA},
+        "data": data_of(config),
         "recipe": recipe,
         "command": config.command(),
         "epochs": config.epochs,
         "seed": config.seed,
     }
+
+
+def data_of(config):
+    """The options of a `TrainingConfig` that say how data are prepared, a dictionary."""
+    recipe = config.to_dict()
+    return {name: recipe[name] for name in DATA}
 
 
 def locality(number):

@@ -60,7 +60,7 @@ def publish(model, path, data, weights=AUTO, config=None, data_dir=None, **known
     from keras_ff.recipes import TrainingConfig
 
     if data is None:
-        data = facts.of_config(config)["data"]
+        data = facts.data_of(config)
     prepared = TrainingConfig.from_dict(data)
     info = datasets.info(prepared.dataset, data_dir=data_dir)
     if info.num_classes != model.num_classes:
@@ -81,7 +81,7 @@ def publish(model, path, data, weights=AUTO, config=None, data_dir=None, **known
     found = {
         "dataset": prepared.dataset,
         "dataset_version": info.version,
-        "data": {name: value for name, value in prepared.to_dict().items() if name in facts.DATA},
+        "data": facts.data_of(prepared),
         "protocol": {
             "training": _samples(train),
             "validation": _samples(validation),
@@ -139,7 +139,7 @@ def save_run(run, path, weights=AUTO, data_dir=None, **known):
     config = TrainingConfig.from_dict(record["config"])
     data = None
     if "command" in record:  # by which it was trained, and not by the configuration alone
-        data = {name: value for name, value in config.to_dict().items() if name in facts.DATA}
+        data = facts.data_of(config)
         of_run |= {"command": record["command"], "epochs": config.epochs, "seed": config.seed}
         config = None
     return publish(model, path, data, weights, config, data_dir, **{**of_run, **known})

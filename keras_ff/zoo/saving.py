@@ -30,8 +30,8 @@ def save(model, path, weights="float16", config=None, **known):
         path: string or path of the preset's folder, whose name is the preset's. One that holds a
             preset is replaced.
         weights: how matrices are stored: `"float32"`, `"float16"`, or in steps of a scale of each
-            output unit, of which its largest weight has 127, `"int8"`, or 31, `"int6"`; `None` for a configuration without weights. Defaults to
-            `"float16"`.
+            output unit, of which its largest weight has 127, `"int8"`, or 31, `"int6"`; `None` for
+            a configuration without weights. Defaults to `"float16"`.
         config: the `TrainingConfig` that trains the model, so that `keras-ff zoo train` can.
             Defaults to `None`.
         **known: further entries of the metadata, see `keras_ff.zoo.facts.KNOWN`.
