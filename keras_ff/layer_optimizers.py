@@ -120,6 +120,10 @@ class LayerOptimizers(keras.optimizers.MultiOptimizer):
         super().build(var_list)
         for optimizer in self.optimizers:
             if optimizer.use_ema:
+                if not optimizer.built:
+                    # Of a frozen layer there is nothing to average: Keras, which leaves such an
+                    # optimizer as it is, asks it for its averages all the same.
+                    optimizer.build([])
                 # Keras starts averages at zero and corrects them at the first step, which a layer
                 # that waits for its turn has not taken when averages are swapped in.
                 averages = optimizer._model_variables_moving_average

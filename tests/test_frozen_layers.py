@@ -66,6 +66,18 @@ def test_a_layer_frozen_later(tmp_path):
     assert_frozen(FFModel.from_preset(tmp_path / "preset"))
 
 
+def test_a_frozen_layer_beside_weight_averages():
+    model = model_of(layers.FFDense(8, trainable=False))
+    model.compile(keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9))
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    model.build((None, 6, 6, 1))
+    before = values(model.ff_layers[0])
+    model.fit(X, Y, epochs=2, validation_data=(X, Y), callbacks=[swap], verbose=0)
+    for old, new in zip(before, values(model.ff_layers[0]), strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert_frozen(model)
+
+
 def test_a_frozen_auxiliary_term_in_a_layer_that_learns(tmp_path):
     def head(model):
         return model.ff_layers[0].auxiliary[0].head
