@@ -61,9 +61,13 @@ class Goodness(parts.Part):
             the unbroken run of layers with the best accuracy on `fit`'s validation data, chosen
             anew whenever these are evaluated (Sun et al. 2025). Layers that have not been
             trained yet never count. Defaults to `"all"`.
+        mirrored: boolean. Whether the goodness of an image and that of its mirror image, left
+            and right exchanged, are added up: a second pass, for networks that were trained on
+            images mirrored at random. Defaults to `False`.
 
     Raises:
-        ValueError: if an index is not that of a layer, or `"validation"` finds no validation data.
+        ValueError: if an index is not that of a layer, `"validation"` finds no validation data,
+            or samples to be mirrored have another shape than (height, width, channels).
 
     Example:
 
@@ -71,10 +75,13 @@ class Goodness(parts.Part):
     [1, 2]
     """
 
-    def __init__(self, layers=ALL):
+    def __init__(self, layers=ALL, mirrored=False):
         if layers is None:
             layers = ALL
         self.layers = layers if self._is_validation(layers) else _checked_layers(layers)
+        if not isinstance(mirrored, bool):
+            raise ValueError(f"`mirrored` must be a boolean. Received: mirrored={mirrored!r}")
+        self.mirrored = mirrored
 
     @staticmethod
     def _is_validation(layers):
@@ -87,6 +94,11 @@ class Goodness(parts.Part):
 
     def build_for(self, model):
         """Check the layer indices against the model's layers, or make room for the choice."""
+        if self.mirrored and len(model.sample_shape) != 3:
+            raise ValueError(
+                "readouts.Goodness(mirrored=True) needs images, (height, width, channels). "
+                f"Received: samples of shape {tuple(model.sample_shape)}"
+            )
         if self.chooses:
             model.add_layer_choice()
         else:
@@ -114,6 +126,14 @@ class Goodness(parts.Part):
 
     def of_layers(self, model, x):
         """Every layer's scores of a batch: a list of tensors of shape (batch, num_classes)."""
+        goodness = self._of_one_view(model, x)
+        if self.mirrored:
+            mirrored = self._of_one_view(model, ops.flip(x, axis=2))
+            goodness = [sum(views) for views in zip(goodness, mirrored, strict=True)]
+        return goodness
+
+    @staticmethod
+    def _of_one_view(model, x):
         num_classes = model.num_classes
         if model.class_groups:
             return model.goodness_of(model.activities(model.embed(x, None)))
@@ -176,7 +196,8 @@ class Goodness(parts.Part):
 
     def get_config(self):
         layers = self.layers
-        return {"layers": list(layers) if isinstance(layers, list) else layers}
+        layers = list(layers) if isinstance(layers, list) else layers
+        return {"layers": layers, "mirrored": self.mirrored}
 
 
 def _runs(num_layers):

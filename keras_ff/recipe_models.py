@@ -13,7 +13,8 @@ from keras_ff.models import FFModel
 from keras_ff.models.ready import convolutions
 from keras_ff.models.resnet import LAYERS as RESNET_LAYERS, resnet_layers
 
-BEST_LAYERS = "best_layers"
+BEST_LAYERS, MIRRORED_BEST_LAYERS = "best_layers", "mirrored_best_layers"
+BY_VALIDATION = (BEST_LAYERS, MIRRORED_BEST_LAYERS)
 LOSS_PARAMETERS = ("alpha", "threshold", "margin")
 RATE_SCHEDULES = {
     "constant_then_linear": ConstantThenLinear,
@@ -144,8 +145,9 @@ def _negatives_of(config):
 
 
 def _readout_of(config):
-    if config.readout == BEST_LAYERS:
-        return readouts.Goodness(readouts.VALIDATION)
+    if config.readout in BY_VALIDATION:
+        mirrored = config.readout == MIRRORED_BEST_LAYERS
+        return readouts.Goodness(readouts.VALIDATION, mirrored=mirrored)
     return readouts.get(config.readout)
 
 

@@ -65,7 +65,14 @@ ARCHITECTURES = {
 }
 
 # Options that vary training images, with the values by which images stay as they are.
-VARIATIONS = {"shift": 0, "rotate": None, "flip": False, "erase": None}
+VARIATIONS = {
+    "shift": 0,
+    "rotate": None,
+    "flip": False,
+    "crop": None,
+    "colors": None,
+    "erase": None,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +91,8 @@ class TrainingConfig:
         activation: string, a name for `keras_ff.activations.get`.
         goodness, loss, negatives, label_embedding, layer_schedule, readout: strings, names for the
             modules of keras_ff that they are called after. The readout `"best_layers"` is the
-            goodness of the layers that do best on validation data.
+            goodness of the layers that do best on validation data, `"mirrored_best_layers"` that
+            of their mirror images added.
         goodness_scale: float above 0 that multiplies the goodness, or `None` for the goodness's
             default. Thresholds, margins and alpha are meant for the scaled goodness.
         alpha, threshold, margin: parameters of the loss, for those losses that have them;
@@ -115,6 +123,10 @@ class TrainingConfig:
         rotate: float from 0 to 180, degrees by which training images are turned at most, or
             `None`.
         flip: boolean. Whether training images are mirrored at random.
+        crop: float in (0, 1], the least share of its area that a training image is cropped to, or
+            `None`.
+        colors: float in [0, 1) by which brightness, contrast, saturation and hue of training images
+            change at most, as `keras_ff.datasets.load` says, or `None`.
         erase: integer, side in pixels of a square at a random place of each training image that
             gets the image's mean colour, or `None`.
         image_size: tuple (height, width) to resize images to, or `None`.
@@ -164,6 +176,8 @@ class TrainingConfig:
     shift: int = 0
     rotate: float | None = None
     flip: bool = False
+    crop: float | None = None
+    colors: float | None = None
     erase: int | None = None
     image_size: tuple | None = None
     dtype_policy: str = "float32"

@@ -1,6 +1,7 @@
 """Datasets: splits, standardisation, order, augmentation and errors, with numbers."""
 
 import collections
+import colorsys
 import functools
 import types
 
@@ -12,6 +13,7 @@ from keras_ff import datasets
 from keras_ff.datasets import pipelines, tfds_images
 
 BOTH = {"shift": 1, "flip": True}
+STILL = {"flip": False, "shift": 0, "rotate": 0, "crop": 1, "colors": 0, "erase": 0}
 
 
 def batches(dataset):
@@ -349,12 +351,98 @@ class TestAugmentation:
             batch_size=30,
             seed=0,
             initial_epoch=0,
-            augment={"flip": False, "shift": 0, "rotate": 180, "erase": 0},
+            augment={**STILL, "rotate": 180},
             to_float=lambda images: images,
         )
         for x, _ in batches(train):
             assert x.shape == (30, 9, 7, 3)
             np.testing.assert_allclose(x, 200, atol=1)
+
+    def varied(self, images, **augment):
+        """The images of an epoch and, in the same order, what became of them; as floats."""
+        train = pipelines.shuffled(
+            images,
+            np.arange(len(images), dtype=np.int32),
+            batch_size=len(images) // 4,
+            seed=0,
+            initial_epoch=0,
+            augment={**STILL, **augment},
+            to_float=lambda x: x,
+        )
+        x, samples = joined(train)
+        return images[samples].astype("float64"), x.astype("float64")
+
+    @pytest.mark.parametrize("crop", [0.5, 0.9])
+    def test_a_part_of_each_image_is_enlarged(self, crop):
+        # One channel rises from left to right by ten a pixel, one from top to bottom.
+        rise = np.arange(10, 250, 10, dtype=np.uint8)
+        across = np.broadcast_to(rise, (24, 24))
+        image = np.stack([across, across.T, np.full((24, 24), 77, np.uint8)], axis=-1)
+        _, x = self.varied(np.tile(image, (400, 1, 1, 1)), crop=crop)
+        np.testing.assert_array_equal(x[..., 2], 77)
+        shares, middles = [], []
+        for channel, axis in ((0, 2), (1, 1)):
+            lines = x[..., channel].mean(axis=3 - axis)  # over what does not change
+            np.testing.assert_allclose(x[..., channel].std(axis=3 - axis), 0, atol=1e-9)
+            # Within the outermost pixels, which repeat the edge, evenly steep.
+            steps = np.diff(lines[:, 1:-1], axis=1)
+            assert np.ptp(steps, axis=1).max() <= 1.001  # rounded to whole numbers
+            shares.append(steps.mean(axis=1) / 10)
+            middles.append((lines.mean(axis=1) - 125) / 240)
+        tall, wide = shares[1], shares[0]
+        assert (tall * wide).min() > crop - 0.01 and (tall * wide).max() < 1.01
+        assert (tall * wide).mean() == pytest.approx((1 + crop) / 2, abs=0.02)
+        assert np.abs(np.log(tall / wide)).max() < np.log(4 / 3) + 0.02
+        assert np.log(tall / wide).std() > 0.03 and abs(np.log(tall / wide).mean()) < 0.02
+        # Anywhere, but not beyond the edge.
+        for share, middle in zip(shares, middles, strict=True):
+            room = (1 - share) / 2
+            assert (np.abs(middle) < room + 0.01).all()
+            assert abs(middle.mean()) < 0.02
+            enough = room > 0.02
+            places = middle[enough] / room[enough]
+            assert places.std() == pytest.approx(1 / np.sqrt(3), abs=0.06)
+
+    def test_hues_turn_and_saturation_changes(self):
+        images = np.random.default_rng(0).integers(90, 160, (200, 4, 4, 3), np.uint8)
+        before, after = self.varied(images, colors=0.3)
+        hues = [
+            np.array([colorsys.rgb_to_hsv(*pixel / 255)[0] for pixel in x.reshape(-1, 3)])
+            for x in (before, after)
+        ]
+        grey = np.ptp(before, axis=-1).reshape(200, 16) < 20  # of which the hue is uncertain
+        turns = (hues[1] - hues[0] + 0.5) % 1 - 0.5
+        turns = np.ma.array(turns.reshape(200, 16), mask=grey)
+        turn = turns.mean(axis=1)
+        assert np.abs(turns - turn[:, None]).max() < 0.03
+        assert np.abs(turn).max() < 0.15 + 0.01
+        assert turn.std() == pytest.approx(0.15 / np.sqrt(3), abs=0.02)
+        # The largest channel tells brightness and contrast, the distance to the smallest then
+        # the saturation.
+        largest, chroma = before.max(axis=-1), np.ptp(before, axis=-1)
+        steepness = np.array(
+            [
+                np.polyfit(old.ravel(), new.ravel(), 1)[0]
+                for old, new in zip(largest, after.max(axis=-1), strict=True)
+            ]
+        )
+        assert 0.7**2 - 0.02 < steepness.min() < 0.7 and 1.3 < steepness.max() < 1.3**2 + 0.02
+        saturation = np.ptp(after, axis=-1).sum(axis=(1, 2)) / chroma.sum(axis=(1, 2)) / steepness
+        assert np.abs(saturation - 1).max() < 0.3 + 0.02
+        assert saturation.std() == pytest.approx(0.3 / np.sqrt(3), abs=0.03)
+
+    def test_grey_images_change_in_brightness_and_contrast(self):
+        images = np.random.default_rng(0).integers(100, 140, (400, 5, 5, 1), np.uint8)
+        before, after = self.varied(images, colors=0.3)
+        old, new = before.mean(axis=(1, 2, 3)), after.mean(axis=(1, 2, 3))
+        brightness = new / old
+        steepness = after.std(axis=(1, 2, 3)) / before.std(axis=(1, 2, 3))
+        for factor in (brightness, steepness / brightness):
+            assert np.abs(factor - 1).max() < 0.3 + 0.02
+            assert factor.std() == pytest.approx(0.3 / np.sqrt(3), abs=0.02)
+        assert abs(np.corrcoef(brightness, steepness / brightness)[0, 1]) < 0.15
+        expected = new[:, None] + steepness[:, None] * (before.reshape(400, -1) - old[:, None])
+        np.testing.assert_allclose(after.reshape(400, -1), expected, atol=1.01)
 
     def test_erased_squares_have_the_mean_colour_and_lie_anywhere(self):
         """Of 8 x 8 pixels, a square of 3 loses what lies outside where its middle is at an edge."""
@@ -367,7 +455,7 @@ class TestAugmentation:
             batch_size=800,
             seed=0,
             initial_epoch=0,
-            augment={"flip": False, "shift": 0, "rotate": 0, "erase": 3},
+            augment={**STILL, "erase": 3},
             to_float=lambda x: x,
         )
         x, samples = joined(train)
@@ -396,7 +484,7 @@ class TestAugmentation:
             batch_size=200,
             seed=0,
             initial_epoch=0,
-            augment={"flip": False, "shift": 0, "rotate": 0, "erase": 4},
+            augment={**STILL, "erase": 4},
             to_float=lambda x: x,
         )
         erased = joined(train)[0][..., 0] == 128
@@ -405,8 +493,10 @@ class TestAugmentation:
     @pytest.mark.parametrize(
         "augment",
         [
-            {"flip": True, "shift": 3, "rotate": 20, "erase": 0},
-            {"flip": False, "shift": 0, "rotate": 0, "erase": 2},
+            {"flip": True, "shift": 3, "rotate": 20},
+            {"crop": 0.7},
+            {"colors": 0.1},
+            {"erase": 2},
         ],
     )
     def test_augmentation_is_drawn_anew_in_every_epoch_and_batch(self, augment):
@@ -417,7 +507,7 @@ class TestAugmentation:
             batch_size=30,
             seed=0,
             initial_epoch=0,
-            augment=augment,
+            augment={**STILL, **augment},
             to_float=lambda images: images,
         )
         first, second = batches(train), batches(train)
@@ -593,8 +683,8 @@ class TestArguments:
             ({"image_size": 8}, "`image_size` must be"),
             ({"image_size": (8,)}, "`image_size` must be"),
             ({"image_size": (8, 0)}, "`image_size` must be"),
-            ({"augment": "flip"}, "a dictionary with the keys 'flip', 'shift', 'rotate', 'erase'"),
-            ({"augment": {"turn": 3}}, "'turn'. Valid names: 'flip', 'shift', 'rotate', 'erase'"),
+            ({"augment": "flip"}, "a dictionary with the keys 'flip', 'shift', 'rotate', 'crop'"),
+            ({"augment": {"turn": 3}}, "'turn'. Valid names: 'flip', 'shift', 'rotate', 'crop'"),
             ({"augment": {"rotate": 181}}, "'rotate' must be an angle from 0 to 180 degrees"),
             ({"augment": {"rotate": -1.0}}, "an angle from 0 to 180 degrees"),
             ({"augment": {"rotate": "far"}}, "`rotate` must be a finite number"),
@@ -603,6 +693,9 @@ class TestArguments:
             ({"augment": {"shift": 8}}, "'shift' must be below the images' smaller side, 8"),
             ({"augment": {"erase": 8}}, "'erase' must be below the images' smaller side, 8"),
             ({"augment": {"erase": -2}}, "`erase` must be an integer of at least 0"),
+            ({"augment": {"crop": 0}}, "'crop' must be a share of the area above 0 and up to 1"),
+            ({"augment": {"crop": 1.2}}, "'crop' must be a share of the area above 0 and up to 1"),
+            ({"augment": {"colors": 1}}, r"`colors` must lie in \[0, 1\)"),
             ({"augment": {"flip": 1}}, "'flip' must be a boolean"),
         ],
     )

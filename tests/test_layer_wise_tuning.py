@@ -176,7 +176,7 @@ def test_a_layer_whose_loss_is_no_number_is_marked():
         (
             {"rotate": 5},
             SEARCH,
-            "rotate=None, flip=False, erase=None. Received: shift=0, rotate=5",
+            "flip=False, crop=None, colors=None, erase=None. Received: shift=0, rotate=5",
         ),
         ({"erase": 4}, SEARCH, "erase=None.*Received: .*erase=4"),
         ({}, ["dropout"], "Layer by layer 'dropout' cannot be searched.*Received"),

@@ -10,7 +10,7 @@ from keras.ops import convert_to_numpy
 
 import keras_ff
 from keras_ff import readouts
-from keras_ff.layers import FFDense
+from keras_ff.layers import FFConv2D, FFDense
 
 CLASSES = 3
 FEATURES = 5
@@ -335,6 +335,67 @@ def test_the_readout_of_a_frozen_stack_learns_on():
         for first, second in zip(old, layer.get_weights(), strict=True):
             np.testing.assert_array_equal(first, second)
     assert np.abs(convert_to_numpy(model.readout.head.kernel) - kernel).max() > 1e-4
+
+
+# --- mirror images -------------------------------------------------------------------------------
+
+
+def image_model(kind, readout):
+    """Two convolutions for images of 6 x 5 pixels, which do not learn but count as trained."""
+    keras.utils.set_random_seed(3)
+    parts, goodness = {"label_embedding": "overlay"}, {}
+    if kind == "class groups":
+        parts = {"label_embedding": None, "negatives": None}
+        goodness = {"goodness": "class_groups"}
+    model = keras_ff.FFModel(
+        [FFConv2D(6, 3, activation="tanh", **goodness) for _ in range(2)],
+        CLASSES,
+        layer_schedule="simultaneous",
+        readout=readout,
+        **parts,
+    )
+    model.compile(keras.optimizers.SGD(0.0), metrics=["accuracy"])
+    return model
+
+
+@pytest.mark.parametrize("kind", ["contrastive", "class groups"])
+@pytest.mark.parametrize("layers", ["all", "validation"])
+def test_goodness_of_mirror_images_is_added(kind, layers):
+    x = np.random.default_rng(1).normal(size=(60, 6, 5, 1)).astype("float32")
+    y = np.arange(60) % CLASSES
+    mirrored = image_model(kind, readouts.Goodness(layers, mirrored=True))
+    mirrored.fit(x, y, validation_data=(x, y), verbose=0)
+    plain = image_model(kind, readouts.Goodness())
+    plain.fit(x, y, verbose=0)
+    plain.set_weights([*plain.get_weights()[:1], *mirrored.get_weights()[-4:]])
+
+    views = [plain.readout.of_layers(plain, view) for view in (x, x[:, :, ::-1])]
+    upright, turned = np.array([[convert_to_numpy(one) for one in view] for view in views])
+    goodness = upright + turned
+    counted = slice(None)
+    if layers == "validation":
+        # Chosen by what layers score on both images.
+        hits = {
+            (first, end): (goodness[first:end].sum(axis=0).argmax(axis=1) == y).sum()
+            for first, end in ((0, 1), (1, 2), (0, 2))
+        }
+        assert list(hits.values()).count(max(hits.values())) == 1
+        counted = slice(*max(hits, key=hits.get))
+    expected = goodness[counted].sum(axis=0)
+    assert np.abs(upright - turned)[counted].max() > 0.01
+    np.testing.assert_allclose(mirrored(x), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(mirrored.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-4)
+    found = mirrored.evaluate(x, y, verbose=0, return_dict=True)
+    answers = expected.argmax(axis=1)
+    assert found["accuracy"] == pytest.approx((answers == y).mean())
+    assert (answers != upright[counted].sum(axis=0).argmax(axis=1)).any()
+
+
+def test_only_images_can_be_mirrored():
+    with pytest.raises(ValueError, match=r"needs images.*Received: samples of shape \(5,\)"):
+        model_with(readouts.Goodness(mirrored=True))
+    with pytest.raises(ValueError, match="must be a boolean"):
+        readouts.Goodness(mirrored=2)
 
 
 # --- configuration -------------------------------------------------------------------------------

@@ -31,6 +31,12 @@ def add_configuration(parser):
         help="mirror training images at random",
     )
     data.add_argument(
+        "--crop", type=float, metavar="SHARE", help="crop training images to this share or more"
+    )
+    data.add_argument(
+        "--colors", type=float, metavar="SHARE", help="change training images' colours up to this"
+    )
+    data.add_argument(
         "--erase", type=int, metavar="PIXELS", help="erase a square of training images at random"
     )
     data.add_argument(
@@ -65,7 +71,11 @@ def add_configuration(parser):
     network.add_argument(
         "--label-strength", type=float, metavar="SHARE", help="of a sample's energy"
     )
-    network.add_argument("--readout", metavar="NAME", help=f"{names(readouts)}, best_layers")
+    network.add_argument(
+        "--readout",
+        metavar="NAME",
+        help=f"{names(readouts)}, best_layers, mirrored_best_layers",
+    )
 
     objective = parser.add_argument_group("objective of each layer")
     objective.add_argument("--goodness", metavar="NAME", help=names(goodness))

@@ -11,7 +11,7 @@ __all__ = ["DatasetInfo", "info", "is_prepared", "load"]
 
 # The part that becomes the test set where a dataset comes without one.
 TEST_SHARE = 0.2
-AUGMENTATIONS = ("flip", "shift", "rotate", "erase")
+AUGMENTATIONS = ("flip", "shift", "rotate", "crop", "colors", "erase")
 
 
 def info(name="digits", data_dir=None):
@@ -119,7 +119,11 @@ def load(
             anew in every epoch. `{"shift": n}` moves an image by up to n pixels along both axes
             and repeats the pixels of its edge; `{"rotate": d}` turns it by up to d degrees either
             way, interpolated linearly; `{"flip": True}` mirrors it left to right with probability
-            1/2; `{"erase": n}` gives a square of n pixels a side, with its middle anywhere in the
+            1/2; `{"crop": s}` enlarges a part of it, of a random share of its area from s to 1 and
+            sides in a ratio from 3/4 to 4/3 times its own; `{"colors": c}` multiplies brightness,
+            contrast and saturation by factors from 1 − c to 1 + c and turns hues by up to c/2 of
+            their circle (hues and saturation of images with three channels alone);
+            `{"erase": n}` gives a square of n pixels a side, with its middle anywhere in the
             image, the image's mean colour. Several can be given. Defaults to `None`.
         image_size: tuple (height, width) or `None`. Size to which images are resized
             (bilinearly, with antialiasing); needed where they differ in size. Defaults to `None`.
@@ -229,7 +233,21 @@ def _checked_augmentation(augment):
         )
     shift = _integer(augment.get("shift", 0), "shift", minimum=0)
     erase = _integer(augment.get("erase", 0), "erase", minimum=0)
-    return {"flip": flip, "shift": shift, "rotate": rotate, "erase": erase}
+    crop = parts.finite_number(augment.get("crop", 1), "crop")
+    if not 0 < crop <= 1:
+        raise ValueError(
+            "The augmentation 'crop' must be a share of the area above 0 and up to 1. "
+            f"Received: crop={crop!r}"
+        )
+    colors = parts.share(augment.get("colors", 0), "colors")
+    return {
+        "flip": flip,
+        "shift": shift,
+        "rotate": rotate,
+        "crop": crop,
+        "colors": colors,
+        "erase": erase,
+    }
 
 
 def _check_pixels(augment, shape):

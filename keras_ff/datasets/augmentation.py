@@ -6,24 +6,34 @@ there, would tell training images from those to come.
 
 import math
 
+# How much wider than tall a crop is at most, or taller than wide, in sides of the image.
+ASPECT = 4 / 3
+# Hues turn by this share of what saturation, brightness and contrast change by.
+HUE = 0.5
 
-def augmented(images, seed, flip, shift, rotate, erase):
-    """Images mirrored left to right with probability 1/2, moved, turned and partly erased.
+
+def augmented(images, seed, flip, shift, rotate, crop, colors, erase):
+    """Images mirrored, moved, turned, cropped, coloured anew and partly erased.
 
     Args:
         images: uint8 tensor of shape (batch, height, width, channels).
         seed: integer tensor of shape (2,).
-        flip: boolean. Whether images are mirrored.
+        flip: boolean. Whether images are mirrored left to right with probability 1/2.
         shift: integer of at least 0, how far an image moves at most, in pixels.
         rotate: float of at least 0, how far an image turns at most, in degrees.
+        crop: float in (0, 1], the least share of an image's area that is kept.
+        colors: float in [0, 1), how much colours change at most.
         erase: integer of at least 0, the side of the square that is erased, in pixels.
     """
     import tensorflow as tf
 
     if flip or shift:
         images = _moved(images, *tf.unstack(tf.random.split(seed)), flip, shift)
-    if rotate:
-        images = _turned(images, tf.random.fold_in(seed, 2), rotate)
+    if rotate or crop < 1:
+        turn_seed, crop_seed = tf.random.fold_in(seed, 2), tf.random.fold_in(seed, 4)
+        images = _turned_and_cropped(images, turn_seed, crop_seed, rotate, crop)
+    if colors:
+        images = _coloured(images, tf.random.fold_in(seed, 5), colors)
     if erase:
         images = _erased(images, tf.random.fold_in(seed, 3), erase)
     return images
@@ -52,19 +62,33 @@ def _moved(images, flip_seed, shift_seed, flip, shift):
     return tf.gather(tf.reshape(images, [-1, channels]), places)
 
 
-def _turned(images, seed, rotate):
-    """Turned about their middle; pixels are interpolated linearly."""
+def _turned_and_cropped(images, turn_seed, crop_seed, rotate, crop):
+    """Turned about their middle, and a part of them enlarged; pixels are interpolated linearly."""
     import tensorflow as tf
 
     count, (height, width) = tf.shape(images)[0], images.shape[1:3]
-    angles = math.radians(rotate) * tf.random.stateless_uniform(
-        [count], seed, minval=-1.0, maxval=1.0, alg="philox"
-    )
-    sine, cosine, zero = tf.sin(angles), tf.cos(angles), tf.zeros([count])
+    one, zero = tf.ones([count]), tf.zeros([count])
+    sine, cosine, tall, wide, down, right = zero, one, one, one, zero, zero
+    if rotate:
+        angles = math.radians(rotate) * tf.random.stateless_uniform(
+            [count], turn_seed, minval=-1.0, maxval=1.0, alg="philox"
+        )
+        sine, cosine = tf.sin(angles), tf.cos(angles)
+    if crop < 1:
+        # Side and place of the part, in sides of the image; the place is that of its middle.
+        area, aspect, down, right = tf.unstack(
+            tf.random.stateless_uniform([4, count], crop_seed, alg="philox")
+        )
+        area = crop + (1 - crop) * area
+        aspect = tf.minimum(ASPECT, 1 / area) ** (2 * aspect - 1)  # no side above the image's
+        tall, wide = tf.sqrt(area * aspect), tf.sqrt(area / aspect)
+        down, right = (down - 0.5) * (1 - tall) * height, (right - 0.5) * (1 - wide) * width
     x, y = (width - 1) / 2, (height - 1) / 2
     # From which column and row of its image each pixel comes.
-    columns = [cosine, -sine, x - x * cosine + y * sine]
-    rows = [sine, cosine, y - x * sine - y * cosine]
+    columns = [cosine * wide, -sine * tall]
+    rows = [sine * wide, cosine * tall]
+    columns.append(x + right - x * columns[0] - y * columns[1])
+    rows.append(y + down - x * rows[0] - y * rows[1])
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
         transforms=tf.stack([*columns, *rows, zero, zero], axis=1),
@@ -73,6 +97,26 @@ def _turned(images, seed, rotate):
         interpolation="BILINEAR",
         fill_mode="NEAREST",
     )
+
+
+def _coloured(images, seed, colors):
+    """Brightness, contrast and, where there are colours, hue and saturation changed."""
+    import tensorflow as tf
+
+    changes = tf.random.stateless_uniform(
+        [4, tf.shape(images)[0], 1, 1], seed, minval=-colors, maxval=colors, alg="philox"
+    )
+    brightness, contrast, saturation, hue = tf.unstack(changes)
+    x = tf.cast(images, "float32") / 255
+    if images.shape[-1] == 3:
+        old_hue, old_saturation, value = tf.unstack(tf.image.rgb_to_hsv(x), axis=-1)
+        new_hue = (old_hue + HUE * hue) % 1
+        new_saturation = tf.minimum(old_saturation * (1 + saturation), 1)
+        x = tf.image.hsv_to_rgb(tf.stack([new_hue, new_saturation, value], axis=-1))
+    x = x * (1 + brightness)[..., None]
+    middle = tf.reduce_mean(x, axis=(1, 2, 3), keepdims=True)
+    x = middle + (x - middle) * (1 + contrast)[..., None]
+    return tf.cast(tf.round(255 * tf.clip_by_value(x, 0, 1)), images.dtype)
 
 
 def _erased(images, seed, erase):

@@ -36,6 +36,8 @@ DATA = (
     "shift",
     "rotate",
     "flip",
+    "crop",
+    "colors",
     "erase",
     "image_size",
     "seed",
