@@ -6,7 +6,7 @@ import pytest
 
 import keras_ff
 from keras_ff.layer_schedules import Greedy
-from keras_ff.layers import FFConv2D, FFDense
+from keras_ff.layers import FFConv2D, FFDense, FFLayer
 from keras_ff.models import frozen_activities
 
 pytestmark = pytest.mark.tensorflow("JAX would copy what is kept into the compiled step")
@@ -19,6 +19,16 @@ def samples(seed=0):
     y = np.arange(SAMPLES) % 3
     x = rng.normal(size=(SAMPLES, 4, 4, 1)) + y[:, None, None, None]
     return x.astype("float32"), y
+
+
+@keras.saving.register_keras_serializable("tests")
+class WithPenalty(keras.layers.Dense):
+    """Adds a loss whenever it is called, as `activity_regularizer` would."""
+
+    def call(self, inputs):
+        outputs = super().call(inputs)
+        self.add_loss(0.01 * keras.ops.mean(keras.ops.square(outputs)))
+        return outputs
 
 
 def dense(**settings):
@@ -56,6 +66,9 @@ KINDS = {
     "penalties": lambda: dense(
         layers=[FFDense(9, activity_regularizer="l2") for _ in range(2)], negatives="fixed_labels"
     ),
+    "penalties of a transform's own": lambda: dense(
+        layers=[FFLayer(WithPenalty(9), "relu") for _ in range(3)], negatives="fixed_labels"
+    ),
 }
 
 
@@ -71,7 +84,7 @@ def trained(kind, cache, eager=True, **fitted):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_same_weights_and_figures(kind):
-    eager = kind != "dense"
+    eager = kind not in ("dense", "penalties of a transform's own")
     kept, history = trained(kind, True, eager)
     plain, expected = trained(kind, False, eager)
     assert history.keys() == expected.keys()

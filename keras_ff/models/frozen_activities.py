@@ -60,6 +60,7 @@ class FrozenActivities:
         self.index = 0
         self.activities = None
         self.goodness = []
+        self._penalised = False
 
     def prepare(self, index):
         """Make ready for FF layer `index` to learn, those before it being frozen.
@@ -78,7 +79,10 @@ class FrozenActivities:
         return True
 
     def _pass(self, below):
-        """Take what is kept through FF layer `below`; False where it would be too much."""
+        """Take what is kept through FF layer `below`, and say whether that can be done.
+
+        It may be too much; or the layer adds losses, which only a layer that is passed knows.
+        """
         shape = self.model.ff_layers[below].compute_output_shape(self._taken_shape(below))
         rows = len(self.x) * self.labels_a_sample
         if rows * math.prod(shape[1:]) * 4 > LIMIT_BYTES:
@@ -96,6 +100,8 @@ class FrozenActivities:
             known = (start - first) * self.labels_a_sample
             for kept, part in zip((activities, goodness), answer(handed), strict=True):
                 kept.append(part[known:])
+            if self._penalised:
+                return False
         self.activities = ops.concatenate(activities)
         self.goodness.append(ops.concatenate(goodness))
         self.index = below + 1
@@ -116,6 +122,9 @@ class FrozenActivities:
             handed = model.embed(handed, None)
         taken, _ = model.layer_order.enter(below, handed, [])
         activities = layer.enter(taken)
+        # Whether a transform adds losses of its own shows only once it has been called.
+        self._penalised = any(part._losses for part in layer._flatten_layers())
+        layer._clear_losses()
         if samples:  # stream after stream, where rows of a sample are wanted side by side
             shape = activities.shape[1:]
             streams = ops.reshape(activities, (model.num_classes, -1, *shape))
