@@ -66,6 +66,37 @@ def test_a_layer_frozen_later(tmp_path):
     assert_frozen(FFModel.from_preset(tmp_path / "preset"))
 
 
+@pytest.mark.parametrize("kind", ["dense", "convolution", "wrapped"])
+def test_a_transform_that_is_frozen_by_itself(kind, tmp_path):
+    """Its layer learns on: here the head of an auxiliary term."""
+    first = {
+        "dense": lambda: layers.FFDense(8, auxiliary=losses.SupCon(4)),
+        "convolution": lambda: layers.FFConv2D(8, auxiliary=losses.SupCon(4)),
+        "wrapped": lambda: layers.FFLayer(
+            keras.layers.Dense(8), "relu", auxiliary=losses.SupCon(4)
+        ),
+    }
+
+    def transform(model):
+        return model.ff_layers[0].transform
+
+    model = model_of(first[kind]())
+    model.build((None, 6, 6, 1))
+    transform(model).trainable = False
+    model.compile(keras.optimizers.Adam(0.01))
+    head = values(model.ff_layers[0].auxiliary[0].head)
+    assert_frozen(model, transform)
+    assert np.any(head[0] != values(model.ff_layers[0].auxiliary[0].head)[0])
+    model.save(tmp_path / "model.keras")
+    model.save_to_preset(tmp_path / "preset")
+    for again in (
+        keras.saving.load_model(tmp_path / "model.keras"),
+        FFModel.from_preset(tmp_path / "preset"),
+    ):
+        assert again.ff_layers[0].trainable
+        assert_frozen(again, transform)
+
+
 def test_a_frozen_layer_beside_weight_averages():
     model = model_of(layers.FFDense(8, trainable=False))
     model.compile(keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9))

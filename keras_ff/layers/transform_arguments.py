@@ -12,4 +12,16 @@ class TransformArguments:
     def get_config(self):
         config = super().get_config()
         transform = config.pop("transform")["config"]
-        return {**config, **{name: transform[name] for name in self.transform_arguments}}
+        own = {name: transform[name] for name in self.transform_arguments}
+        if self.trainable and not self.transform.trainable:
+            own["transform_trainable"] = False  # which is no argument: it is set afterwards
+        return {**config, **own}
+
+    @classmethod
+    def from_config(cls, config):
+        config = dict(config)
+        transform_trainable = config.pop("transform_trainable", True)
+        layer = super().from_config(config)
+        if not transform_trainable:
+            layer.transform.trainable = False
+        return layer
