@@ -8,7 +8,10 @@ Three steps, of which the second one needs the GPU, and neither TensorFlow nor t
 
 Training images wait in the GPU's memory and are varied there, as an epoch takes it two seconds.
 The learning rate was chosen on validation data, of 0.0015, 0.003 and 0.006 in five epochs each, and
-then taken a little lower; nothing else was searched. The test set is read by `publish` alone.
+then taken a little lower; nothing else was searched. That goodness of mirror images is added was
+chosen afterwards, by validation as well. Ten more epochs with images cropped and coloured at random
+(on processors, at a rate of 0.0005) made validation accuracy fall from 90.0 % to 88.7 %. The test
+set is read by `publish` alone.
 """
 
 import argparse
@@ -32,6 +35,7 @@ SETTINGS = {
     "learning_rate": 0.0012,
     "weight_decay": 0.02,
     "erase": 16,
+    "readout": "mirrored_best_layers",
 }
 MODULE = "python -m keras_ff.experiments.wide_convolutions"
 COMMAND = f"{MODULE} pack images.npz && KERAS_BACKEND=jax {MODULE} train images.npz trained"
@@ -185,7 +189,7 @@ def publish(trained, path, config):
         path,
         facts.data_of(config),
         architecture="wide_cnn",
-        description=__doc__.splitlines()[0],
+        description=f"{__doc__.splitlines()[0]} Images are scored with their mirror images.",
         **known,
     )
 
