@@ -126,14 +126,23 @@ class Goodness(parts.Part):
 
     def of_layers(self, model, x):
         """Every layer's scores of a batch: a list of tensors of shape (batch, num_classes)."""
-        goodness = self._of_one_view(model, x)
-        if self.mirrored:
-            mirrored = self._of_one_view(model, ops.flip(x, axis=2))
-            goodness = [sum(views) for views in zip(goodness, mirrored, strict=True)]
-        return goodness
+        return self.with_mirror_images(model, x, self._as_they_are(model, x))
+
+    def with_mirror_images(self, model, x, goodness):
+        """Every layer's scores of a batch, from those of the samples as they are.
+
+        Args:
+            model: a built `FFModel`.
+            x: tensor of shape (batch, ...), labels not embedded.
+            goodness: list of tensors of shape (batch, num_classes), what layers score of `x`.
+        """
+        if not self.mirrored:
+            return goodness
+        mirrored = self._as_they_are(model, ops.flip(x, axis=2))
+        return [sum(views) for views in zip(goodness, mirrored, strict=True)]
 
     @staticmethod
-    def _of_one_view(model, x):
+    def _as_they_are(model, x):
         num_classes = model.num_classes
         if model.class_groups:
             return model.goodness_of(model.activities(model.embed(x, None)))

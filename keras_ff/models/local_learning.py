@@ -333,7 +333,9 @@ class LocalLearning:
             return self.get_metrics_result()
         if self._has_head:
             return self.compute_metrics(x, y, self.readout.scores(self, x), sample_weight)
-        if not self.class_groups or self.readout.mirrored:
+        if self.class_groups:
+            class_goodness = self.readout.with_mirror_images(self, x, class_goodness)
+        else:
             class_goodness = self.readout.of_layers(self, x)
         self.readout.judge(self, class_goodness, labels)
         scores = self.readout.total(self, class_goodness)
