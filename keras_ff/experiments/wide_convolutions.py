@@ -9,9 +9,7 @@ Three steps, of which the second one needs the GPU, and neither TensorFlow nor t
 Training images wait in the GPU's memory and are varied there, as an epoch takes it two seconds.
 The learning rate was chosen on validation data, of 0.0015, 0.003 and 0.006 in five epochs each, and
 then taken a little lower; nothing else was searched. That goodness of mirror images is added was
-chosen afterwards, by validation as well. Ten more epochs with images cropped and coloured at random
-(on processors, at a rate of 0.0005) made validation accuracy fall from 90.0 % to 88.7 %. The test
-set is read by `publish` alone.
+chosen afterwards, by validation as well. The test set is read by `publish` alone.
 """
 
 import argparse
