@@ -383,9 +383,9 @@ def _add_head(model, tallies, x):
     """The part that every layer has in the logits of a linear readout."""
     readout, first = model.readout, 0
     features = readout.features(model, x)
-    for index, chosen in enumerate(readout.chosen(model)):
-        if chosen:
-            own = slice(first, first + model.ff_layers[index].num_activities)
+    for index, width in enumerate(readout.num_features(model)):
+        if width:
+            own = slice(first, first + width)
             first = own.stop
             if index < len(tallies):
                 part = ops.matmul(features[:, own], readout.head.kernel[own])

@@ -5,11 +5,12 @@ import numbers
 import keras
 from keras import ops
 
-from keras_ff import backends, parts
+from keras_ff import backends, image_views, parts
 from keras_ff.labelled_samples import LabelledSamples
 from keras_ff.layer_optimizers import OptimizerTemplate
 from keras_ff.layers.length_normalization import LengthNormalization
 from keras_ff.parts import registered
+from keras_ff.regions import averages, number_of_averages
 from keras_ff.sample_means import mean_of_samples
 
 ALL = "all"
@@ -49,6 +50,24 @@ def _chosen(layers, num_layers):
     return [index in wanted for index in range(num_layers)]
 
 
+def _checked_boolean(value, name):
+    if not isinstance(value, bool):
+        raise ValueError(f"`{name}` must be a boolean. Received: {name}={value!r}")
+    return value
+
+
+def _check_that_images_come(readout, model):
+    """Raise ValueError where samples are to be mirrored or moved that are no images."""
+    for name in ("mirrored", "shift"):
+        value = getattr(readout, name)
+        if value and len(model.sample_shape) != 3:
+            raise ValueError(
+                f"readouts.{type(readout).__name__}({name}={value}) needs images, "
+                "(height, width, channels). "
+                f"Received: samples of shape {tuple(model.sample_shape)}"
+            )
+
+
 @registered
 class Goodness(parts.Part):
     """Scores by goodness: one pass a class, the class's goodness summed over layers.
@@ -75,13 +94,12 @@ class Goodness(parts.Part):
     [1, 2]
     """
 
-    def __init__(self, layers=ALL, mirrored=False):
+    def __init__(self, layers=ALL, mirrored=False, shift=0):
         if layers is None:
             layers = ALL
         self.layers = layers if self._is_validation(layers) else _checked_layers(layers)
-        if not isinstance(mirrored, bool):
-            raise ValueError(f"`mirrored` must be a boolean. Received: mirrored={mirrored!r}")
-        self.mirrored = mirrored
+        self.mirrored = _checked_boolean(mirrored, "mirrored")
+        self.shift = parts.whole_number(shift, "shift", minimum=0)
 
     @staticmethod
     def _is_validation(layers):
@@ -94,11 +112,7 @@ class Goodness(parts.Part):
 
     def build_for(self, model):
         """Check the layer indices against the model's layers, or make room for the choice."""
-        if self.mirrored and len(model.sample_shape) != 3:
-            raise ValueError(
-                "readouts.Goodness(mirrored=True) needs images, (height, width, channels). "
-                f"Received: samples of shape {tuple(model.sample_shape)}"
-            )
+        _check_that_images_come(self, model)
         if self.chooses:
             model.add_layer_choice()
         else:
@@ -126,9 +140,9 @@ class Goodness(parts.Part):
 
     def of_layers(self, model, x):
         """Every layer's scores of a batch: a list of tensors of shape (batch, num_classes)."""
-        return self.with_mirror_images(model, x, self._as_they_are(model, x))
+        return self.with_other_views(model, x, self._as_they_are(model, x))
 
-    def with_mirror_images(self, model, x, goodness):
+    def with_other_views(self, model, x, goodness):
         """Every layer's scores of a batch, from those of the samples as they are.
 
         Args:
@@ -136,10 +150,9 @@ class Goodness(parts.Part):
             x: tensor of shape (batch, ...), labels not embedded.
             goodness: list of tensors of shape (batch, num_classes), what layers score of `x`.
         """
-        if not self.mirrored:
-            return goodness
-        mirrored = self._as_they_are(model, ops.flip(x, axis=2))
-        return [sum(views) for views in zip(goodness, mirrored, strict=True)]
+        _, *others = image_views.views(x, self.mirrored, self.shift)
+        each = [goodness, *(self._as_they_are(model, view) for view in others)]
+        return [sum(views) for views in zip(*each, strict=True)]
 
     @staticmethod
     def _as_they_are(model, x):
@@ -206,7 +219,7 @@ class Goodness(parts.Part):
     def get_config(self):
         layers = self.layers
         layers = list(layers) if isinstance(layers, list) else layers
-        return {"layers": layers, "mirrored": self.mirrored}
+        return {"layers": layers, "mirrored": self.mirrored, "shift": self.shift}
 
 
 def _runs(num_layers):
@@ -227,35 +240,61 @@ class Softmax(keras.layers.Layer):
         optimizer: a Keras optimizer, by name or object. Defaults to `None`: a copy of the one
             that `FFModel.compile` is given.
         kernel_regularizer: as for `keras.layers.Dense`. Defaults to `None`.
+        regions: integer, into how many regions a side the positions of convolutions are divided,
+            at most, of which the head sees the averages; with 1 those over the whole image.
+            Defaults to `None`: it sees every activity by itself.
+        standardized: boolean. Whether what the head sees is standardised besides, by moments of
+            the batch in training, and by their moving averages afterwards. Defaults to `False`.
+        mirrored: boolean. Whether the logits of an image and those of its mirror image, left and
+            right exchanged, are averaged: a second pass, for networks that were trained on images
+            mirrored at random. The head learns from images as they come. Defaults to `False`.
+        shift: integer, pixels. Above 0 the logits of the image moved by that much down to the
+            right, and up to the left, are averaged as well: three passes for one. Defaults to `0`.
 
     Raises:
-        ValueError: if an index is not that of a layer.
+        ValueError: if an index is not that of a layer, an argument is out of its range, or
+            samples to be mirrored or moved have another shape than (height, width, channels).
 
     Example:
 
     >>> readout = Softmax(layers="all", kernel_regularizer=keras.regularizers.L2(1e-4))
+    >>> of_convolutions = Softmax(layers=[-2, -1], regions=1, standardized=True)
     """
 
     chooses = False  # validation data decide nothing
 
-    def __init__(self, layers=None, optimizer=None, kernel_regularizer=None, **kwargs):
+    def __init__(
+        self,
+        layers=None,
+        optimizer=None,
+        kernel_regularizer=None,
+        regions=None,
+        standardized=False,
+        mirrored=False,
+        shift=0,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.layers = _checked_layers(layers)
+        self.regions = None if regions is None else parts.whole_number(regions, "regions")
+        self.standardized = _checked_boolean(standardized, "standardized")
+        self.mirrored = _checked_boolean(mirrored, "mirrored")
+        self.shift = parts.whole_number(shift, "shift", minimum=0)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.own_optimizer = OptimizerTemplate(optimizer)
         self.optimizer = None
         self.normalization = LengthNormalization(dtype="float32")
+        self.standardization = None
+        if self.standardized:
+            self.standardization = keras.layers.BatchNormalization(
+                center=False, scale=False, dtype="float32", name="standardization"
+            )
         self.head = None
 
     def build_for(self, model):
         """Create the head for a model whose FF layers are built."""
-        features = sum(
-            layer.num_activities
-            for layer, wanted in zip(
-                model.ff_layers, _chosen(self.layers, len(model.ff_layers)), strict=True
-            )
-            if wanted
-        )
+        _check_that_images_come(self, model)
+        features = sum(self.num_features(model))
         if self.head is not None:
             if self.head.kernel.shape != (features, model.num_classes):
                 raise ValueError(
@@ -273,6 +312,8 @@ class Softmax(keras.layers.Layer):
             name="head",
         )
         self.head.build((None, features))
+        if self.standardization is not None:
+            self.standardization.build((None, features))
         self.built = True
         parts.keep_frozen(self)
 
@@ -289,16 +330,37 @@ class Softmax(keras.layers.Layer):
         """Which of a model's layers the head sees, a list of booleans."""
         return _chosen(self.layers, len(model.ff_layers))
 
-    def features(self, model, x):
+    def num_features(self, model):
+        """How much the head sees of each layer, a list of integers."""
+        chosen = zip(model.ff_layers, self.chosen(model), strict=True)
+        return [self._num_features_of(layer) if wanted else 0 for layer, wanted in chosen]
+
+    def _num_features_of(self, layer):
+        if self.regions is None:
+            return layer.num_activities
+        return number_of_averages(layer.activities_shape, self.regions)
+
+    def features(self, model, x, training=False):
         """What the head sees: float32 tensor of shape (batch, features), detached."""
-        chosen = self.chosen(model)
-        counts = model.trained(chosen)
+        views = [x] if training else image_views.views(x, self.mirrored, self.shift)
+        # The head is linear: averaging what it sees averages its logits.
+        rows = sum(self._as_they_are(model, view) for view in views) / len(views)
+        if self.standardization is not None:
+            rows = self.standardization(rows, training=training)
+        return ops.stop_gradient(rows)
+
+    def _as_they_are(self, model, x):
+        counts = model.trained(self.chosen(model))
         rows = []
         for index, activities in enumerate(model.activities(model.embed(x, None))):
-            if chosen[index]:
-                row = ops.reshape(activities, (-1, model.ff_layers[index].num_activities))
-                rows.append(counts[index] * self.normalization(row))
-        return ops.stop_gradient(ops.concatenate(rows, axis=1))
+            width = self.num_features(model)[index]
+            if width:
+                if self.regions is not None:
+                    activities = averages(ops.cast(activities, "float32"), self.regions)
+                rows.append(
+                    counts[index] * self.normalization(ops.reshape(activities, (-1, width)))
+                )
+        return ops.concatenate(rows, axis=1)
 
     def scores(self, model, x):
         """Scores of a batch: the head's logits, float32 of shape (batch, num_classes)."""
@@ -318,7 +380,7 @@ class Softmax(keras.layers.Layer):
     def train_step(self, model, x, labels, sample_weight=None, optimizer=None):
         """One step of the head; returns its scores and its loss of before the step."""
         optimizer = optimizer or self.optimizer
-        features = self.features(model, x)
+        features = self.features(model, x, training=True)
 
         def objective():
             logits, loss = self._logits_and_loss(features, labels, sample_weight)
@@ -336,6 +398,10 @@ class Softmax(keras.layers.Layer):
             "layers": list(layers) if isinstance(layers, list) else layers,
             "optimizer": self.own_optimizer.get_config(),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "regions": self.regions,
+            "standardized": self.standardized,
+            "mirrored": self.mirrored,
+            "shift": self.shift,
         }
 
 

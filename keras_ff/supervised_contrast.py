@@ -1,11 +1,9 @@
 """Supervised contrast: samples of one class should point one way, and others elsewhere."""
 
-import math
-
 import keras
 from keras import ops
 
-from keras_ff import backends, parts
+from keras_ff import backends, parts, regions
 from keras_ff.parts import registered
 
 # The similarity of a sample to itself is put so far down that no exponential of it is left.
@@ -90,8 +88,7 @@ class SupCon(keras.layers.Layer):
     def build(self, activities_shape):
         """Create the head for activities of `activities_shape`; the batch axis is ignored."""
         if self.head is not None:
-            sides = [math.ceil(side / self._window(side)) for side in activities_shape[1:-1]]
-            self.head.build((None, math.prod(sides) * activities_shape[-1]))
+            self.head.build((None, regions.number_of_averages(activities_shape, self.regions)))
             self.normalization.build((None, self.units))
         if not isinstance(self.temperature, float):
             self.steps = self.add_weight(
@@ -137,22 +134,13 @@ class SupCon(keras.layers.Layer):
             float32 tensor of shape (batch, units of the head or regions · channels), each row of
             length 1, or 0 where there is no direction.
         """
-        z = ops.cast(activities, "float32")
-        window = tuple(self._window(side) for side in z.shape[1:-1])
-        if window:
-            # What lies beyond the edge does not count in averages.
-            z = ops.average_pool(z, window, window, padding="same", data_format="channels_last")
-            z = ops.reshape(z, (-1, math.prod(z.shape[1:])))
+        z = regions.averages(ops.cast(activities, "float32"), self.regions)
         if self.head is not None:
             z = self.normalization(self.head(z), training=training)
         square = ops.sum(ops.square(z), axis=-1, keepdims=True)
         # Both branches are finite, so that the gradient is, too.
         scaled = z * ops.rsqrt(ops.maximum(square, NO_LENGTH))
         return ops.where(square > NO_LENGTH, scaled, ops.zeros_like(z))
-
-    def _window(self, side):
-        """Positions of a region along a side."""
-        return math.ceil(side / self.regions)
 
     def _take_step(self, training):
         """The temperature of this step; a training step counts."""

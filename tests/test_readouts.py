@@ -337,7 +337,7 @@ def test_the_readout_of_a_frozen_stack_learns_on():
     assert np.abs(convert_to_numpy(model.readout.head.kernel) - kernel).max() > 1e-4
 
 
-# --- mirror images -------------------------------------------------------------------------------
+# --- other views of images -----------------------------------------------------------------------
 
 
 def image_model(kind, readout):
@@ -358,23 +358,41 @@ def image_model(kind, readout):
     return model
 
 
+def moved(x, pixels):
+    """Images of which the pixel at (row, column) was at (row - pixels, column - pixels)."""
+    rows, columns = (np.clip(np.arange(side) - pixels, 0, side - 1) for side in x.shape[1:3])
+    return x[:, rows][:, :, columns]
+
+
+VIEWS = {
+    "mirrored": ({"mirrored": True}, lambda x: [x, x[:, :, ::-1]]),
+    "moved": ({"shift": 2}, lambda x: [x, moved(x, 2), moved(x, -2)]),
+    "both": (
+        {"mirrored": True, "shift": 1},
+        lambda x: [moved(x, by)[:, :, ::side] for by in (0, 1, -1) for side in (1, -1)],
+    ),
+}
+
+
 @pytest.mark.parametrize("kind", ["contrastive", "class groups"])
 @pytest.mark.parametrize("layers", ["all", "validation"])
-def test_goodness_of_mirror_images_is_added(kind, layers):
+@pytest.mark.parametrize("options", VIEWS)
+def test_goodness_of_other_views_is_added(kind, layers, options):
+    options, views_of = VIEWS[options]
     x = np.random.default_rng(1).normal(size=(60, 6, 5, 1)).astype("float32")
     y = np.arange(60) % CLASSES
-    mirrored = image_model(kind, readouts.Goodness(layers, mirrored=True))
-    mirrored.fit(x, y, validation_data=(x, y), verbose=0)
+    model = image_model(kind, readouts.Goodness(layers, **options))
+    model.fit(x, y, validation_data=(x, y), verbose=0)
     plain = image_model(kind, readouts.Goodness())
     plain.fit(x, y, verbose=0)
-    plain.set_weights([*plain.get_weights()[:1], *mirrored.get_weights()[-4:]])
+    plain.set_weights([*plain.get_weights()[:1], *model.get_weights()[-4:]])
 
-    views = [plain.readout.of_layers(plain, view) for view in (x, x[:, :, ::-1])]
-    upright, turned = np.array([[convert_to_numpy(one) for one in view] for view in views])
-    goodness = upright + turned
+    views = [plain.readout.of_layers(plain, view) for view in views_of(x)]
+    views = np.array([[convert_to_numpy(one) for one in view] for view in views])
+    goodness = views.sum(axis=0)
     counted = slice(None)
     if layers == "validation":
-        # Chosen by what layers score on both images.
+        # Chosen by what layers score on all views.
         hits = {
             (first, end): (goodness[first:end].sum(axis=0).argmax(axis=1) == y).sum()
             for first, end in ((0, 1), (1, 2), (0, 2))
@@ -382,20 +400,167 @@ def test_goodness_of_mirror_images_is_added(kind, layers):
         assert list(hits.values()).count(max(hits.values())) == 1
         counted = slice(*max(hits, key=hits.get))
     expected = goodness[counted].sum(axis=0)
-    assert np.abs(upright - turned)[counted].max() > 0.01
-    np.testing.assert_allclose(mirrored(x), expected, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(mirrored.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-4)
-    found = mirrored.evaluate(x, y, verbose=0, return_dict=True)
+    assert np.abs(views[0] - views[1])[counted].max() > 0.01
+    np.testing.assert_allclose(model(x), expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-4)
+    found = model.evaluate(x, y, verbose=0, return_dict=True)
     answers = expected.argmax(axis=1)
     assert found["accuracy"] == pytest.approx((answers == y).mean())
-    assert (answers != upright[counted].sum(axis=0).argmax(axis=1)).any()
+    assert (answers != views[0][counted].sum(axis=0).argmax(axis=1)).any()
 
 
-def test_only_images_can_be_mirrored():
-    with pytest.raises(ValueError, match=r"needs images.*Received: samples of shape \(5,\)"):
-        model_with(readouts.Goodness(mirrored=True))
-    with pytest.raises(ValueError, match="must be a boolean"):
-        readouts.Goodness(mirrored=2)
+@pytest.mark.parametrize("kind", readouts.KNOWN.values())
+def test_only_images_can_be_mirrored_or_moved(kind):
+    name = kind.__name__
+    for options in ({"mirrored": True}, {"shift": 2}):
+        with pytest.raises(ValueError, match=rf"{name}.*needs images.*samples of shape \(5,\)"):
+            model_with(kind(**options))
+    with pytest.raises(ValueError, match=r"must be a boolean.*mirrored=2"):
+        kind(mirrored=2)
+    with pytest.raises(ValueError, match=r"must be an integer of at least 0.*shift=-1"):
+        kind(shift=-1)
+
+
+# --- Softmax of images -------------------------------------------------------------------------
+
+
+def image_activities(model, x):
+    """Activities of the two convolutions of `image_model`, by the layers themselves."""
+    found, passed = [], x
+    for layer in model.ff_layers:
+        passed = layer(passed)
+        found.append(convert_to_numpy(passed).astype("float64"))
+    return found
+
+
+def averages_by_hand(activities, regions):
+    """Averages of 6 x 5 positions, region by region, then channel by channel."""
+    down, across = -(-6 // regions), -(-5 // regions)
+    parts = [
+        activities[:, top : top + down, left : left + across].mean(axis=(1, 2))
+        for top in range(0, 6, down)
+        for left in range(0, 5, across)
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def images(count=30):
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(count, 6, 5, 1)).astype("float32")
+    return x, np.arange(count) % CLASSES
+
+
+def with_drawn_head(model):
+    """The weights of a head that is no longer zero, as arrays."""
+    rng = np.random.default_rng(4)
+    kernel = rng.normal(size=model.readout.head.kernel.shape)
+    bias = rng.normal(size=CLASSES)
+    model.readout.head.kernel.assign(kernel)
+    model.readout.head.bias.assign(bias)
+    return kernel, bias
+
+
+@pytest.mark.parametrize(("regions", "seen"), [(1, 1), (2, 4), (3, 9), (6, 30), (9, 30)])
+def test_the_head_sees_averages_over_regions(regions, seen):
+    model = image_model("class groups", readouts.Softmax("all", regions=regions))
+    x, _ = images()
+    model.build(x.shape)
+    rows = [normalised(averages_by_hand(each, regions)) for each in image_activities(model, x)]
+    expected = np.concatenate(rows, axis=1)
+    assert expected.shape == (30, 2 * 6 * seen)
+    assert model.readout.num_features(model) == [6 * seen, 6 * seen]
+    np.testing.assert_allclose(model.readout.features(model, x), expected, rtol=1e-3, atol=1e-4)
+    kernel, bias = with_drawn_head(model)
+    np.testing.assert_allclose(model(x), expected @ kernel + bias, rtol=1e-3, atol=1e-3)
+
+
+def test_regions_leave_layers_without_positions_as_they_are():
+    model = model_with(readouts.Softmax(layers="all", regions=2))
+    x, _ = samples()
+    expected = features_by_hand(model, x, [0, 1, 2])
+    np.testing.assert_allclose(model.readout.features(model, x), expected, rtol=1e-3, atol=1e-5)
+
+
+def test_standardized_by_the_batch_in_training_and_by_moving_averages_afterwards():
+    readout = readouts.Softmax(
+        "all", optimizer=keras.optimizers.SGD(0.5), regions=1, standardized=True
+    )
+    model = image_model("class groups", readout)
+    x, y = images()
+    model.build(x.shape)
+    kernel, bias = with_drawn_head(model)
+    rows = [normalised(averages_by_hand(each, 1)) for each in image_activities(model, x)]
+    rows = np.concatenate(rows, axis=1)
+    mean, variance = rows.mean(axis=0), rows.var(axis=0)
+    standardized = (rows - mean) / np.sqrt(variance + 1e-3)
+    logits = standardized @ kernel + bias
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    errors = (probabilities - np.eye(CLASSES)[y]) / 30
+    before, _ = readout.train_step(model, x, y)
+    np.testing.assert_allclose(before, logits, rtol=1e-3, atol=1e-3)
+    kernel = kernel - 0.5 * standardized.T @ errors
+    found = convert_to_numpy(readout.head.kernel)
+    np.testing.assert_allclose(found, kernel, rtol=1e-3, atol=1e-4)
+
+    # Of a moving average that began at mean 0 and variance 1, a hundredth is new.
+    later = (rows - 0.01 * mean) / np.sqrt(0.99 + 0.01 * variance + 1e-3)
+    bias = convert_to_numpy(readout.head.bias)
+    np.testing.assert_allclose(model(x), later @ kernel + bias, rtol=1e-3, atol=1e-3)
+    moments = [convert_to_numpy(weight) for weight in readout.standardization.weights]
+    model.predict(x, verbose=0)
+    for old, weight in zip(moments, readout.standardization.weights, strict=True):
+        np.testing.assert_array_equal(old, convert_to_numpy(weight))
+
+
+@pytest.mark.parametrize("options", [{"regions": 1, "standardized": True}, {}], ids=str)
+@pytest.mark.parametrize("views", VIEWS)
+def test_logits_of_other_views_are_averaged(options, views):
+    views, views_of = VIEWS[views]
+    readout = readouts.Softmax("all", optimizer=keras.optimizers.SGD(0.5), **options)
+    model = image_model("class groups", readout)
+    x, y = images()
+    model.fit(x, y, verbose=0)
+    plain, upright = model(x), model.readout.features(model, x)
+    looking = image_model("class groups", readouts.Softmax("all", **views, **options))
+    looking.build(x.shape)
+    looking.set_weights(model.get_weights())
+    expected = np.mean([convert_to_numpy(model(view)) for view in views_of(x)], axis=0)
+    assert np.abs(expected - convert_to_numpy(plain)).max() > 0.01
+    np.testing.assert_allclose(looking(x), expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(looking.predict(x, verbose=0), expected, rtol=1e-3, atol=1e-4)
+    accuracy = looking.evaluate(x, y, verbose=0, return_dict=True)["accuracy"]
+    assert accuracy == pytest.approx((expected.argmax(axis=1) == y).mean())
+    # It learns from images as they come.
+    if not options:
+        learns_from = looking.readout.features(looking, x, training=True)
+        np.testing.assert_allclose(learns_from, upright, rtol=1e-5, atol=1e-6)
+
+
+def test_the_head_alone_learns_on_frozen_images(tmp_path):
+    """`fit_readout` leaves the layers as they are, and what it learnt is saved."""
+    readout = readouts.Softmax(
+        "all", keras.optimizers.Adam(0.1), regions=1, standardized=True, mirrored=True
+    )
+    model = image_model("class groups", readout)
+    x, y = images(60)
+    x[np.arange(60), y, y] += 4.0
+    model.build(x.shape)
+    layers = [weight for layer in model.ff_layers for weight in layer.get_weights()]
+    history = model.fit_readout(x, y, epochs=25, batch_size=20, validation_data=(x, y), verbose=0)
+    after = [weight for layer in model.ff_layers for weight in layer.get_weights()]
+    for old, new in zip(layers, after, strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert history.history["loss"][-1] < 0.7 * history.history["loss"][0]
+    assert model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] > 0.6
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize(("name", "value"), [("regions", 0), ("regions", 1.5), ("standardized", 1)])
+def test_wrong_arguments_of_the_head(name, value):
+    with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}={value}"):
+        readouts.Softmax(**{name: value})
 
 
 # --- configuration -------------------------------------------------------------------------------
@@ -412,6 +577,7 @@ READOUTS = {
     **readouts.KNOWN,
     "goodness of some": lambda: readouts.Goodness(layers=[0, -1]),
     "softmax of all": lambda: readouts.Softmax(layers="all", name="head_of_all"),
+    "softmax, standardized": lambda: readouts.Softmax(regions=2, standardized=True),
     "softmax of some": lambda: readouts.Softmax(
         layers=[0, 1],
         optimizer=keras.optimizers.Adam(0.03),

@@ -153,8 +153,7 @@ class FFLayer(keras.layers.Layer):
         for part in (self.activation, self.pooling):
             if isinstance(part, keras.layers.Layer) and not part.built:
                 part.build(transformed_shape)
-        activities_shape = self.compute_output_shape(input_shape)
-        self.num_activities = math.prod(activities_shape[1:])
+        self.activities_shape = activities_shape = self.compute_output_shape(input_shape)
         num_classes = self._known_classes
         if num_classes is not None and self.goodness.per_class:
             self.goodness.check(activities_shape, num_classes)
@@ -219,6 +218,11 @@ class FFLayer(keras.layers.Layer):
         elif not self.loss.learns_threshold and self.threshold is not None:
             self._untrack_variable(self.threshold)
             self.threshold = None
+
+    @property
+    def num_activities(self):
+        """Number of activities a sample has, once the layer is built."""
+        return math.prod(self.activities_shape[1:])
 
     @property
     def _known_classes(self):

@@ -498,7 +498,7 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
     # --- presets -------------------------------------------------------------------------
 
     @classmethod
-    def from_preset(cls, name_or_path, load_weights=True, num_classes=None):
+    def from_preset(cls, name_or_path, load_weights=True, num_classes=None, readout=None):
         """The network of a preset, compiled as it was: to evaluate, to look into, to train on.
 
         Args:
@@ -509,6 +509,9 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
             num_classes: integer of at least 2, for other classes than the preset's: all weights
                 are carried over but those that belong to a class, such as the rows of an appended
                 label and a softmax head, which are new. Defaults to `None`: the preset's.
+            readout: a name or object of `keras_ff.readouts`, for other scores of the same layers:
+                a softmax head is new, and `fit_readout` trains it. Defaults to `None`: the
+                preset's.
 
         Returns:
             An `FFModel`.
@@ -527,7 +530,7 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
         """
         from keras_ff import zoo
 
-        model = zoo.get(name_or_path).model(load_weights, num_classes)
+        model = zoo.get(name_or_path).model(load_weights, num_classes, readout)
         if not isinstance(model, cls):
             raise ValueError(
                 f"The preset holds a {type(model).__name__}, not a {cls.__name__}. "

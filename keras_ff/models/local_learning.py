@@ -334,7 +334,7 @@ class LocalLearning:
         if self._has_head:
             return self.compute_metrics(x, y, self.readout.scores(self, x), sample_weight)
         if self.class_groups:
-            class_goodness = self.readout.with_mirror_images(self, x, class_goodness)
+            class_goodness = self.readout.with_other_views(self, x, class_goodness)
         else:
             class_goodness = self.readout.of_layers(self, x)
         self.readout.judge(self, class_goodness, labels)

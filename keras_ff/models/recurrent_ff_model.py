@@ -110,7 +110,7 @@ class RecurrentFFModel(FFModel):
         for index, layer in enumerate(self.ff_layers):
             if not layer.built:
                 layer.build((None, self._widths[index] + self._widths[index + 2]))
-            layer.num_activities = layer.units * len(self.scored)
+            layer.activities_shape = (None, layer.units * len(self.scored))
         super().build(input_shape)
 
     def activities(self, inputs):

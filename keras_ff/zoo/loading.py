@@ -4,20 +4,20 @@ import json
 
 import keras
 
-from keras_ff import parts
+from keras_ff import parts, readouts
 from keras_ff.zoo import storage
 
 CLASSES = "num_classes"
 
 
-def model_of(config, weights, where, num_classes=None):
+def model_of(config, weights, where, num_classes=None, readout=None):
     """The model of a configuration and weights.
 
     Args:
         config: bytes, the content of `config.json`.
         weights: bytes, the content of `weights.npz`, or `None`: new weights.
         where: string, what the preset is called in errors.
-        num_classes: integer, as for `FFModel.from_preset`. Defaults to `None`.
+        num_classes, readout: as for `FFModel.from_preset`. Default to `None`.
 
     Returns:
         A model, built, and compiled where the one that was saved was.
@@ -33,13 +33,19 @@ def model_of(config, weights, where, num_classes=None):
     model = _deserialized(config, where)
     if weights is not None:
         storage.unpack(weights, model, f"The weights of {where!r}")
-    if num_classes in (None, model.num_classes):
+    if num_classes is None:
+        num_classes = model.num_classes
+    if num_classes == model.num_classes and readout is None:
         return model
     num_classes = parts.whole_number(num_classes, CLASSES, minimum=2)
-    other = _deserialized(_with_classes(config, model.num_classes, num_classes), where)
+    other = _with_classes(config, model.num_classes, num_classes)
+    if readout is not None:
+        readout = keras.saving.serialize_keras_object(readouts.get(readout))
+        other["config"]["readout"] = readout
+    other = _deserialized(other, where)
     other.build((None, *model.sample_shape))
     if weights is not None:
-        _carry(model, other)
+        _carry(model, other, with_readout=readout is None)
     return other
 
 
@@ -82,13 +88,20 @@ def _with_classes(config, before, after):
     return changed
 
 
-def _carry(source, target):
+def _weights(model, with_readout):
+    if with_readout:
+        return model.weights
+    return [model.layers_trained, *(each for layer in model.all_layers for each in layer.weights)]
+
+
+def _carry(source, target, with_readout):
     """Copy all weights whose shapes do not depend on the number of classes.
 
     Where the label stands behind a sample or a patch of it, the rows of the first layer's matrix
     that belong to pixels are copied, and those of the label stay new.
     """
-    for old, new in zip(source.weights, target.weights, strict=True):
+    weights = (_weights(model, with_readout) for model in (source, target))
+    for old, new in zip(*weights, strict=True):
         if old.shape == new.shape:
             new.assign(old)
             continue

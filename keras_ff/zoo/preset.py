@@ -103,7 +103,7 @@ class Preset:
         own = {METADATA_FILE, *self.metadata["files"]}
         return sorted({path.name for path in self.folder.iterdir()} - own)
 
-    def model(self, load_weights=True, num_classes=None):
+    def model(self, load_weights=True, num_classes=None, readout=None):
         """The network; arguments, return value and errors as for `FFModel.from_preset`."""
         if load_weights and self.storage is None:
             raise ValueError(
@@ -113,7 +113,7 @@ class Preset:
         # Both files are checked before either is made sense of.
         config = self.read(CONFIG_FILE)
         weights = self.read(WEIGHTS_FILE) if load_weights else None
-        return loading.model_of(config, weights, str(self.folder), num_classes)
+        return loading.model_of(config, weights, str(self.folder), num_classes, readout)
 
     def card(self):
         """The card, as Markdown."""
