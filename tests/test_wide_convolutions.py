@@ -1,4 +1,4 @@
-"""The network that is trained on a GPU: how its images are varied, and its three steps."""
+"""The network that is trained on a GPU: how its images are varied, and its four steps."""
 
 import dataclasses
 import os
@@ -135,7 +135,22 @@ def test_training_needs_no_tensorflow_and_writes_what_can_be_published(tmp_path)
     assert [layer.filters for layer in preset.model().ff_layers] == [10, 20]
 
 
-@pytest.mark.parametrize("step", ["pack", "train", "publish"])
+def test_a_readout_is_trained_on_the_layers_alone(tmp_path):
+    tensorflow = pytest.importorskip("tensorflow")
+    model = wide_convolutions.recipe(units=(10, 10, 10, 10, 20, 20)).new_model((8, 8, 3), 10, 1)
+    model.save_to_preset(tmp_path / "trained", "float32", command="a", epochs=2)
+    y = np.arange(100) % 10
+    x = np.random.default_rng(0).normal(size=(10, 1, 1, 3))[y] * np.ones((1, 8, 8, 1))
+    samples = tensorflow.data.Dataset.from_tensor_slices((x.astype("float32"), y)).batch(5)
+    read = wide_convolutions.read_out(tmp_path / "trained", samples, epochs=15)
+    for before, after in zip(model.ff_layers, read.ff_layers, strict=True):
+        for name in ("kernel", "bias"):
+            old, new = (getattr(layer.transform, name) for layer in (before, after))
+            np.testing.assert_array_equal(old, new)
+    assert read.evaluate(samples, verbose=0, return_dict=True)["accuracy"] > 0.5
+
+
+@pytest.mark.parametrize("step", ["pack", "train", "read_out", "publish"])
 def test_the_steps_that_the_module_tells_of_are_there(step, capsys, monkeypatch):
     assert f"{wide_convolutions.MODULE} {step} " in wide_convolutions.__doc__
     monkeypatch.setattr(sys, "argv", ["wide_convolutions", step, "--help"])

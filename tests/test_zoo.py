@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import keras_ff
-from keras_ff import FFModel, cli, datasets, layers, report, training, zoo
+from keras_ff import FFModel, cli, datasets, layers, readouts, report, training, zoo
 from keras_ff.datasets import tfds_images
 from keras_ff.recipes import TrainingConfig
 from keras_ff.zoo import folders, measuring, storage
@@ -670,6 +670,42 @@ def test_class_groups_are_divided_anew(tmp_path):
         FFModel.from_preset(tmp_path / "preset", num_classes=3)
     with pytest.raises(ValueError, match=r"at least 2. Received: num_classes=1"):
         FFModel.from_preset(tmp_path / "preset", num_classes=1)
+
+
+@pytest.mark.parametrize("num_classes", [None, 5])
+def test_another_readout_of_the_same_layers(num_classes, tmp_path):
+    model = keras_ff.models.cnn((20, 20), readout=readouts.Goodness("validation", mirrored=True))
+    model.compile(metrics=["accuracy"])
+    x = np.random.default_rng(0).normal(size=(60, 8, 8, 1)).astype("float32")
+    y = np.arange(60) % 5
+    x[np.arange(60), y] += 3.0
+    model.fit(x, y, validation_data=(x, y), epochs=1, verbose=0)
+    model.save_to_preset(tmp_path / "preset", "float32")
+    head = readouts.Softmax("all", keras.optimizers.Adam(0.1), regions=1, standardized=True)
+    other = FFModel.from_preset(tmp_path / "preset", num_classes=num_classes, readout=head)
+    for before, after in zip(model.ff_layers, other.ff_layers, strict=True):
+        for old, new in zip(before.get_weights(), after.get_weights(), strict=True):
+            np.testing.assert_array_equal(old, new)
+    assert int(other.layers_trained) == 2
+    np.testing.assert_array_equal(scores(other, x), np.zeros((60, num_classes or 10)))
+    other.fit_readout(x, y, batch_size=4, epochs=12, verbose=0)
+    assert other.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] > 0.7
+
+    # And back: the head is left behind.
+    other.save_to_preset(tmp_path / "read", "float32")
+    goodness = readouts.Goodness([1])
+    again = FFModel.from_preset(tmp_path / "read", readout=goodness)
+    assert isinstance(again.readout, readouts.Goodness)
+    expected = other.goodness_of(other.activities(x))[1]
+    np.testing.assert_allclose(scores(again, x), expected, rtol=1e-5)
+    # The head itself is among what was saved.
+    kept = FFModel.from_preset(tmp_path / "read")
+    np.testing.assert_allclose(scores(kept, x), scores(other, x), rtol=1e-5)
+
+
+def test_another_readout_must_be_one():
+    with pytest.raises(ValueError, match="Did you mean 'softmax'"):
+        FFModel.from_preset(DIGITS[0], readout="sofmax")
 
 
 def test_frozen_layers_stay_as_they_are(test_data):

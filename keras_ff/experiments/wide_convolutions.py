@@ -226,6 +226,8 @@ def publish(trained, path, config):
         model,
         path,
         facts.data_of(config),
+        # Finer storage costs 2 MB and more that the zoo does not have.
+        weights="int6",
         architecture="wide_cnn",
         description=f"{__doc__.splitlines()[0]} A softmax readout, trained on its last four layers "
         f"for {READOUT_EPOCHS} epochs, scores images as they are, mirrored, and moved by a pixel.",
