@@ -351,15 +351,14 @@ class Softmax(keras.layers.Layer):
 
     def _as_they_are(self, model, x):
         counts = model.trained(self.chosen(model))
+        activities = model.activities(model.embed(x, None))
         rows = []
-        for index, activities in enumerate(model.activities(model.embed(x, None))):
-            width = self.num_features(model)[index]
+        for index, width in enumerate(self.num_features(model)):
             if width:
+                row = activities[index]
                 if self.regions is not None:
-                    activities = averages(ops.cast(activities, "float32"), self.regions)
-                rows.append(
-                    counts[index] * self.normalization(ops.reshape(activities, (-1, width)))
-                )
+                    row = averages(ops.cast(row, "float32"), self.regions)
+                rows.append(counts[index] * self.normalization(ops.reshape(row, (-1, width))))
         return ops.concatenate(rows, axis=1)
 
     def scores(self, model, x):
