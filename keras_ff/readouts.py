@@ -83,10 +83,13 @@ class Goodness(parts.Part):
         mirrored: boolean. Whether the goodness of an image and that of its mirror image, left
             and right exchanged, are added up: a second pass, for networks that were trained on
             images mirrored at random. Defaults to `False`.
+        shift: integer, pixels. Above 0 the goodness of the image moved by that much down to the
+            right, and up to the left, is added as well: three passes for one. Defaults to `0`.
 
     Raises:
-        ValueError: if an index is not that of a layer, `"validation"` finds no validation data,
-            or samples to be mirrored have another shape than (height, width, channels).
+        ValueError: if an index is not that of a layer, an argument is out of its range,
+            `"validation"` finds no validation data, or samples to be mirrored or moved have
+            another shape than (height, width, channels).
 
     Example:
 
