@@ -226,7 +226,7 @@ def publish(trained, path, config):
         model,
         path,
         facts.data_of(config),
-        # Finer storage costs 2 MB and more that the zoo does not have.
+        # int8 loses too much by the zoo's rule as well, and float16 takes more than a file may.
         weights="int6",
         architecture="wide_cnn",
         description=f"{__doc__.splitlines()[0]} A softmax readout, trained on its last four layers "

@@ -519,7 +519,8 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
         Raises:
             ValueError: if there is no such preset (the nearest ones are named), a file of it is
                 missing or was changed, it has no weights to load, it holds a model of another
-                class, or its layers cannot be divided among so many classes.
+                class, its layers cannot be divided among so many classes, or the readout is
+                unknown.
 
         Example:
 
