@@ -289,8 +289,9 @@ class Softmax(keras.layers.Layer):
         self.normalization = LengthNormalization(dtype="float32")
         self.standardization = None
         if self.standardized:
+            # Twenty batches tell the moments well; Keras's default takes hundreds to forget zeros.
             self.standardization = keras.layers.BatchNormalization(
-                center=False, scale=False, dtype="float32", name="standardization"
+                momentum=0.9, center=False, scale=False, dtype="float32", name="standardization"
             )
         self.head = None
 

@@ -15,6 +15,10 @@ from keras_ff.models.resnet import LAYERS as RESNET_LAYERS, resnet_layers
 
 BEST_LAYERS, MIRRORED_BEST_LAYERS = "best_layers", "mirrored_best_layers"
 BY_VALIDATION = (BEST_LAYERS, MIRRORED_BEST_LAYERS)
+SOFTMAX, SOFTMAX_OF_AVERAGES = "softmax", "softmax_of_averages"
+HEADS = (SOFTMAX, SOFTMAX_OF_AVERAGES)
+# Adam's rate for a head that learns after the layers, falling as a cosine.
+HEAD_RATE = 2e-3
 LOSS_PARAMETERS = ("alpha", "threshold", "margin")
 RATE_SCHEDULES = {
     "constant_then_linear": ConstantThenLinear,
@@ -145,10 +149,36 @@ def _negatives_of(config):
 
 
 def _readout_of(config):
+    """The readout while layers learn."""
+    if config.readout_epochs is not None:
+        return readouts.Goodness(readouts.VALIDATION if config.validation_share else readouts.ALL)
     if config.readout in BY_VALIDATION:
         mirrored = config.readout == MIRRORED_BEST_LAYERS
         return readouts.Goodness(readouts.VALIDATION, mirrored=mirrored)
+    if config.readout == SOFTMAX_OF_AVERAGES:
+        return _softmax_of_averages(config)
     return readouts.get(config.readout)
+
+
+def head_of(config, steps_per_epoch):
+    """The softmax readout that learns after the layers; `config` is a `TrainingConfig`."""
+    steps = config.readout_epochs * steps_per_epoch
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(HEAD_RATE, steps))
+    if config.readout == SOFTMAX_OF_AVERAGES:
+        return _softmax_of_averages(config, optimizer=optimizer)
+    return readouts.Softmax(optimizer=optimizer)
+
+
+def _softmax_of_averages(config, **arguments):
+    return readouts.Softmax(
+        readouts.ALL,
+        regions=1,
+        standardized=True,
+        # Views that the layers were trained on.
+        mirrored=config.flip,
+        shift=min(config.shift, 1),
+        **arguments,
+    )
 
 
 def loss_of(config):

@@ -7,9 +7,11 @@ import shlex
 from keras_ff import datasets, goodness, parts
 from keras_ff.recipe_models import (
     BEST_LAYERS,
+    HEADS,
     LOSS_PARAMETERS,
     RATE_SCHEDULES,
     goodness_of,
+    head_of,
     learning_rates_of,
     loss_of,
     model_of,
@@ -92,7 +94,11 @@ class TrainingConfig:
         goodness, loss, negatives, label_embedding, layer_schedule, readout: strings, names for the
             modules of keras_ff that they are called after. The readout `"best_layers"` is the
             goodness of the layers that do best on validation data, `"mirrored_best_layers"` that
-            of their mirror images added.
+            of their mirror images added. `"softmax_of_averages"` is a linear head on all layers,
+            which sees each channel's average over an image, standardised; with `shift` also those
+            of the image moved by a pixel, and with `flip` those of all mirror images.
+        readout_epochs: integer, epochs in which a softmax readout learns after the layers, which
+            then stay as they are; or `None`: it learns beside them.
         goodness_scale: float above 0 that multiplies the goodness, or `None` for the goodness's
             default. Thresholds, margins and alpha are meant for the scaled goodness.
         alpha, threshold, margin: parameters of the loss, for those losses that have them;
@@ -164,6 +170,7 @@ class TrainingConfig:
     supervised_contrast_regions: int | None = None
     layer_schedule: str = "greedy"
     readout: str = "goodness"
+    readout_epochs: int | None = None
     epochs: int = 30
     batch_size: int = 128
     learning_rate: float | tuple = 1e-3
@@ -243,6 +250,13 @@ class TrainingConfig:
                 "Of a 'resnet' `units` is the width of the first layers alone. "
                 f"Received: units={self.units}"
             )
+        if self.readout_epochs is not None:
+            parts.whole_number(self.readout_epochs, "readout_epochs")
+            if self.readout not in HEADS:
+                raise ValueError(
+                    f"`readout_epochs` are for a readout that learns: {' or '.join(HEADS)}. "
+                    f"Received: readout={self.readout!r}, readout_epochs={self.readout_epochs}"
+                )
         goodness_of(self)
         parts.share(self.weight_averaging, "weight_averaging")
         # Parameters of the loss are written out, so that a configuration says all.
@@ -343,12 +357,22 @@ class TrainingConfig:
     def new_model(self, image_shape, num_classes, steps_per_epoch):
         """An `FFModel`, built and compiled under the dtype policy. Seeds are for the caller to set.
 
+        With `readout_epochs` it scores by goodness, until it gets the readout of `new_head`.
+
         Args:
             image_shape: tuple, shape of a sample.
             num_classes: integer.
             steps_per_epoch: integer, batches an epoch: the learning rates fall by them.
         """
         return model_of(self, image_shape, num_classes, steps_per_epoch)
+
+    def new_head(self, steps_per_epoch):
+        """The softmax readout that is to learn after the layers, for `readout_epochs`.
+
+        Args:
+            steps_per_epoch: integer, batches an epoch: the learning rate falls by them.
+        """
+        return head_of(self, steps_per_epoch)
 
 
 def widths(units, layers, default):

@@ -19,7 +19,7 @@ from keras_ff import (
     visualization,
 )
 from keras_ff.callbacks import FFTensorBoard
-from keras_ff.models import FFModel
+from keras_ff.models import FFModel, remaking
 from keras_ff.recipes import TrainingConfig, for_json, plainly
 from keras_ff.version import __version__
 
@@ -33,6 +33,8 @@ TENSORBOARD_FOLDER = "tensorboard"
 
 # The entry of a .keras file that holds how the model was trained and how far.
 RUN_ENTRY = "keras_ff_run.json"
+# In the record of a run: what a readout took that learned after the layers.
+READOUT_SECONDS = "readout_seconds"
 # Samples on which the picture of the goodness separation is measured, at most.
 PICTURE_SAMPLES = 1000
 # The same for what is shown in TensorBoard after every epoch.
@@ -63,8 +65,9 @@ def train(
     The folder gets `config.json`; after every epoch `model.keras`, with optimizers, random
     generators, history and seconds, in one piece or not at all, and `history.json`; in the end two
     pictures and `metrics.json`. A run that was killed at any moment and is resumed begins the
-    interrupted epoch again and ends with the very figures of an undisturbed one. The test set is
-    read once, at the end.
+    interrupted epoch again and ends with the very figures of an undisturbed one. A readout that
+    learns after the layers is written when it has learned, and begun again where it was
+    interrupted. The test set is read once, at the end.
 
     Args:
         config: a `TrainingConfig`.
@@ -141,8 +144,11 @@ def train(
         if command is not None and not (folder / MODEL_FILE).exists():
             # The configuration alone does not say what is trained.
             save(model, run, folder / MODEL_FILE)
-    with distribution.training():
-        _fit(model, run, config, data, folder, verbose, distribution, tensorboard, callbacks)
+    if READOUT_SECONDS not in run:
+        with distribution.training():
+            _fit(model, run, config, data, folder, verbose, distribution, tensorboard, callbacks)
+        if config.readout_epochs is not None:
+            model = _with_head(model, run, config, data_dir, folder, verbose, distribution)
     return _finish(distribution.measurable(model), run, data, folder, distribution.is_chief)
 
 
@@ -248,7 +254,7 @@ def report(model, config, run, validation, test):
         "per_class_accuracy": for_json(test["per_class_accuracy"]),
         "confusion_matrix": test["confusion_matrix"],
         "epochs": epochs,
-        "seconds": seconds,
+        "seconds": seconds and seconds + run.get(READOUT_SECONDS, 0.0),
         "samples_per_second": samples * epochs / seconds if samples and seconds else None,
         "seed": config.seed,
         "parameters": model.count_params(),
@@ -405,6 +411,23 @@ def _fit(model, run, config, data, folder, verbose, distribution, tensorboard, o
     )
     run["samples"] = sum(len(y) for _, y in training)
     checkpoint.write(model)
+
+
+def _with_head(model, run, config, data_dir, folder, verbose, distribution):
+    """The model with a readout that has learned on its trained layers, written as well."""
+    training, _, _ = config.load_data(config.epochs, data_dir)
+    with distribution.scope():
+        model = remaking.remade(model, readout=config.new_head(len(training)))
+    if verbose and distribution.is_chief:
+        print("The layers have learned; now the readout does.", flush=True)
+    begin = time.perf_counter()
+    with distribution.training():
+        model.fit_readout(
+            distribution.part(training), epochs=config.readout_epochs, verbose=verbose
+        )
+        run[READOUT_SECONDS] = time.perf_counter() - begin
+        _Checkpoint(run, folder, distribution).write(model)
+    return model
 
 
 def _board(config, folder, validation, distribution):

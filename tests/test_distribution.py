@@ -115,6 +115,8 @@ def test_two_processes_take_the_steps_of_one(on_devices, tmp_path):
 
 def start_run(folder, port=None, number=0, resume=False):
     arguments = ["train", "--out", folder, "--units", "40,40", "--epochs", "5", "--seed", "3"]
+    # Which learns when the layers have.
+    arguments += ["--readout", "softmax", "--readout-epochs", "9"]
     environment = {"KERAS_BACKEND": BACKEND}
     if port is not None:
         arguments += ["--distribution", "workers", "--tensorboard"]
@@ -161,6 +163,7 @@ def test_a_killed_worker_and_a_restart_end_as_if_undisturbed(tmp_path):
         np.testing.assert_allclose(ours[name], expected[name], rtol=1e-3, err_msg=name)
     metrics = [json.loads((folder / "metrics.json").read_text()) for folder in (alone, together)]
     assert metrics[0]["test_accuracy"] == pytest.approx(metrics[1]["test_accuracy"], abs=0.003)
+    assert metrics[1]["test_accuracy"] > 0.8
     # What the first worker shows has every epoch, the repeated one twice.
     shown = EventAccumulator(str(together / "tensorboard" / "train"), {"tensors": 0}).Reload()
     assert {event.step for event in shown.Tensors("layer_1/loss")} == set(range(5))

@@ -502,8 +502,8 @@ def test_standardized_by_the_batch_in_training_and_by_moving_averages_afterwards
     found = convert_to_numpy(readout.head.kernel)
     np.testing.assert_allclose(found, kernel, rtol=1e-3, atol=1e-4)
 
-    # Of a moving average that began at mean 0 and variance 1, a hundredth is new.
-    later = (rows - 0.01 * mean) / np.sqrt(0.99 + 0.01 * variance + 1e-3)
+    # Of a moving average that began at mean 0 and variance 1, a tenth is new.
+    later = (rows - 0.1 * mean) / np.sqrt(0.9 + 0.1 * variance + 1e-3)
     bias = convert_to_numpy(readout.head.bias)
     np.testing.assert_allclose(model(x), later @ kernel + bias, rtol=1e-3, atol=1e-3)
     moments = [convert_to_numpy(weight) for weight in readout.standardization.weights]
@@ -543,7 +543,9 @@ def test_the_head_alone_learns_on_frozen_images(tmp_path):
     )
     model = image_model("class groups", readout)
     x, y = images(60)
-    x[np.arange(60), y, y] += 4.0
+    # A row, a column, or neither, which mirror images have as well.
+    x[y == 0, 2] += 4.0
+    x[y == 1, :, 2] += 4.0
     model.build(x.shape)
     layers = [weight for layer in model.ff_layers for weight in layer.get_weights()]
     history = model.fit_readout(x, y, epochs=25, batch_size=20, validation_data=(x, y), verbose=0)
@@ -551,7 +553,7 @@ def test_the_head_alone_learns_on_frozen_images(tmp_path):
     for old, new in zip(layers, after, strict=True):
         np.testing.assert_array_equal(old, new)
     assert history.history["loss"][-1] < 0.7 * history.history["loss"][0]
-    assert model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] > 0.6
+    assert model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] > 0.8
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))

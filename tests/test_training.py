@@ -126,6 +126,8 @@ def test_the_steepness_of_a_recipe_belongs_to_its_loss_and_goodness(monkeypatch)
         ({"weight_averaging": 1.0}, "weight_averaging=1.0"),
         ({"loss": "symbaa"}, "Did you mean 'symba'"),
         ({"epoch": 3}, "no option 'epoch'. Did you mean 'epochs'"),
+        ({"readout": "softmax", "readout_epochs": 0}, "readout_epochs=0"),
+        ({"readout_epochs": 2}, "Received: readout='goodness', readout_epochs=2"),
     ],
 )
 def test_configurations_that_cannot_be_are_refused(chosen, words):
@@ -141,6 +143,7 @@ def test_configurations_that_cannot_be_are_refused(chosen, words):
         {"units": (30, 20), "loss": "logistic", "threshold": (1.0, 2.5), "margin": 0.1},
         {"flip": True, "standardize": False, "image_size": (16, 16), "goodness": "sum_of_squares"},
         {"threshold": "learned", "seed": 5},
+        {"readout": "softmax_of_averages", "readout_epochs": 2},
     ],
 )
 def test_the_command_of_a_configuration_leads_back_to_it(chosen, monkeypatch, tmp_path):
@@ -463,6 +466,66 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(changes, tmp_path, monkey
     assert_same_end(tmp_path / "run", tmp_path / "undisturbed")
 
 
+@pytest.fixture(scope="module")
+def read_out(tmp_path_factory):
+    """The folder of a run whose readout learned after the layers."""
+    folder = tmp_path_factory.mktemp("runs") / "read_out"
+    training.train(small(**READ_OUT), folder, verbose=0)
+    return folder
+
+
+READ_OUT = {
+    "batch_size": 64,
+    "architecture": "cnn",
+    "units": (20, 40),
+    "dtype_policy": "float32",
+    "weight_averaging": 0.9,
+    "flip": True,
+    "shift": 1,
+    "readout": "softmax_of_averages",
+    "readout_epochs": 8,
+}
+
+
+def test_a_readout_learns_after_layers_which_stay(read_out, tmp_path):
+    goodness = {**READ_OUT, "readout": "best_layers", "readout_epochs": None}
+    training.train(small(**goodness), tmp_path / "run", verbose=0)
+    assert read(read_out, "history.json") == read(tmp_path / "run", "history.json")
+    with_head, _ = training.load(read_out)
+    without, _ = training.load(tmp_path / "run")
+    for layer, other in zip(with_head.ff_layers, without.ff_layers, strict=True):
+        for weight, same in zip(layer.get_weights(), other.get_weights(), strict=True):
+            np.testing.assert_array_equal(weight, same)
+    readout = with_head.readout
+    assert readout.regions == 1 and readout.standardized
+    assert readout.mirrored and readout.shift == 1
+    assert readout.head.kernel.shape == (20 + 40, 10)
+    assert not np.allclose(readout.head.kernel, 0)
+    metrics = read(read_out, "metrics.json")
+    assert metrics["test_accuracy"] > 0.8
+    assert metrics["epochs"] == 4
+    _, test = datasets.load("digits", 64, validation_share=1 / 6)[1:]
+    assert training.figures(with_head, test)["accuracy"] == metrics["test_accuracy"]
+
+
+@pytest.mark.parametrize("broken_off", ["before", "after"])
+def test_a_readout_that_was_interrupted_ends_as_an_undisturbed_one(
+    broken_off, read_out, tmp_path, monkeypatch
+):
+    config = small(**READ_OUT)
+    with monkeypatch.context() as patched:
+        if broken_off == "before":  # it is written
+            saves = iter([training.save] * (config.epochs + 1) + [interrupt])
+            patched.setattr(training, "save", lambda *args: next(saves)(*args))
+        else:
+            patched.setattr(training, "figures", interrupt)
+        with pytest.raises(Interruption):
+            training.train(config, tmp_path / "run", verbose=0)
+    assert training.load(tmp_path / "run")[0].readout.chooses == (broken_off == "before")
+    training.train(config, tmp_path / "run", resume=True, verbose=0)
+    assert_same_end(tmp_path / "run", read_out)
+
+
 def test_seconds_are_those_of_all_parts(tmp_path, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr(training.time, "perf_counter", lambda: clock[0])
@@ -479,6 +542,16 @@ def test_seconds_are_those_of_all_parts(tmp_path, monkeypatch):
     clock[0], resumed = 5000.0, True
     metrics = training.train(small(epochs=3), tmp_path / "run", resume=True, verbose=0)
     assert metrics["seconds"] == 21.0
+
+
+def test_a_readout_that_learns_after_the_layers_takes_seconds_as_well(read_out):
+    _, run = training.load(read_out)
+    metrics = read(read_out, "metrics.json")
+    assert metrics["seconds"] == run["seconds"] + run["readout_seconds"]
+    assert run["readout_seconds"] > 0
+    # The rate is that of the layers.
+    rate = run["samples"] * run["epoch"] / run["seconds"]
+    assert metrics["samples_per_second"] == pytest.approx(rate)
 
 
 # Real kills of real processes.

@@ -193,6 +193,11 @@ def test_what_cannot_be_searched_is_refused(search, message):
         FFHyperModel(base(), search)
 
 
+def test_a_readout_that_learns_after_the_layers_is_not_searched():
+    with pytest.raises(ValueError, match="Received: readout_epochs=3"):
+        FFHyperModel(base(readout="softmax", readout_epochs=3), ["threshold"])
+
+
 def test_every_name_of_the_space_makes_a_model():
     hyper_model = FFHyperModel(
         base(loss="label_softmax"),

@@ -74,7 +74,13 @@ def add_configuration(parser):
     network.add_argument(
         "--readout",
         metavar="NAME",
-        help=f"{names(readouts)}, best_layers, mirrored_best_layers",
+        help=f"{names(readouts)}, softmax_of_averages, best_layers, mirrored_best_layers",
+    )
+    network.add_argument(
+        "--readout-epochs",
+        type=int,
+        metavar="N",
+        help="in which a softmax readout learns after the layers (default: beside them)",
     )
 
     objective = parser.add_argument_group("objective of each layer")

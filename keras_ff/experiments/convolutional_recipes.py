@@ -1,6 +1,6 @@
 """What trains convolutional networks of class groups, by dataset.
 
-The zoo's convolutional networks and the cells of S3's table are trained by these.
+The cells of S3's table and the layers of the zoo's convolutional networks are trained by these.
 """
 
 from keras_ff.recipes import TrainingConfig

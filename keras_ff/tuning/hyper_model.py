@@ -42,7 +42,7 @@ class FFHyperModel(keras_tuner.HyperModel):
 
     Raises:
         ValueError: if a name or a range is none that can be searched, or does not go with the
-            configuration's loss.
+            configuration's loss, or a readout is to learn after the layers.
 
     Example:
 
@@ -63,6 +63,12 @@ class FFHyperModel(keras_tuner.HyperModel):
         self.space = space.chosen(search)
         self.data_dir = data_dir
         self._check_loss()
+        if self.base.readout_epochs is not None:
+            raise ValueError(
+                "A search trains layers alone, and a readout learns after them when what was "
+                "found is trained again: leave `readout_epochs` out of the search. "
+                f"Received: readout_epochs={self.base.readout_epochs}"
+            )
         self.num_classes = datasets.info(self.base.dataset, data_dir=data_dir).num_classes
         # By batch size, and by configuration: what takes reading the dataset to know.
         self._batches = {}
