@@ -521,9 +521,12 @@ def test_a_readout_that_was_interrupted_ends_as_an_undisturbed_one(
             patched.setattr(training, "figures", interrupt)
         with pytest.raises(Interruption):
             training.train(config, tmp_path / "run", verbose=0)
-    assert training.load(tmp_path / "run")[0].readout.chooses == (broken_off == "before")
+    model, run = training.load(tmp_path / "run")
+    assert model.readout.chooses == (broken_off == "before")
     training.train(config, tmp_path / "run", resume=True, verbose=0)
     assert_same_end(tmp_path / "run", read_out)
+    if broken_off == "after":  # there was nothing left to learn
+        assert training.load(tmp_path / "run")[1] == run
 
 
 def test_seconds_are_those_of_all_parts(tmp_path, monkeypatch):
