@@ -257,6 +257,12 @@ class TrainingConfig:
                     f"`readout_epochs` are for a readout that learns: {' or '.join(HEADS)}. "
                     f"Received: readout={self.readout!r}, readout_epochs={self.readout_epochs}"
                 )
+            if self.negatives == "hard_labels":
+                raise ValueError(
+                    "Hard labels are drawn by a readout that learns beside the layers: leave "
+                    "`readout_epochs` out. Received: negatives='hard_labels', "
+                    f"readout_epochs={self.readout_epochs}"
+                )
         goodness_of(self)
         parts.share(self.weight_averaging, "weight_averaging")
         # Parameters of the loss are written out, so that a configuration says all.

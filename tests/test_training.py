@@ -128,6 +128,10 @@ def test_the_steepness_of_a_recipe_belongs_to_its_loss_and_goodness(monkeypatch)
         ({"epoch": 3}, "no option 'epoch'. Did you mean 'epochs'"),
         ({"readout": "softmax", "readout_epochs": 0}, "readout_epochs=0"),
         ({"readout_epochs": 2}, "Received: readout='goodness', readout_epochs=2"),
+        (
+            {"negatives": "hard_labels", "readout": "softmax", "readout_epochs": 2},
+            "learns beside the layers",
+        ),
     ],
 )
 def test_configurations_that_cannot_be_are_refused(chosen, words):
