@@ -534,6 +534,27 @@ class TestTFDS:
         parts = datasets.load("complete", data_dir=tmp_path, standardize=False)
         assert [len(joined(part)[1]) for part in parts] == [50, 10, 5]
 
+    def test_a_dataset_is_read_once_where_it_is_kept_and_anew_afterwards(self, tmp_path):
+        write_tfds(tmp_path / "first", "kept", {"train": colours(60), "test": colours(5)})
+        write_tfds(tmp_path / "other", "kept", {"train": colours(60), "test": colours(6)})
+
+        def number_of_tests(folder):
+            test = datasets.load("kept", data_dir=folder, standardize=False)[2]
+            return len(joined(test)[1])
+
+        moved, first, other = (tmp_path / name for name in ("moved", "first", "other"))
+        with tfds_images.kept():
+            assert number_of_tests(first) == 5
+            first.rename(moved)
+            other.rename(first)
+            assert number_of_tests(first) == 5  # what was read before
+            assert number_of_tests(moved) == 5
+            assert number_of_tests(first) == 6  # another one was read meanwhile
+        moved.rename(other)
+        first.rename(moved)
+        other.rename(first)
+        assert number_of_tests(first) == 5
+
     def test_a_missing_test_split_is_replaced_by_the_validation_split(self, tmp_path):
         splits = {"train": colours(60), "validation": colours(7, start=200)}
         write_tfds(tmp_path, "no_test", splits)

@@ -36,6 +36,7 @@ def show(name, folders=()):
 def evaluate(names=(), every=False, folders=(), data_dir=None):
     """Measure presets again, and say where they differ from their cards."""
     from keras_ff import zoo
+    from keras_ff.datasets import tfds_images
 
     if bool(names) == every:
         raise ValueError("Say which presets to measure: their names, or --all.")
@@ -44,10 +45,11 @@ def evaluate(names=(), every=False, folders=(), data_dir=None):
     else:
         presets = [zoo.get(name, folders) for name in dict.fromkeys(names)]
     wrong, skipped = 0, 0
-    for preset in presets:
-        agrees = _measured(preset, data_dir)
-        wrong += agrees is False
-        skipped += agrees is None
+    with tfds_images.kept():  # presets of a dataset follow one another
+        for preset in presets:
+            agrees = _measured(preset, data_dir)
+            wrong += agrees is False
+            skipped += agrees is None
     text = f"{len(presets) - wrong - skipped} of {len(presets)} are what their cards say"
     print(text + (f"; skipped: {skipped}." if skipped else "."))
     return DIFFERENT if wrong else None

@@ -1,6 +1,8 @@
 """Images and labels from TensorFlow Datasets (TFDS)."""
 
+import contextlib
 import difflib
+import functools
 import urllib.parse
 
 import numpy as np
@@ -15,6 +17,21 @@ def samples(name, data_dir, image_size):
 
     Each is a pair: images as uint8 of shape (samples, height, width, channels), labels as int32.
     """
+    return _reader(name, data_dir, image_size)
+
+
+@contextlib.contextmanager
+def kept():
+    """A context in which the last dataset stays in memory, to be asked for again at once."""
+    global _reader
+    _reader = functools.lru_cache(maxsize=1)(_samples)
+    try:
+        yield
+    finally:
+        _reader = _samples
+
+
+def _samples(name, data_dir, image_size):
     builder = builder_of(name, data_dir)
     image, _ = features_of(builder, name)
     if image_size is None and None in image.shape:
@@ -155,3 +172,7 @@ def _answers(url):
         # A slow source, or one that only TFDS knows how to ask: let it try.
         return True
     return True
+
+
+# What `samples` reads by.
+_reader = _samples
