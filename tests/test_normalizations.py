@@ -8,6 +8,7 @@ import pytest
 from either_backend import in_graph, value_and_gradients
 from keras.ops import convert_to_numpy
 
+from keras_ff import backends
 from keras_ff.layers import ClassGroupNormalization, LengthNormalization, PeerNormalization
 
 
@@ -254,6 +255,17 @@ def test_every_class_is_standardised_by_itself(shape, classes):
     groups = y.reshape(shape[0], -1, classes, shape[-1] // classes).astype("float64")
     np.testing.assert_allclose(groups.mean(axis=(1, 3)), 0.0, atol=1e-5)
     np.testing.assert_allclose(groups.var(axis=(1, 3)), 1.0, rtol=1e-3)
+
+
+@pytest.mark.tensorflow("it makes kernels")
+@pytest.mark.parametrize(("shape", "classes"), GROUPS, ids=str)
+def test_a_kernel_of_its_own_answers_the_same(shape, classes):
+    layer = ClassGroupNormalization(classes)
+    layer.build((None, *shape[1:]))
+    x = drawn(*shape, offset=1.0)
+    np.testing.assert_allclose(
+        backends.fused(layer)(keras.ops.convert_to_tensor(x)), layer(x), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_no_trace_of_which_class_won():

@@ -11,6 +11,7 @@ A backend is a module with these names:
   `function(kernel)`, of which nothing but that is computed;
 - `can_fuse(tensors)` and `fused(function)`: whether functions of tensors may be compiled into
   one kernel here, and such a function;
+- `is_fusing()`: whether what is computed becomes part of such a kernel;
 - `compiled(function, variables)`: a function of tensors, compiled when it is first called;
   `variables()` lists those that it reads or assigns;
 - `input_gradient(function, inputs)`: returns the gradient of the sum of `function(inputs)` by
@@ -58,6 +59,7 @@ compiled = chosen.compiled
 fused = chosen.fused
 gathered = chosen.gathered
 input_gradient = chosen.input_gradient
+is_fusing = chosen.is_fusing
 numpy_function = chosen.numpy_function
 outside_graph = chosen.outside_graph
 own_rows = chosen.own_rows

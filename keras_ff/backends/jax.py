@@ -82,6 +82,11 @@ def can_fuse(tensors=()):
     return False
 
 
+def is_fusing():
+    """Always, as the compiler fuses what it likes."""
+    return True
+
+
 # Called where `can_fuse` holds, and nowhere else.
 fused = pull_back = shared = None
 

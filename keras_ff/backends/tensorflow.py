@@ -1,6 +1,7 @@
 """The TensorFlow backend: a gradient tape a layer, and Keras's step functions."""
 
 import contextlib
+import contextvars
 import functools
 import math
 
@@ -45,9 +46,26 @@ def can_fuse(tensors=()):
     )
 
 
+_fusing = contextvars.ContextVar("fusing", default=False)
+
+
 def fused(function):
     """A function of tensors as one kernel, made by XLA; for element-wise work."""
-    return tf.function(function, jit_compile=True, autograph=False)
+
+    @functools.partial(tf.function, jit_compile=True, autograph=False)
+    def kernel(*tensors):
+        before = _fusing.set(True)
+        try:
+            return function(*tensors)
+        finally:
+            _fusing.reset(before)
+
+    return kernel
+
+
+def is_fusing():
+    """Whether what is being traced becomes part of one kernel."""
+    return _fusing.get()
 
 
 def shared(function, variables):

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_ff import parts
+from keras_ff import backends, parts
 from keras_ff.parts import registered
 
 
@@ -83,8 +83,24 @@ class ClassGroupNormalization(keras.layers.Layer):
         self._standardization.build(input_shape)
 
     def call(self, inputs):
-        standardized = self._standardization(ops.cast(inputs, "float32"))
-        return ops.cast(standardized, self.compute_dtype)
+        inputs = ops.cast(inputs, "float32")
+        # Outside a kernel, Keras's layer takes twice as long; within one, it is the faster.
+        way = self._standardization if backends.is_fusing() else self._channels_first
+        return ops.cast(way(inputs), self.compute_dtype)
+
+    def _channels_first(self, inputs):
+        """As `_standardization`, but moments are taken of channels, and of these then of groups."""
+        centered = inputs - self._means(inputs)
+        return centered * ops.rsqrt(self._means(ops.square(centered)) + self.epsilon)
+
+    def _means(self, values):
+        """The mean of every channel's group, of shape (batch, 1, ..., channels)."""
+        positions = tuple(range(1, len(values.shape) - 1))
+        of_channels = ops.mean(values, axis=positions, keepdims=True) if positions else values
+        groups = self._standardization.groups
+        of_groups = ops.reshape(of_channels, (-1, groups, values.shape[-1] // groups))
+        means = ops.broadcast_to(ops.mean(of_groups, axis=-1, keepdims=True), ops.shape(of_groups))
+        return ops.reshape(means, ops.shape(of_channels))
 
     def compute_output_shape(self, input_shape):
         return input_shape
