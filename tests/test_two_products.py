@@ -6,7 +6,7 @@ import pytest
 from keras.ops import convert_to_numpy
 
 import keras_ff
-from keras_ff import layer_optimizers
+from keras_ff import backends, layer_optimizers
 from keras_ff.goodness import ClassGroups, MeanOfSquares, SumOfSquares
 from keras_ff.labels import LabelMap
 from keras_ff.layers import (
@@ -280,3 +280,19 @@ def test_small_layers_stay_plain(monkeypatch):
             model.compile()
             model.train_on_batch(drawn(), np.arange(12) % CLASSES)
         assert bool(taken) is compiled
+
+
+def test_a_kernel_rounds_as_a_cast_does():
+    """All of bfloat16, and what lies a little above, at, and about half way to the next."""
+    upper = np.arange(2**16, dtype="uint32") << 16
+    lower = [0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF]
+    numbers = np.concatenate([(upper + bits).view("float32") for bits in lower])
+    # Not-a-number is one, whatever its bits.
+    numbers = np.append(numbers[~np.isnan(numbers)], [np.nan, -np.nan]).astype("float32")
+    x = keras.ops.convert_to_tensor(numbers)
+    found = backends.fused(lambda x: backends.rounded(x, "bfloat16"))(x)
+    assert found.dtype == "bfloat16"
+    np.testing.assert_array_equal(
+        convert_to_numpy(keras.ops.cast(found, "float32")),
+        convert_to_numpy(keras.ops.cast(keras.ops.cast(x, "bfloat16"), "float32")),
+    )

@@ -87,6 +87,7 @@ def is_fusing():
     return True
 
 
+rounded = ops.cast
 # Called where `can_fuse` holds, and nowhere else.
 fused = pull_back = shared = None
 

@@ -68,6 +68,18 @@ def is_fusing():
     return _fusing.get()
 
 
+def rounded(x, dtype):
+    """As `ops.cast`; see the seam's documentation."""
+    if not is_fusing() or (x.dtype.name, dtype) != ("float32", "bfloat16"):
+        return ops.cast(x, dtype)
+    # XLA's own conversion takes twice as long: half of the last place is added, less one bit where
+    # that place is even, and the upper bits are taken. The NaN of arithmetic stays one.
+    bits = tf.bitcast(x, tf.uint32)
+    is_odd = tf.bitwise.bitwise_and(tf.bitwise.right_shift(bits, tf.constant(16, bits.dtype)), 1)
+    bits = tf.bitwise.right_shift(bits + is_odd + 0x7FFF, tf.constant(16, bits.dtype))
+    return tf.bitcast(tf.cast(bits, tf.uint16), tf.bfloat16)
+
+
 def shared(function, variables):
     """A function that is traced and compiled once and works on variables that are given to it.
 

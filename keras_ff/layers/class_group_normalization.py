@@ -86,7 +86,7 @@ class ClassGroupNormalization(keras.layers.Layer):
         inputs = ops.cast(inputs, "float32")
         # Outside a kernel, Keras's layer takes twice as long; within one, it is the faster.
         way = self._standardization if backends.is_fusing() else self._channels_first
-        return ops.cast(way(inputs), self.compute_dtype)
+        return backends.rounded(way(inputs), self.compute_dtype)
 
     def _channels_first(self, inputs):
         """As `_standardization`, but moments are taken of channels, and of these then of groups."""

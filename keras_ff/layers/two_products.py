@@ -67,19 +67,22 @@ def answer(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
         drawn = layer.draw(_activities_shape(layer, inputs, product))
 
     def judge(product, drawn, besides, sample_weight, labels, shortcut):
+        product = ops.cast(product, "float32")
+
         def objective():
-            transformed = complete(ops.cast(product, "float32"), besides)
+            transformed = complete(product, besides)
             if layer.transform.use_bias:
                 transformed = transformed + ops.cast(layer.transform.bias, "float32")
             activities = layer.respond(transformed, training=True, drawn=drawn)
             figures = layer.figures_of(
                 layer.goodness_of(activities), streams, sample_weight, labels
             )
-            activities = ops.cast(activities, layer.compute_dtype)
+            activities = backends.rounded(activities, layer.compute_dtype)
             handed = layer.hand_on(activities, shortcut)
             return scale_loss(figures["loss"]), (figures, handed)
 
-        return backends.auxiliary_and_gradients(objective, others, [product])
+        answers, (delta, *own) = backends.auxiliary_and_gradients(objective, others, [product])
+        return answers, (backends.rounded(delta, layer.compute_dtype), *own)
 
     (figures, handed), (delta, *own) = backends.fused(judge)(
         product, drawn, besides, sample_weight, labels, shortcut
