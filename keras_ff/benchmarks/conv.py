@@ -7,7 +7,7 @@ from keras_ff.benchmarks import side_by_side, training_step
 from keras_ff.benchmarks.step import POLICIES
 
 
-def run(widths=(20, 40), image_size=32, batch_size=128, policies=POLICIES, rounds=5):
+def run(widths=(20, 40), image_size=32, batch_size=128, policies=POLICIES, rounds=9):
     """Rows of `conv`, in images/s: ours, the least possible, and backpropagation.
 
     Args:
