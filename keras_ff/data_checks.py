@@ -247,7 +247,7 @@ def checking_data(method):
     def wrapper(self, *args, **kwargs):
         if self._data_check is not None:
             return method(self, *args, **kwargs)
-        check = self._data_check = DataCheck(self.num_classes, self._sample_shape)
+        check = self._data_check = DataCheck(self.num_classes, self.sample_shape)
         try:
             return method(self, *args, **kwargs)
         except Exception as error:

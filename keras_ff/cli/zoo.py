@@ -6,6 +6,7 @@ import pathlib
 from keras_ff.cli import printing, train
 
 OWN_COMMAND = "keras-ff zoo train"
+ZOO = pathlib.Path("zoo")
 DIFFERENT = 1  # the exit code where a preset is not what its card says
 
 
@@ -45,9 +46,10 @@ def evaluate(names=(), every=False, folders=(), data_dir=None):
     else:
         presets = [zoo.get(name, folders) for name in dict.fromkeys(names)]
     wrong, skipped = 0, 0
+    kept = {}  # scores, which ensembles and their members share
     with tfds_images.kept():  # presets of a dataset follow one another
         for preset in presets:
-            agrees = _measured(preset, data_dir)
+            agrees = _measured(preset, data_dir, kept)
             wrong += agrees is False
             skipped += agrees is None
     text = f"{len(presets) - wrong - skipped} of {len(presets)} are what their cards say"
@@ -55,7 +57,7 @@ def evaluate(names=(), every=False, folders=(), data_dir=None):
     return DIFFERENT if wrong else None
 
 
-def _measured(preset, data_dir):
+def _measured(preset, data_dir, kept):
     """Print a preset's figures; whether they agree, None where there is nothing to compare."""
     from keras_ff import datasets
     from keras_ff.zoo import measuring
@@ -67,7 +69,7 @@ def _measured(preset, data_dir):
         print(f"{preset.name}: skipped, the dataset {preset.dataset!r} is not prepared", flush=True)
         return None
     try:
-        found = measuring.measure(preset, data_dir)
+        found = measuring.measure(preset, data_dir, kept)
     except ValueError as error:  # the others are worth measuring all the same
         print(f"{preset.name}: cannot be measured. {error}", flush=True)
         return False
@@ -125,7 +127,7 @@ def _train_network(preset, out, resume, data_dir):
 def add(
     run,
     name=None,
-    to=pathlib.Path("zoo"),
+    to=ZOO,
     weights="auto",
     data_dir=None,
     description=None,
@@ -134,12 +136,7 @@ def add(
     """Make a preset of a run."""
     from keras_ff import zoo
 
-    folder = to / (name or _name_of(run))
-    if folder.exists() and not replace:
-        raise ValueError(
-            f"There is {str(folder)!r} already: choose another --name, or have it replaced, "
-            "--replace."
-        )
+    folder = _new_folder(to, name or _name_of(run), replace)
     known = {} if description is None else {"description": description}
     preset = zoo.save_run(run, folder, weights, data_dir, **known)
     print(
@@ -147,6 +144,31 @@ def add(
         f"{preset.storage}, {preset.bytes / 1000:,.0f} kB."
     )
     print(printing.how_to_find(to, preset.name))
+
+
+def join(members, shares=None, name=None, to=ZOO, data_dir=None, description=None, replace=False):
+    """Make a preset of an ensemble of presets."""
+    from keras_ff import zoo
+
+    known = {} if description is None else {"description": description}
+    first = zoo.get(members[0], [to] if to.is_dir() else [])
+    folder = _new_folder(to, name or f"{first.dataset}_ensemble_{first.activation}", replace)
+    words = [*members, *([] if shares is None else ["--shares", *map("{:g}".format, shares)])]
+    known["command"] = f"keras-ff zoo join {' '.join(words)}"
+    preset = zoo.publish_ensemble(folder, members, shares, data_dir, **known)
+    print(f"{preset.folder}: test accuracy {100 * preset.test_accuracy:.2f} %.")
+    print(printing.how_to_find(to, preset.name))
+
+
+def _new_folder(to, name, replace):
+    """Where a preset will lie, which must be free unless what is there is to be replaced."""
+    folder = to / name
+    if folder.exists() and not replace:
+        raise ValueError(
+            f"There is {str(folder)!r} already: choose another --name, or have it replaced, "
+            "--replace."
+        )
+    return folder
 
 
 def _name_of(run):
@@ -177,6 +199,7 @@ def add_to(commands):
     _add_evaluate(commands)
     _add_train(commands)
     _add_add(commands)
+    _add_join(commands)
 
 
 def _add_list(commands):
@@ -215,13 +238,6 @@ def _add_add(commands):
         commands, "add", add, "make a preset of a run of keras-ff train", has_folders=False
     )
     parser.add_argument("run", type=pathlib.Path, metavar="RUN", help="the run's folder")
-    parser.add_argument("--name", help="default: dataset, architecture and activation")
-    parser.add_argument(
-        "--to",
-        type=pathlib.Path,
-        metavar="FOLDER",
-        help="the folder of presets that it is added to (default: zoo)",
-    )
     parser.add_argument(
         "--weights",
         metavar="STORAGE",
@@ -229,6 +245,34 @@ def _add_add(commands):
             "float32, float16, int8, int6, or auto (default): the smallest that keeps the "
             "validation accuracy"
         ),
+    )
+    _add_new_preset(parser)
+
+
+def _add_join(commands):
+    parser = _command(
+        commands, "join", join, "make a preset of an ensemble of presets", has_folders=False
+    )
+    parser.add_argument(
+        "members", nargs="+", metavar="PRESET", help="names, found beside it or as by list"
+    )
+    parser.add_argument(
+        "--shares",
+        nargs="+",
+        type=float,
+        metavar="SHARE",
+        help="what each one's scores count (default: the same)",
+    )
+    _add_new_preset(parser)
+
+
+def _add_new_preset(parser):
+    parser.add_argument("--name", help="default: dataset, architecture and activation")
+    parser.add_argument(
+        "--to",
+        type=pathlib.Path,
+        metavar="FOLDER",
+        help="the folder of presets that it is added to (default: zoo)",
     )
     parser.add_argument("--description", metavar="TEXT", help="what it is, for the card")
     parser.add_argument("--replace", action="store_true", help="a preset of that name, if any")

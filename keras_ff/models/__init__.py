@@ -1,6 +1,7 @@
 """The Forward-Forward model, and ready architectures: functions that return one, not compiled."""
 
 from keras_ff.models.cnn import cnn
+from keras_ff.models.ff_ensemble import FFEnsemble
 from keras_ff.models.ff_model import FFModel
 from keras_ff.models.local_receptive_field import local_receptive_field
 from keras_ff.models.mlp import mlp
@@ -12,6 +13,7 @@ from keras_ff.models.vgg import vgg
 from keras_ff.models.vision_attention import vision_attention
 
 __all__ = [
+    "FFEnsemble",
     "FFModel",
     "RecurrentDense",
     "RecurrentFFModel",

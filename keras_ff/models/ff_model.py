@@ -529,15 +529,9 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
         >>> model.evaluate(test, verbose=0, return_dict=True)["accuracy"] > 0.95
         True
         """
-        from keras_ff import zoo
+        from keras_ff.zoo import loading
 
-        model = zoo.get(name_or_path).model(load_weights, num_classes, readout)
-        if not isinstance(model, cls):
-            raise ValueError(
-                f"The preset holds a {type(model).__name__}, not a {cls.__name__}. "
-                f"Received: {str(name_or_path)!r}"
-            )
-        return model
+        return loading.model_of_class(cls, name_or_path, load_weights, num_classes, readout)
 
     def save_to_preset(self, path, weights="float16", config=None, **known):
         """Write the network as a preset, which `from_preset` reads.

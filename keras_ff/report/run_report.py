@@ -36,8 +36,8 @@ def write(run_or_preset, out=None, data_dir=None):
         The page's path.
 
     Raises:
-        ValueError: if there is no such run or preset, the preset does not say on what data it was
-            trained, or the data cannot be loaded.
+        ValueError: if there is no such run or preset, the preset is an ensemble or does not say on
+            what data it was trained, or the data cannot be loaded.
 
     Example:
 
@@ -103,6 +103,13 @@ def _of_run(folder, data_dir):
 
 def _of_preset(preset, data_dir):
     """The same of a preset, which keeps no history."""
+    members = preset.members()
+    if members:
+        names = ", ".join(repr(member.name) for member, _ in members)
+        raise ValueError(
+            f"The preset {preset.name!r} is an ensemble and has no layers of its own: report on "
+            f"its members, {names}."
+        )
     options = preset.data_options()
     if options is None:
         raise ValueError(

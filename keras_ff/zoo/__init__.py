@@ -1,5 +1,6 @@
 """Presets: trained networks and configurations, each in a folder of its own, with a card."""
 
+from keras_ff.zoo.ensembles import publish_ensemble
 from keras_ff.zoo.folders import VARIABLE, get, list_presets, register
 from keras_ff.zoo.preset import Preset
 from keras_ff.zoo.publishing import publish, save_recipe, save_run
@@ -11,6 +12,7 @@ __all__ = [
     "get",
     "list_presets",
     "publish",
+    "publish_ensemble",
     "register",
     "save",
     "save_recipe",

@@ -1,6 +1,7 @@
 """The card of a preset: what it is, how it was trained, what it can do and what it cannot."""
 
 from keras_ff.zoo import facts
+from keras_ff.zoo.preset import MEMBERS
 
 GOODNESS_PICTURE = "goodness_separation.png"
 FILTERS_PICTURE = "first_layer_filters.png"
@@ -21,6 +22,7 @@ def card(metadata):
         "\n".join(_figures(metadata)),
         _use(metadata),
         _training(metadata),
+        _members(metadata),
         _layers(metadata),
         _pictures(metadata),
         _limits(metadata),
@@ -37,7 +39,10 @@ def _what(metadata):
     if metadata.get("description"):
         return metadata["description"]
     layers = metadata["layers"]
-    text = f"A Forward-Forward network of {layers} layer{'s' if layers > 1 else ''}"
+    if metadata["storage"] == MEMBERS:
+        text = f"An ensemble of {len(metadata['members'])} Forward-Forward networks"
+    else:
+        text = f"A Forward-Forward network of {layers} layer{'s' if layers > 1 else ''}"
     if metadata.get("activation"):
         text += f" with the activation `{metadata['activation']}`"
     if metadata.get("dataset"):
@@ -76,6 +81,8 @@ def _weights(metadata):
     text = f"{metadata['parameters']:,}"
     if metadata["storage"] is None:
         return text + ", not in the preset"
+    if metadata["storage"] == MEMBERS:
+        return text + ", in the presets of its members"
     size = metadata["files"]["weights.npz"]["bytes"]
     text += f", stored as {metadata['storage']} in {size / 1000:,.0f} kB"
     trained = metadata.get("as_trained")
@@ -93,7 +100,8 @@ def _use(metadata):
             f'model = keras_ff.FFModel.from_preset("{name}", load_weights=False)\n```'
         )
     lines = ["## Use", "", "```python", "import keras_ff", ""]
-    lines.append(f'model = keras_ff.FFModel.from_preset("{name}")')
+    kind = "models.FFEnsemble" if metadata["storage"] == MEMBERS else "FFModel"
+    lines.append(f'model = keras_ff.{kind}.from_preset("{name}")')
     if metadata.get("data"):
         lines.append(f'train, validation, test = keras_ff.zoo.get("{name}").load_data()')
         lines.append("model.evaluate(test, return_dict=True)")
@@ -140,6 +148,25 @@ def _machine(metadata):
     return text
 
 
+def _members(metadata):
+    found = metadata.get("members")
+    if not found:
+        return None
+    lines = [
+        "## Members",
+        "",
+        "Each was trained by itself; its card tells how. Scores are averaged with these shares:",
+        "",
+        "| member | share | validation accuracy | test accuracy |",
+        "|---|---|---|---|",
+    ]
+    for member in found:
+        name, accuracies = member["name"], (member["validation_accuracy"], member["test_accuracy"])
+        cells = [f"[{name}](../{name}/README.md)", percent(member["share"])]
+        lines.append(f"| {' | '.join([*cells, *map(percent, accuracies)])} |")
+    return "\n".join(lines)
+
+
 def _layers(metadata):
     found = metadata.get("layer_accuracy")
     if not found:
@@ -172,7 +199,8 @@ def _limits(metadata):
     if metadata["storage"] is None and not limits:
         return None
     if metadata.get("validation_accuracy") is not None:
-        limits.append("The accuracies are those of one run with one seed.")
+        each = " of each member" if metadata["storage"] == MEMBERS else ""
+        limits.append(f"The accuracies are those of one run{each} with one seed.")
     if metadata.get("dataset"):
         limits.append(
             f"It knows the images of `{metadata['dataset']}` alone, prepared as above: others "

@@ -3,6 +3,7 @@
 import keras
 
 from keras_ff import parts
+from keras_ff.models import FFEnsemble
 
 # Entries that a model does not know of itself.
 KNOWN = {
@@ -23,6 +24,7 @@ KNOWN = {
     "as_trained": "dictionary: accuracies as fractions, before weights were made smaller",
     "validation_accuracy": "float, a fraction",
     "test_accuracy": "float, a fraction",
+    "members": "list of dictionaries: name, share and accuracies of an ensemble's members",
     "layer_accuracy": "dictionary, as of `keras_ff.zoo.measuring.layer_accuracy`",
     "limits": "list of strings: sentences on what it is not good for",
 }
@@ -48,7 +50,7 @@ def of_model(model, config=None, known=None):
     """The metadata of a model, without its files.
 
     Args:
-        model: a built `FFModel`.
+        model: a built `FFModel`, or an `FFEnsemble`.
         config: the `TrainingConfig` that trains it, or `None`.
         known: dictionary of entries of `KNOWN`, which go before what model and configuration say.
 
@@ -65,16 +67,18 @@ def of_model(model, config=None, known=None):
                 f"A preset's metadata have no entry {name!r}. {parts.nearest(name, KNOWN)} "
                 f"Received: {name}={known[name]!r}"
             )
-    found = {"activation": _activation(model)}
+    networks = model.members if isinstance(model, FFEnsemble) else [model]
+    layers = [layer for network in networks for layer in network.ff_layers]
+    found = {"activation": _activation(layers)}
     if config is not None:
         found |= of_config(config)
     found |= known
     return {
         **{name: found[name] for name in KNOWN if found.get(name) is not None},
-        "family": _family(model),
+        "family": ", ".join(sorted({_family(network) for network in networks})),
         "num_classes": model.num_classes,
         "sample_shape": list(model.sample_shape),
-        "layers": len(model.ff_layers),
+        "layers": len(layers),
         "parameters": model.count_params(),
         "locality": model.locality,
     }
@@ -114,9 +118,9 @@ def _family(model):
     return "unsupervised" if model.unsupervised else "contrastive"
 
 
-def _activation(model):
+def _activation(layers):
     """The name of the layers' activation, or None where they differ."""
-    names = {_name(layer.last_activation) for layer in model.ff_layers}
+    names = {_name(layer.last_activation) for layer in layers}
     return names.pop() if len(names) == 1 else None
 
 

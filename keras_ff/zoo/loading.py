@@ -8,6 +8,32 @@ from keras_ff.models import FFModel, remaking
 from keras_ff.zoo import storage
 
 
+def model_of_class(kind, name_or_path, *arguments):
+    """The model of a preset, which must be of a class.
+
+    Args:
+        kind: class of Keras models.
+        name_or_path: as for `keras_ff.zoo.get`.
+        *arguments: those of `keras_ff.zoo.Preset.model`.
+
+    Returns:
+        A model of that class.
+
+    Raises:
+        ValueError: if the preset holds a model of another class, or as for the two.
+    """
+    from keras_ff import zoo
+
+    model = zoo.get(name_or_path).model(*arguments)
+    if not isinstance(model, kind):
+        own = type(model).__name__
+        raise ValueError(
+            f"The preset holds a {own}, not a {kind.__name__}: load it by {own}.from_preset. "
+            f"Received: {str(name_or_path)!r}"
+        )
+    return model
+
+
 def model_of(config, weights, where, num_classes=None, readout=None):
     """The model of a configuration and weights.
 

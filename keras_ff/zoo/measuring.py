@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 # Accuracies on cards hold to this many percentage points.
 TOLERANCE = 0.05
 
@@ -29,13 +31,16 @@ class Measured:
         return abs(self.difference) <= TOLERANCE
 
 
-def measure(preset, data_dir=None):
+def measure(preset, data_dir=None, kept=None):
     """Measure a preset's test accuracy again.
 
     Args:
         preset: a `keras_ff.zoo.Preset` with weights and a test accuracy.
         data_dir: folder of the prepared datasets, as for `keras_ff.datasets.load`. Defaults to
             `None`.
+        kept: dictionary of scores on the test set by the preset's folder, to which this adds. What
+            is there is not computed again, so that an ensemble costs nothing once its members
+            were measured, and they nothing after it. Defaults to `None`: nothing is known.
 
     Returns:
         A `Measured`.
@@ -55,7 +60,20 @@ def measure(preset, data_dir=None):
         )
     preset.check()
     _, _, test = preset.load_data(data_dir)
-    return Measured(card=preset.test_accuracy, found=accuracy(preset.model(), test))
+    truth = np.concatenate([np.asarray(y) for _, y in test])
+    answers = np.argmax(_scores(preset, test, {} if kept is None else kept), axis=1)
+    return Measured(card=preset.test_accuracy, found=float(np.mean(answers == truth)))
+
+
+def _scores(preset, data, kept):
+    """A preset's scores on data, those of a single network out of `kept`, or into it."""
+    members = preset.members()
+    if members:
+        return sum(share * _scores(member, data, kept) for member, share in members)
+    place = preset.folder.resolve()
+    if place not in kept:
+        kept[place] = preset.model().predict(data, verbose=0)
+    return kept[place]
 
 
 def accuracy(model, data):

@@ -10,6 +10,8 @@ FORMAT = 1
 METADATA_FILE = "metadata.json"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.npz"
+# The storage of an ensemble, whose weights are those of other presets.
+MEMBERS = "members"
 CARD_FILE = "README.md"
 # Larger ones are not those of a preset, and not worth being read.
 LARGEST_METADATA = 10**6
@@ -27,8 +29,8 @@ class Preset:
         validation_accuracy, test_accuracy: floats, fractions, of the files as they are; `None`
             where they were not measured.
         parameters: integer, number of weights.
-        storage: `"float32"`, `"float16"`, `"int8"`, `"int6"`, or `None` for a configuration without
-            weights.
+        storage: `"float32"`, `"float16"`, `"int8"`, `"int6"`; `"members"` for an ensemble, whose
+            weights are those of other presets; or `None` for a configuration without weights.
         folder: path.
         metadata: dictionary, all that `metadata.json` holds.
 
@@ -89,7 +91,10 @@ class Preset:
         return checked_files.read(self.folder, name, files[name])
 
     def check(self):
-        """Raise ValueError where a file is missing, was changed, or is none of the preset's."""
+        """Raise ValueError where a file is missing, was changed, or is none of the preset's.
+
+        Those of an ensemble's members are checked as well.
+        """
         for name in self.metadata["files"]:
             self.read(name)
         if self.foreign_files():
@@ -97,14 +102,34 @@ class Preset:
                 f"The folder {str(self.folder)!r} holds files that are not the preset's. "
                 f"Received: {', '.join(self.foreign_files())}"
             )
+        for member, _ in self.members():
+            member.check()
 
     def foreign_files(self):
         """Names of what lies in the folder and is not the preset's."""
         own = {METADATA_FILE, *self.metadata["files"]}
         return sorted({path.name for path in self.folder.iterdir()} - own)
 
+    def members(self):
+        """The members of an ensemble, a list of pairs, a `Preset` and its share; else none."""
+        from keras_ff.zoo import ensembles
+
+        return ensembles.members_of(self) if self.storage == MEMBERS else []
+
     def model(self, load_weights=True, num_classes=None, readout=None):
-        """The network; arguments, return value and errors as for `FFModel.from_preset`."""
+        """The network; arguments, return value and errors as for `FFModel.from_preset`.
+
+        That of an ensemble is an `FFEnsemble`, of which neither classes nor readout can be changed.
+        """
+        if self.storage == MEMBERS:
+            from keras_ff.zoo import ensembles
+
+            if num_classes is not None or readout is not None:
+                raise ValueError(
+                    f"{self.name!r} is an ensemble: change classes or readout of its members. "
+                    f"Received: num_classes={num_classes}, readout={readout!r}"
+                )
+            return ensembles.model_of(self, load_weights)
         if load_weights and self.storage is None:
             raise ValueError(
                 f"The preset {self.name!r} is a configuration without weights: load it with "

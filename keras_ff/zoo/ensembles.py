@@ -1,0 +1,176 @@
+"""Presets of ensembles: no weights of their own, but the names of other presets."""
+
+import json
+import pathlib
+
+import keras
+
+from keras_ff.models.ff_ensemble import FFEnsemble
+from keras_ff.zoo import facts, folders, measuring, saving
+from keras_ff.zoo.preset import CONFIG_FILE, MEMBERS, WEIGHTS_FILE
+
+# Data options that decide which samples a network is measured on, and how they are prepared; the
+# others vary training samples.
+SAME_SAMPLES = ("dataset", "validation_share", "standardize", "image_size", "seed")
+
+
+def publish_ensemble(path, members, shares=None, data_dir=None, **known):
+    """Make a preset with a card of an ensemble of presets.
+
+    It holds their names, their shares and the sha256 of their files, and no weights: a member that
+    is missing or was changed is refused. The test set decides nothing.
+
+    Args:
+        path: string or path of the preset's folder, whose name is the preset's. One that holds a
+            preset is replaced.
+        members: list of names of presets with weights, at least two. They are looked for beside
+            the ensemble's folder, and then as by `keras_ff.zoo.list_presets`, whenever it is
+            loaded.
+        shares: list of numbers, as for `keras_ff.models.FFEnsemble`. Defaults to `None`: equal
+            ones.
+        data_dir: folder of the prepared datasets, as for `keras_ff.datasets.load`. Defaults to
+            `None`.
+        **known: further entries of the metadata, see `keras_ff.zoo.facts.KNOWN`, such as
+            `description`.
+
+    Returns:
+        The `keras_ff.zoo.Preset`.
+
+    Raises:
+        ValueError: if there is no such preset, one is an ensemble or a configuration without
+            weights, or the members were measured on other samples than one another; or as for
+            `FFEnsemble` and `keras_ff.zoo.save`.
+
+    Example:
+
+    >>> names = ["digits_mlp_relu", "digits_mlp_tanh"]
+    >>> preset = publish_ensemble("presets/digits_ensemble_mixed", names)
+    >>> preset.test_accuracy > 0.95
+    True
+    >>> len(preset.model().members)
+    2
+    """
+    path = pathlib.Path(path).resolve()
+    presets = [_single(folders.get(name, _beside(path))) for name in members]
+    data = _common_data(presets)
+    model = FFEnsemble([preset.model() for preset in presets], shares)
+    _, validation, test = data.load_data(data_dir=data_dir)
+    config = {
+        "members": [
+            {"preset": preset.name, "share": share, "sha256": _identity(preset)}
+            for preset, share in zip(presets, model.shares, strict=True)
+        ]
+    }
+    first = presets[0].metadata
+    found = {
+        "dataset": data.dataset,
+        "dataset_version": first.get("dataset_version"),
+        "architecture": "ensemble",
+        "data": facts.data_of(data),
+        "protocol": first.get("protocol"),
+        "members": [
+            {
+                "name": preset.name,
+                "share": share / sum(model.shares),
+                "validation_accuracy": preset.validation_accuracy,
+                "test_accuracy": preset.test_accuracy,
+            }
+            for preset, share in zip(presets, model.shares, strict=True)
+        ],
+        "validation_accuracy": measuring.accuracy(model, validation),
+        "test_accuracy": measuring.accuracy(model, test),
+    }
+    metadata = facts.of_model(model, known={**found, **known})
+    files = {CONFIG_FILE: saving.as_json(config)}
+    return saving.write(path, files, {"storage": MEMBERS, **metadata})
+
+
+def members_of(preset):
+    """The members of an ensemble.
+
+    Args:
+        preset: a `keras_ff.zoo.Preset` whose storage is `"members"`.
+
+    Returns:
+        A list of pairs, a `Preset` and its share.
+
+    Raises:
+        ValueError: if the configuration cannot be read, or a member is missing or another one
+            than the ensemble was made of.
+    """
+    config = preset.read(CONFIG_FILE)
+    try:
+        described = [
+            (one["preset"], float(one["share"]), dict(one["sha256"]))
+            for one in json.loads(config)["members"]
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"The configuration of {str(preset.folder)!r} is not that of an ensemble: {error}."
+        ) from error
+    found = []
+    for name, share, sha256 in described:
+        member = _single(folders.get(name, _beside(preset.folder.resolve())))
+        if _identity(member) != sha256:
+            raise ValueError(
+                f"The ensemble {preset.name!r} was made of another preset {name!r} than the one "
+                f"in {str(member.folder)!r}: put that one beside the ensemble. "
+                f"Received: sha256 {_identity(member)}, not {sha256}"
+            )
+        found.append((member, share))
+    return found
+
+
+def model_of(preset, load_weights):
+    """The `FFEnsemble` of a preset, compiled to tell accuracy."""
+    members = members_of(preset)
+    model = FFEnsemble(
+        [member.model(load_weights) for member, _ in members], [share for _, share in members]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss, metrics=["accuracy"])  # never used, and without state to be saved
+    return model
+
+
+def _beside(path):
+    """The folder of presets that a preset's folder lies in, in a list; none where there is none."""
+    return [path.parent] if path.parent.is_dir() else []
+
+
+def _single(preset):
+    """A preset, which must be that of one trained network."""
+    if preset.storage in (None, MEMBERS):
+        kind = "a configuration without weights" if preset.storage is None else "an ensemble"
+        raise ValueError(
+            f"Members of an ensemble are single networks with weights. Received: {preset.name!r}, "
+            f"{kind}"
+        )
+    return preset
+
+
+def _identity(preset):
+    """What tells a network apart from every other: the sha256 of its files."""
+    files = preset.metadata["files"]
+    return {name: files[name]["sha256"] for name in (CONFIG_FILE, WEIGHTS_FILE)}
+
+
+def _common_data(presets):
+    """The `TrainingConfig` of the first preset's data, which must hold for the others as well."""
+    from keras_ff.recipes import TrainingConfig
+
+    kinds = []
+    for preset in presets:
+        options = preset.data_options()
+        if options is None:
+            raise ValueError(
+                f"The preset {preset.name!r} does not say on what data it was trained. "
+                "Received: metadata without 'data'"
+            )
+        data = facts.data_of(TrainingConfig.from_dict(options))
+        kinds.append({name: data[name] for name in SAME_SAMPLES})
+    if any(kind != kinds[0] for kind in kinds):
+        raise ValueError(
+            "Members of an ensemble must be measured on the same samples, prepared alike. "
+            f"Received: {', '.join(map(str, kinds))}"
+        )
+    return TrainingConfig.from_dict(presets[0].data_options())

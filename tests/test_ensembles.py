@@ -1,0 +1,352 @@
+"""Ensembles: networks that score together, in memory, in a file and as a preset."""
+
+import contextlib
+import io
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+import keras_ff
+from keras_ff import FFModel, cli, report, zoo
+from keras_ff.models import FFEnsemble
+from keras_ff.zoo import folders, measuring
+
+NAMES = ("digits_mlp_relu", "digits_mlp_tanh")
+SHARES = (3.0, 1.0)
+SHAPE = (8, 8, 1)
+
+
+def contrastive():
+    return keras_ff.models.mlp((16,))
+
+
+def class_groups():
+    return keras_ff.models.cnn((20,), dtype="mixed_bfloat16")
+
+
+def built(model, shape=SHAPE):
+    model.build((None, *shape))
+    return model
+
+
+def of_samples(x, *models):
+    """What each model answers."""
+    return [model.predict(x, verbose=0) for model in models]
+
+
+def command(*words):
+    """A command that has run: exit code, what it printed, and what it said was wrong."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.main([str(word) for word in words])
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def only_what_is_packaged(monkeypatch):
+    """No presets but those of the repository, whatever the environment and other tests say."""
+    monkeypatch.delenv(zoo.VARIABLE, raising=False)
+    monkeypatch.setattr(folders, "_registered", [])
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Samples and labels of the digits' validation part and test set, as the presets see them."""
+    _, *parts = zoo.get(NAMES[0]).load_data()
+    return [
+        tuple(map(np.concatenate, zip(*part.as_numpy_iterator(), strict=True))) for part in parts
+    ]
+
+
+@pytest.fixture(scope="module")
+def samples():
+    return np.random.default_rng(0).normal(size=(30, *SHAPE)).astype("float32")
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A folder with copies of two presets and the ensemble of them."""
+    for name in NAMES:
+        shutil.copytree(zoo.get(name).folder, tmp_path / "own" / name)
+    zoo.publish_ensemble(tmp_path / "own" / "both", NAMES, SHARES)
+    return tmp_path / "own"
+
+
+# Models.
+
+
+@pytest.mark.parametrize("shares", [None, (3, 1)])
+def test_scores_are_averaged_with_shares(shares, samples):
+    members = [built(contrastive()), built(class_groups())]
+    first, second, found = of_samples(samples, *members, FFEnsemble(members, shares))
+    one, other = (0.5, 0.5) if shares is None else (0.75, 0.25)
+    assert found.dtype == np.float32 and np.ptp(found) > 0
+    np.testing.assert_allclose(found, one * first + other * second, rtol=1e-5, atol=1e-6)
+
+
+def test_evaluate_tells_accuracy(data):
+    _, (x, y) = data
+    members = [zoo.get(name).model() for name in NAMES]
+    ensemble = FFEnsemble(members)
+    ensemble.compile(loss=keras.losses.SparseCategoricalCrossentropy(True), metrics=["accuracy"])
+    found = ensemble.evaluate(x, y, batch_size=100, verbose=0, return_dict=True)
+    scores = np.mean(of_samples(x, *members), axis=0)
+    assert found["accuracy"] == pytest.approx(np.mean(np.argmax(scores, axis=1) == y))
+    likely = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+    assert found["loss"] == pytest.approx(-np.mean(likely[np.arange(len(y)), y]), rel=1e-4)
+
+
+def test_a_file_gives_it_back(samples, tmp_path):
+    ensemble = FFEnsemble([built(contrastive()), built(class_groups())], [1, 0.2], name="both")
+    ensemble.save(tmp_path / "both.keras")
+    loaded = keras.saving.load_model(tmp_path / "both.keras")
+    assert isinstance(loaded, FFEnsemble) and loaded.name == "both"
+    assert loaded.shares == [1.0, 0.2]
+    assert loaded.members[1].dtype_policy.name == "mixed_bfloat16"
+    np.testing.assert_array_equal(*of_samples(samples, ensemble, loaded))
+
+
+def test_it_tells_what_its_members_are():
+    first, second = built(contrastive()), built(keras_ff.models.vision_attention(16, 2, 2, 1))
+    ensemble = FFEnsemble([first, second])
+    assert ensemble.num_classes == 10 and tuple(ensemble.sample_shape) == SHAPE
+    assert first.locality == 1 < second.locality == ensemble.locality
+    assert ensemble.count_params() == first.count_params() + second.count_params()
+    assert ensemble.compute_output_shape((5, *SHAPE)) == (5, 10)
+
+
+def test_it_does_not_learn_but_its_members_do(data):
+    _, (x, y) = data
+    ensemble = FFEnsemble([zoo.get(name).model() for name in NAMES])
+    ensemble.compile("adam", "mse")
+    before = ensemble.predict(x, verbose=0)
+    for learn in (ensemble.fit, ensemble.train_on_batch):
+        with pytest.raises(RuntimeError, match="call `fit` of its `members`"):
+            learn(x, y)
+    np.testing.assert_array_equal(ensemble.predict(x, verbose=0), before)
+    ensemble.members[0].fit(x[:128], y[:128], epochs=1, verbose=0)
+    assert np.any(ensemble.predict(x, verbose=0) != before)
+
+
+def test_bad_data_are_refused(samples):
+    ensemble = FFEnsemble([built(contrastive()), built(contrastive())])
+    ensemble.compile(loss="sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="Samples must be finite"):
+        ensemble.predict(np.where(samples > 1, np.nan, samples), verbose=0)
+    with pytest.raises(ValueError, match=r"samples of shape \(8, 8, 1\)"):
+        ensemble.predict(samples[:, :4], verbose=0)
+    with pytest.raises(ValueError, match="Labels must lie in 0 to 9"):
+        ensemble.evaluate(samples, np.full(30, 10), verbose=0)
+
+
+def twice():
+    model = built(contrastive())
+    return [model, model]
+
+
+@pytest.mark.parametrize(
+    ("members", "shares", "sentence"),
+    [
+        (lambda: [built(contrastive())], None, "at least two members"),
+        (twice, None, "at least two members, each once"),
+        (lambda: [built(contrastive()), contrastive()], None, "FFModels that are built"),
+        (lambda: [built(contrastive()), keras.Sequential()], None, "FFModels that are built"),
+        (
+            lambda: [built(contrastive()), built(contrastive(), (4, 4, 1))],
+            None,
+            r"Received: 10 classes and \(8, 8, 1\), 10 classes and \(4, 4, 1\)",
+        ),
+        (
+            lambda: [built(contrastive()), built(keras_ff.models.mlp((16,), num_classes=3))],
+            None,
+            "Received: 10 classes and .*, 3 classes",
+        ),
+        (lambda: [built(contrastive()), built(contrastive())], [1], r"each of the 2 .*\[1\]"),
+        (lambda: [built(contrastive()), built(contrastive())], [1, 0], "`shares` must be above 0"),
+    ],
+)
+def test_what_cannot_score_together_is_refused(members, shares, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        FFEnsemble(members(), shares)
+
+
+# Presets.
+
+
+def test_a_preset_holds_the_figures_of_its_members_together(own, data):
+    preset = zoo.get(own / "both")
+    preset.check()
+    (x, y), (test_x, test_y) = data
+    members = [zoo.get(name).model() for name in NAMES]
+
+    def accuracy(x, y):
+        first, second = of_samples(x, *members)
+        return np.mean(np.argmax(0.75 * first + 0.25 * second, axis=1) == y)
+
+    assert preset.validation_accuracy == pytest.approx(accuracy(x, y))
+    assert preset.test_accuracy == pytest.approx(accuracy(test_x, test_y))
+    assert preset.parameters == sum(zoo.get(name).parameters for name in NAMES)
+    assert (preset.storage, preset.dataset, preset.activation) == ("members", "digits", None)
+    assert preset.metadata["layers"] == 4 and preset.bytes < 10_000
+    assert {path.name for path in preset.folder.iterdir()} == {
+        "README.md",
+        "config.json",
+        "metadata.json",
+    }
+    loaded = FFEnsemble.from_preset(own / "both")
+    assert loaded.shares == list(SHARES)
+    found = loaded.evaluate(test_x, test_y, verbose=0, return_dict=True)
+    assert found["accuracy"] == pytest.approx(preset.test_accuracy)
+
+
+def test_the_card_tells_of_the_members(own):
+    preset = zoo.get(own / "both")
+    card = preset.card()
+    assert "An ensemble of 2 Forward-Forward networks for `digits`." in card
+    assert 'keras_ff.models.FFEnsemble.from_preset("both")' in card
+    for name, share in zip(NAMES, ("75.00 %", "25.00 %"), strict=True):
+        member = zoo.get(name)
+        accuracies = [member.validation_accuracy, member.test_accuracy]
+        cells = [share, *(f"{100 * accuracy:.2f} %" for accuracy in accuracies)]
+        assert f"| [{name}](../{name}/README.md) | {' | '.join(cells)} |" in card
+    assert f"| weights | {preset.parameters:,}, in the presets of its members |" in card
+    assert "one run of each member with one seed" in card
+
+
+def test_members_are_found_beside_it_before_others(own, tmp_path, samples):
+    """Its own copy counts, though the packaged presets have one of that name."""
+    assert [member.folder.parent for member, _ in zoo.get(own / "both").members()] == [own, own]
+    wanted = FFEnsemble.from_preset(own / "both").predict(samples, verbose=0)
+    # And where it lies alone, the packaged ones.
+    shutil.copytree(own / "both", tmp_path / "alone" / "both")
+    alone = FFEnsemble.from_preset(tmp_path / "alone" / "both")
+    np.testing.assert_array_equal(alone.predict(samples, verbose=0), wanted)
+    zoo.register(own)
+    np.testing.assert_array_equal(FFEnsemble.from_preset("both").predict(samples, verbose=0), wanted)
+    # New weights, in networks of that kind.
+    new = FFEnsemble.from_preset("both", load_weights=False)
+    assert new.shares == list(SHARES)
+    assert np.any(new.predict(samples, verbose=0) != wanted)
+
+
+def test_another_member_of_that_name_is_refused(own):
+    model = zoo.get(NAMES[1]).model()
+    zoo.save(model, own / NAMES[1], "float32")
+    with pytest.raises(ValueError, match=r"'both' was made of another preset 'digits_mlp_tanh'"):
+        FFEnsemble.from_preset(own / "both")
+    with pytest.raises(ValueError, match="was made of another preset"):
+        zoo.get(own / "both").check()
+
+
+def test_a_damaged_or_missing_member_is_refused(own, monkeypatch):
+    (own / NAMES[0] / "weights.npz").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"weights.npz' was changed"):
+        zoo.get(own / "both").check()
+    with pytest.raises(ValueError, match=r"weights.npz' was changed"):
+        FFEnsemble.from_preset(own / "both")
+    shutil.rmtree(own / NAMES[0])
+    monkeypatch.setattr(folders, "packaged", lambda: None)
+    with pytest.raises(ValueError, match="no preset of this name.*'digits_mlp_relu'"):
+        FFEnsemble.from_preset(own / "both")
+
+
+def test_a_changed_configuration_is_refused(own):
+    path = own / "both" / "config.json"
+    content = path.read_text()
+    path.write_text(content.replace("3.0", "9.0"))
+    with pytest.raises(ValueError, match=r"config.json' was changed"):
+        FFEnsemble.from_preset(own / "both")
+
+
+def test_it_is_loaded_as_what_it_is(own):
+    with pytest.raises(ValueError, match="holds a FFEnsemble.*load it by FFEnsemble.from_preset"):
+        FFModel.from_preset(own / "both")
+    with pytest.raises(ValueError, match="holds a FFModel.*load it by FFModel.from_preset"):
+        FFEnsemble.from_preset(NAMES[0])
+    for change in ({"num_classes": 3}, {"readout": "softmax"}):
+        with pytest.raises(ValueError, match="is an ensemble: change classes or readout of its"):
+            zoo.get(own / "both").model(**change)
+    with pytest.raises(ValueError, match="is an ensemble.*report on its members, 'digits_mlp_relu"):
+        report.write(own / "both")
+
+
+def test_members_are_single_networks_measured_alike(own, tmp_path):
+    with pytest.raises(ValueError, match="single networks.*'both', an ensemble"):
+        zoo.publish_ensemble(own / "more", ["both", NAMES[0]])
+    model = zoo.get(NAMES[0]).model()
+    data = zoo.get(NAMES[0]).data_options()
+    zoo.save(model, own / "recipe", None, data=data)
+    with pytest.raises(ValueError, match="'recipe', a configuration without weights"):
+        zoo.publish_ensemble(own / "more", ["recipe", NAMES[0]])
+    zoo.save(model, own / "silent", "int8")
+    with pytest.raises(ValueError, match="'silent' does not say on what data"):
+        zoo.publish_ensemble(own / "more", ["silent", NAMES[0]])
+    # Of these, `flip` varies training samples alone; `seed` decides which are held out.
+    zoo.save(model, own / "varied", "int8", data={**data, "flip": not data["flip"]})
+    zoo.save(model, own / "divided", "int8", data={**data, "seed": data["seed"] + 1})
+    zoo.publish_ensemble(own / "more", ["varied", NAMES[0]])
+    with pytest.raises(ValueError, match="must be measured on the same samples"):
+        zoo.publish_ensemble(own / "more", ["divided", NAMES[0]])
+
+
+# Commands.
+
+
+def test_evaluate_measures_each_network_once(own, monkeypatch):
+    scored = []
+    predict = FFModel.predict
+    monkeypatch.setattr(
+        FFModel, "predict", lambda *args, **kwargs: scored.append(1) or predict(*args, **kwargs)
+    )
+    code, out, err = command("zoo", "evaluate", own / "both", own / NAMES[0], own / NAMES[1])
+    assert (code, err, len(scored)) == (0, "", 2)
+    assert out.count("difference +0.00\n") == 3 and "3 of 3 are what their cards say." in out
+    # By itself it is measured as well, and what is wrong is found.
+    assert measuring.measure(zoo.get(own / "both")).agrees and len(scored) == 4
+    path = own / "both" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    path.write_text(json.dumps({**metadata, "test_accuracy": metadata["test_accuracy"] - 0.01}))
+    code, out, _ = command("zoo", "evaluate", own / "both")
+    assert code == 1 and "difference +1.00: not what the card says" in out
+
+
+def test_join_makes_a_preset(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ("zoo", "join", *NAMES, "--to", "own")
+    code, out, err = command(*words, "--shares", "1", "0.25", "--description", "Both of them.")
+    assert code == 0, err
+    name = "digits_ensemble_relu"
+    preset = zoo.get(tmp_path / "own" / name)
+    assert f"test accuracy {100 * preset.test_accuracy:.2f} %" in out
+    assert f"export {zoo.VARIABLE}={tmp_path / 'own'}" in out
+    assert "Both of them." in preset.card()
+    assert f"keras-ff zoo join {' '.join(NAMES)} --shares 1 0.25\n" in preset.card()
+    assert [share for _, share in preset.members()] == [1.0, 0.25]
+    code, _, err = command(*words)
+    assert code == 2 and f"There is 'own/{name}' already" in err
+    assert command(*words, "--replace")[0] == 0
+    assert f"keras-ff zoo join {' '.join(NAMES)}\n" in zoo.get(preset.folder).card()
+    # What makes it again is another command than that of a network.
+    code, _, err = command("zoo", "train", preset.folder, "--out", tmp_path / "run")
+    assert code == 2 and "but by keras-ff zoo join" in err
+    code, out, _ = command("evaluate", preset.folder, "--json")
+    assert code == 0
+    assert json.loads(out)["test_accuracy"] == pytest.approx(zoo.get(preset.folder).test_accuracy)
+    code, _, err = command("zoo", "join", NAMES[0], "digits_mlp_tnh")
+    assert code == 2 and "Did you mean 'digits_mlp_tanh'" in err
+
+
+@pytest.mark.parametrize(
+    "name", sorted(name for name, one in zoo.list_presets().items() if one.storage == "members")
+)
+def test_packaged_ensembles_are_better_than_their_members(name):
+    preset = zoo.get(name)
+    members = preset.members()
+    total = sum(share for _, share in members)
+    told = [(one["name"], one["share"]) for one in preset.metadata["members"]]
+    assert told == [(member.name, share / total) for member, share in members]
+    assert preset.validation_accuracy > max(one.validation_accuracy for one, _ in members)
+    assert preset.test_accuracy > max(one.test_accuracy for one, _ in members)
