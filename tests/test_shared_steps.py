@@ -105,6 +105,34 @@ def test_equal_layers_are_traced_once(monkeypatch):
     assert layers_traced(model, monkeypatch) == 2  # the first takes samples with labels
 
 
+def needed_before(operation):
+    """All operations of a graph that are done before one of them begins."""
+    found, waiting = set(), [operation]
+    while waiting:
+        last = waiting.pop()
+        for one in [*(tensor.op for tensor in last.inputs), *last.control_inputs]:
+            if one not in found:
+                found.add(one)
+                waiting.append(one)
+    return found
+
+
+def test_a_layer_waits_for_the_second_before_it_and_not_for_the_one_before():
+    """Or what the layers keep to learn from would grow with their number."""
+    import tensorflow as tf
+
+    model = model_of([dense() for _ in range(6)])
+    model.build((None, 16))
+    graph = tf.function(model.train_step).get_concrete_function(batch()).graph
+    calls = [one for one in graph.get_operations() if "Call" in one.type]
+    shared = [one for one in calls if "standing_in" in one.get_attr("f").name]
+    answers, steps = shared[::2], shared[1::2]
+    assert len(answers) == len(steps) == 5  # of all layers but the first
+    for number, answer in enumerate(answers):
+        taken = needed_before(answer) & set(steps)
+        assert taken == set(steps[: max(number - 1, 0)])
+
+
 def test_layers_of_another_shape_are_traced_by_themselves(monkeypatch):
     layers = [dense(), dense(), dense(), FFDense(2 * WIDTH), FFDense(2 * WIDTH)]
     # Of widths and inputs there are: the first, two equal ones, and two that differ in one.

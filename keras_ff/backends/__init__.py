@@ -21,6 +21,7 @@ A backend is a module with these names:
 - `numpy_function(function, inputs, shape)`: calls a function on arrays from within a graph;
 - `shared(function, variables)`: a function that is compiled once, and works on other variables
   in the places of these;
+- `after(done, tensor)`: a tensor as it is, but not before another one has been computed;
 - `random_bits(shape, seed)`: uint16 tensor of random numbers, equal for equal seeds of a
   `keras.random.SeedGenerator`;
 - `outside_graph()`: a context in which variables are created and assigned at once, even while a
@@ -34,8 +35,8 @@ A backend is a module with these names:
   samples of a batch are spread over replicas that each take the step for their own, the rows of
   all of them, those of this replica, a sum over all, and this replica's share of the samples.
 
-`fused`, `pull_back` and `shared` are called where `can_fuse` holds, and nowhere else. All else in
-keras_ff is written in `keras.ops`.
+`fused`, `pull_back`, `shared` and `after` are called where `can_fuse` holds, and nowhere else. All
+else in keras_ff is written in `keras.ops`.
 """
 
 import keras
@@ -53,6 +54,7 @@ else:
 
 DataParallel = chosen.DataParallel
 Trainer = chosen.Trainer
+after = chosen.after
 auxiliary_and_gradients = chosen.auxiliary_and_gradients
 can_fuse = chosen.can_fuse
 choose = chosen.choose

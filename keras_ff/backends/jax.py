@@ -89,7 +89,7 @@ def is_fusing():
 
 rounded = ops.cast
 # Called where `can_fuse` holds, and nowhere else.
-fused = pull_back = shared = None
+after = fused = pull_back = shared = None
 
 
 def compiled(function, variables=tuple):

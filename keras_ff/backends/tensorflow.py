@@ -106,6 +106,12 @@ def shared(function, variables):
     return lambda given, *tensors: standing_in([one._value for one in given], *tensors)
 
 
+def after(done, tensor):
+    """A tensor that is handed on once `done` has been computed."""
+    with tf.control_dependencies([done]):
+        return tf.identity(tensor)
+
+
 def compiled(function, variables=tuple):
     """A function of tensors that is compiled when it is first called."""
     del variables  # found by TensorFlow itself

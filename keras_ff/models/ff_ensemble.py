@@ -88,12 +88,14 @@ class FFEnsemble(keras.Model):
         x = self._data_check.data(x, needs_labels=False)
         return super().predict(x, batch_size, verbose, **arguments)
 
-    def make_train_function(self, force=False):
-        """Refuse to learn."""
+    def fit(self, *arguments, **options):
+        """Raise RuntimeError: the members learn, each by itself."""
         raise RuntimeError(
             "An ensemble learns nothing itself: call `fit` of its `members`. "
             f"Received: {self.name!r}"
         )
+
+    train_on_batch = fit
 
     @classmethod
     def from_preset(cls, name_or_path, load_weights=True):

@@ -148,6 +148,7 @@ class Passage:
         """The same batch at the same place."""
         other = copy.copy(self)
         other.entered = list(self.entered)
+        other.steps = self.steps.copy()
         return other
 
     def packed(self):
