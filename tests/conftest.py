@@ -35,6 +35,16 @@ def fresh_keras():
 
 
 @pytest.fixture
+def packaged_presets_alone(monkeypatch):
+    """No presets but those of the repository, whatever the environment and other tests say."""
+    from keras_ff import zoo
+    from keras_ff.zoo import folders
+
+    monkeypatch.delenv(zoo.VARIABLE, raising=False)
+    monkeypatch.setattr(folders, "_registered", [])
+
+
+@pytest.fixture
 def layer_losses(monkeypatch):
     """A function that takes a step of a model: the losses of its layers, to be differentiated."""
 

@@ -1,18 +1,19 @@
 """Ensembles: networks that score together, in memory, in a file and as a preset."""
 
-import contextlib
-import io
 import json
 import shutil
 
 import keras
 import numpy as np
 import pytest
+from command_line import command
 
 import keras_ff
-from keras_ff import FFModel, cli, report, zoo
+from keras_ff import FFModel, report, zoo
 from keras_ff.models import FFEnsemble
 from keras_ff.zoo import folders, measuring
+
+pytestmark = pytest.mark.usefixtures("packaged_presets_alone")
 
 NAMES = ("digits_mlp_relu", "digits_mlp_tanh")
 SHARES = (3.0, 1.0)
@@ -35,21 +36,6 @@ def built(model, shape=SHAPE):
 def of_samples(x, *models):
     """What each model answers."""
     return [model.predict(x, verbose=0) for model in models]
-
-
-def command(*words):
-    """A command that has run: exit code, what it printed, and what it said was wrong."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = cli.main([str(word) for word in words])
-    return code, out.getvalue(), err.getvalue()
-
-
-@pytest.fixture(autouse=True)
-def only_what_is_packaged(monkeypatch):
-    """No presets but those of the repository, whatever the environment and other tests say."""
-    monkeypatch.delenv(zoo.VARIABLE, raising=False)
-    monkeypatch.setattr(folders, "_registered", [])
 
 
 @pytest.fixture(scope="module")

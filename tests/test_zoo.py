@@ -1,6 +1,5 @@
 """The zoo: presets that hold what their cards say, and refuse files that are not theirs."""
 
-import contextlib
 import functools
 import hashlib
 import io
@@ -17,6 +16,7 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+from command_line import command
 
 import keras_ff
 from keras_ff import FFModel, cli, datasets, layers, readouts, report, training, zoo
@@ -24,17 +24,12 @@ from keras_ff.datasets import tfds_images
 from keras_ff.recipes import TrainingConfig
 from keras_ff.zoo import folders, measuring, storage
 
+pytestmark = pytest.mark.usefixtures("packaged_presets_alone")
+
 ROOT = pathlib.Path(__file__).parents[1]
 DIGITS = ("digits_mlp_relu", "digits_mlp_tanh")
 MNIST = sorted(name for name, one in zoo.list_presets(dataset="mnist").items() if one.storage)
 SMALL = {"units": (24, 16), "epochs": 2, "batch_size": 128, "learning_rate": 0.01}
-
-
-@pytest.fixture(autouse=True)
-def only_what_is_packaged(monkeypatch):
-    """No presets but those of the repository, whatever the environment and other tests say."""
-    monkeypatch.delenv(zoo.VARIABLE, raising=False)
-    monkeypatch.setattr(folders, "_registered", [])
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +71,6 @@ def copy(tmp_path):
     """A preset that a test may spoil."""
     shutil.copytree(zoo.get(DIGITS[0]).folder, tmp_path / "copy")
     return tmp_path / "copy"
-
-
-def command(*words):
-    """A command that has run: exit code, what it printed, and what it said was wrong."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = cli.main([str(word) for word in words])
-    return code, out.getvalue(), err.getvalue()
 
 
 def weights(model):
