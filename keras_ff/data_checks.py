@@ -280,7 +280,7 @@ def _refuse_structures(x):
     if isinstance(x, (dict, list, tuple)):
         kind = f"a {type(x).__name__} of {len(x)}"
         raise ValueError(
-            "FFModel takes one input, as one array or tensor of shape (batch, ...). "
+            "The model takes one input, as one array or tensor of shape (batch, ...). "
             f"Received: {kind}"
         )
 

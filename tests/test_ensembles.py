@@ -85,14 +85,29 @@ def test_evaluate_tells_accuracy(data):
     assert found["loss"] == pytest.approx(-np.mean(likely[np.arange(len(y)), y]), rel=1e-4)
 
 
-def test_a_file_gives_it_back(samples, tmp_path):
+def test_a_file_gives_it_back(samples, tmp_path, recwarn):
     ensemble = FFEnsemble([built(contrastive()), built(class_groups())], [1, 0.2], name="both")
+    ensemble.compile("adam", keras.losses.SparseCategoricalCrossentropy(True), metrics=["accuracy"])
+    figures = ensemble.evaluate(samples, np.arange(30) % 10, verbose=0)
     ensemble.save(tmp_path / "both.keras")
+    recwarn.clear()
     loaded = keras.saving.load_model(tmp_path / "both.keras")
+    assert not [one for one in recwarn if "keras" in str(one.filename)]
     assert isinstance(loaded, FFEnsemble) and loaded.name == "both"
     assert loaded.shares == [1.0, 0.2]
     assert loaded.members[1].dtype_policy.name == "mixed_bfloat16"
     np.testing.assert_array_equal(*of_samples(samples, ensemble, loaded))
+    assert loaded.evaluate(samples, np.arange(30) % 10, verbose=0) == figures
+
+
+@pytest.mark.tensorflow("what is exported is read by TensorFlow")
+def test_it_is_exported_for_serving(samples, tmp_path):
+    import tensorflow as tf
+
+    ensemble = FFEnsemble([built(contrastive()), built(contrastive())])
+    ensemble.export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(tmp_path / "served")
+    np.testing.assert_allclose(served.serve(samples), *of_samples(samples, ensemble), rtol=1e-5)
 
 
 def test_it_tells_what_its_members_are():
@@ -125,7 +140,11 @@ def test_bad_data_are_refused(samples):
     with pytest.raises(ValueError, match=r"samples of shape \(8, 8, 1\)"):
         ensemble.predict(samples[:, :4], verbose=0)
     with pytest.raises(ValueError, match="Labels must lie in 0 to 9"):
-        ensemble.evaluate(samples, np.full(30, 10), verbose=0)
+        ensemble.evaluate(samples, np.full(30, 10), 32, 0)
+    with pytest.raises(ValueError, match="Labels must lie in 0 to 9"):
+        ensemble.test_on_batch(samples, np.full(30, 10))
+    with pytest.raises(ValueError, match="Samples must be finite"):
+        ensemble.predict_on_batch(samples / 0)
 
 
 def twice():
@@ -265,23 +284,54 @@ def test_it_is_loaded_as_what_it_is(own):
         report.write(own / "both")
 
 
-def test_members_are_single_networks_measured_alike(own, tmp_path):
+def test_members_are_single_networks_with_weights(own):
     with pytest.raises(ValueError, match=r"single networks.*'both', an ensemble"):
         zoo.publish_ensemble(own / "more", ["both", NAMES[0]])
     model = zoo.get(NAMES[0]).model()
-    data = zoo.get(NAMES[0]).data_options()
-    zoo.save(model, own / "recipe", None, data=data)
+    zoo.save(model, own / "recipe", None, data=zoo.get(NAMES[0]).data_options())
     with pytest.raises(ValueError, match="'recipe', a configuration without weights"):
         zoo.publish_ensemble(own / "more", ["recipe", NAMES[0]])
-    zoo.save(model, own / "silent", "int8")
+    with pytest.raises(ValueError, match=r"save its members.*publish_ensemble"):
+        zoo.save(FFEnsemble.from_preset(own / "both"), own / "more")
+    with pytest.raises(ValueError, match="the same network"):
+        zoo.publish_ensemble(own / "more", [NAMES[0], NAMES[0]])
+    assert not (own / "more").exists()
+
+
+def test_members_are_measured_alike(own):
+    """Of their data options `flip` varies training samples; `seed` decides which are held out."""
+    model, data = zoo.get(NAMES[1]).model(), zoo.get(NAMES[0]).data_options()
+    zoo.save(model, own / "silent", "int6")
     with pytest.raises(ValueError, match="'silent' does not say on what data"):
         zoo.publish_ensemble(own / "more", ["silent", NAMES[0]])
-    # Of these, `flip` varies training samples alone; `seed` decides which are held out.
-    zoo.save(model, own / "varied", "int8", data={**data, "flip": not data["flip"]})
-    zoo.save(model, own / "divided", "int8", data={**data, "seed": data["seed"] + 1})
-    zoo.publish_ensemble(own / "more", ["varied", NAMES[0]])
-    with pytest.raises(ValueError, match="must be measured on the same samples"):
-        zoo.publish_ensemble(own / "more", ["divided", NAMES[0]])
+    changes = {"varied": {"flip": not data["flip"]}, "divided": {"seed": data["seed"] + 1}}
+    changes["prepared"] = {"standardize": not data["standardize"]}
+    for name, change in changes.items():
+        zoo.save(model, own / name, "int6", data={**data, **change})
+    zoo.publish_ensemble(own / "more", [NAMES[0], "varied"])
+    for name, told in (("divided", r"seed=\[0, 1\]"), ("prepared", "standardize=")):
+        with pytest.raises(ValueError, match=f"same samples.*'{name}' with {told}"):
+            zoo.publish_ensemble(own / "more", [NAMES[0], name])
+
+
+def test_an_ensemble_takes_no_members_place(own):
+    content = (own / NAMES[0] / "weights.npz").read_bytes()
+    words = ("zoo", "join", *NAMES, "--to", own, "--name", NAMES[0], "--replace")
+    code, _, err = command(*words)
+    assert code == 2 and "needs a name of its own" in err
+    assert (own / NAMES[0] / "weights.npz").read_bytes() == content
+
+
+def test_members_must_be_found_by_their_names(own, tmp_path):
+    paths = [own / name for name in NAMES]
+    for path in paths:
+        path.rename(path.with_name(f"my_{path.name}"))
+    paths = [path.with_name(f"my_{path.name}") for path in paths]
+    with pytest.raises(ValueError, match=r"put them beside the ensemble.*my_digits_mlp_relu"):
+        zoo.publish_ensemble(tmp_path / "elsewhere" / "more", paths)
+    zoo.register(own)
+    zoo.publish_ensemble(tmp_path / "elsewhere" / "more", paths)
+    assert len(FFEnsemble.from_preset(tmp_path / "elsewhere" / "more").members) == 2
 
 
 # Commands.
@@ -308,17 +358,16 @@ def test_evaluate_measures_each_network_once(own, monkeypatch):
 def test_join_makes_a_preset(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ("zoo", "join", *NAMES, "--to", "own")
-    code, out, err = command(*words, "--shares", "1", "0.25", "--description", "Both of them.")
+    code, out, err = command(*words, "--shares", "1", "0.3333333", "--description", "Both of them.")
     assert code == 0, err
-    name = "digits_ensemble_relu"
-    preset = zoo.get(tmp_path / "own" / name)
+    preset = zoo.get(tmp_path / "own" / "digits_ensemble_mixed")
     assert f"test accuracy {100 * preset.test_accuracy:.2f} %" in out
     assert f"export {zoo.VARIABLE}={tmp_path / 'own'}" in out
     assert "Both of them." in preset.card()
-    assert f"keras-ff zoo join {' '.join(NAMES)} --shares 1 0.25\n" in preset.card()
-    assert [share for _, share in preset.members()] == [1.0, 0.25]
+    assert f"keras-ff zoo join {' '.join(NAMES)} --shares 1 0.3333333\n" in preset.card()
+    assert [share for _, share in preset.members()] == [1.0, 0.3333333]
     code, _, err = command(*words)
-    assert code == 2 and f"There is 'own/{name}' already" in err
+    assert code == 2 and f"There is 'own/{preset.name}' already" in err
     assert command(*words, "--replace")[0] == 0
     assert f"keras-ff zoo join {' '.join(NAMES)}\n" in zoo.get(preset.folder).card()
     # What makes it again is another command than that of a network.
@@ -329,6 +378,18 @@ def test_join_makes_a_preset(tmp_path, monkeypatch):
     assert json.loads(out)["test_accuracy"] == pytest.approx(zoo.get(preset.folder).test_accuracy)
     code, _, err = command("zoo", "join", NAMES[0], "digits_mlp_tnh")
     assert code == 2 and "Did you mean 'digits_mlp_tanh'" in err
+
+
+def test_join_names_it_after_dataset_and_activation(own):
+    """As its members' folders are, where both have the same; by `--name` otherwise."""
+    model, data = zoo.get(NAMES[1]).model(), zoo.get(NAMES[1]).data_options()
+    zoo.save(model, own / "digits_mlp_small_tanh", "int6", data=data, dataset="digits:1.0/all")
+    words = ("zoo", "join", "digits_mlp_small_tanh", NAMES[1], "--to", own)
+    assert command(*words)[0] == 0
+    assert zoo.get(own / "digits-1.0-all_ensemble_tanh").activation == "tanh"
+    assert command(*words, "--name", "mine")[0] == 0
+    card = zoo.get(own / "mine").card()
+    assert f"keras-ff zoo join digits_mlp_small_tanh {NAMES[1]} --name mine\n" in card
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,17 @@ def test_a_layer_waits_for_the_second_before_it_and_not_for_the_one_before():
         assert taken == set(steps[: max(number - 1, 0)])
 
 
+def test_another_way_of_a_step_waits_for_its_own_layers():
+    """It has what is compiled in common, but the other way is not taken."""
+    model = model_of([dense() for _ in range(4)])
+    model.build((None, 16))
+    steps = shared_steps.SharedSteps(model.layer_order)
+    steps._halves["kind"], steps._learned = "compiled", ["layer"]
+    other = steps.copy()
+    assert other._halves is steps._halves and other.order is steps.order
+    assert (other._learned, steps._learned) == ([], ["layer"])
+
+
 def test_layers_of_another_shape_are_traced_by_themselves(monkeypatch):
     layers = [dense(), dense(), dense(), FFDense(2 * WIDTH), FFDense(2 * WIDTH)]
     # Of widths and inputs there are: the first, two equal ones, and two that differ in one.

@@ -2,6 +2,7 @@
 
 import argparse
 import pathlib
+import shlex
 
 from keras_ff.cli import printing, train
 
@@ -150,11 +151,19 @@ def join(members, shares=None, name=None, to=ZOO, data_dir=None, description=Non
     """Make a preset of an ensemble of presets."""
     from keras_ff import zoo
 
-    known = {} if description is None else {"description": description}
-    first = zoo.get(members[0], [to] if to.is_dir() else [])
-    folder = _new_folder(to, name or f"{first.dataset}_ensemble_{first.activation}", replace)
-    words = [*members, *([] if shares is None else ["--shares", *map("{:g}".format, shares)])]
-    known["command"] = f"keras-ff zoo join {' '.join(words)}"
+    presets = [zoo.get(member, [to] if to.is_dir() else []) for member in members]
+    activations = {preset.activation for preset in presets}
+    activation = presets[0].activation if len(activations) == 1 else None
+    usual = _named(presets[0].dataset, "ensemble", activation or "mixed")
+    folder = _new_folder(to, name or usual, replace)
+    words = [preset.name for preset in presets]
+    if shares is not None:
+        words += ["--shares", *(repr(share).removesuffix(".0") for share in shares)]
+    if folder.name != usual:
+        words += ["--name", folder.name]
+    known = {"command": f"keras-ff zoo join {shlex.join(words)}"}
+    if description is not None:
+        known["description"] = description
     preset = zoo.publish_ensemble(folder, members, shares, data_dir, **known)
     print(f"{preset.folder}: test accuracy {100 * preset.test_accuracy:.2f} %.")
     print(printing.how_to_find(to, preset.name))
@@ -181,8 +190,12 @@ def _name_of(run):
         return command.removeprefix(OWN_COMMAND).strip()
     content = training.read_json(pathlib.Path(run) / training.CONFIG_FILE)
     config = recipes.TrainingConfig.from_dict(content)
-    dataset = config.dataset.replace("/", "-").replace(":", "-")
-    return f"{dataset}_{config.architecture}_{config.activation}"
+    return _named(config.dataset, config.architecture, config.activation)
+
+
+def _named(dataset, architecture, activation):
+    """The name of a preset, which is that of a folder."""
+    return f"{dataset}_{architecture}_{activation}".replace("/", "-").replace(":", "-")
 
 
 def add_to(commands):

@@ -127,7 +127,7 @@ def checked_sample_shape(input_shape):
         not (size is None or isinstance(size, int)) for size in input_shape
     ):
         raise ValueError(
-            f"FFModel takes one input of shape (batch, ...). Received: {input_shape!r}"
+            f"The model takes one input of shape (batch, ...). Received: {input_shape!r}"
         )
     if len(input_shape) < 2 or any(not size for size in input_shape[1:]):
         raise ValueError(

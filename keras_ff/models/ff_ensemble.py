@@ -1,6 +1,7 @@
 """FFEnsemble: several trained networks that score together."""
 
 import keras
+from keras import ops
 
 from keras_ff import parts
 from keras_ff.data_checks import checking_data
@@ -77,16 +78,39 @@ class FFEnsemble(keras.Model):
         """Trainable matrices that a gradient passed at most when the members learned."""
         return max(member.locality for member in self.members)
 
-    @checking_data
-    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", **arguments):
-        """Loss and metrics on data; arguments and return value as in Keras."""
-        return super().evaluate(self._data_check.data(x, y), y, batch_size, verbose, **arguments)
+    def compile(self, optimizer=None, loss=None, **arguments):
+        """As in Keras, but without use for an optimizer: none is kept."""
+        del optimizer
+        super().compile("sgd", loss, **arguments)  # Keras wants one; this has nothing to be saved
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
 
     @checking_data
-    def predict(self, x, batch_size=None, verbose="auto", **arguments):
+    def evaluate(self, x=None, y=None, *arguments, **options):
+        """Loss and metrics on data; arguments and return value as in Keras."""
+        return super().evaluate(self._data_check.data(x, y), y, *arguments, **options)
+
+    @checking_data
+    def predict(self, x, *arguments, **options):
         """Scores of shape (samples, num_classes), as a numpy array; arguments as in Keras."""
         x = self._data_check.data(x, needs_labels=False)
-        return super().predict(x, batch_size, verbose, **arguments)
+        return super().predict(x, *arguments, **options)
+
+    @checking_data
+    def test_on_batch(self, x, y=None, *arguments, **options):
+        """Loss and metrics of one batch; arguments and return value as in Keras."""
+        return super().test_on_batch(self._data_check.data(x, y), y, *arguments, **options)
+
+    @checking_data
+    def predict_on_batch(self, x):
+        """Scores of one batch, as a numpy array of shape (batch, num_classes)."""
+        return super().predict_on_batch(self._data_check.data(x, needs_labels=False))
+
+    def export(self, filepath, **options):
+        """Write the scoring function for serving; arguments as in Keras."""
+        self(ops.zeros((1, *self.sample_shape)))  # Keras exports what was called before
+        super().export(filepath, **options)
 
     def fit(self, *arguments, **options):
         """Raise RuntimeError: the members learn, each by itself."""

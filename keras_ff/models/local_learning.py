@@ -382,7 +382,7 @@ class LocalLearning:
             x, _ = frozen_activities.rows_of(x)
         if isinstance(x, (dict, list, tuple)):
             raise ValueError(
-                "FFModel takes one input, a tensor of shape (batch, ...). "
+                "The model takes one input, a tensor of shape (batch, ...). "
                 f"Received: a {type(x).__name__} of {len(x)}"
             )
         x = ops.convert_to_tensor(x)

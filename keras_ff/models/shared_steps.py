@@ -14,9 +14,9 @@ from keras import ops
 from keras_ff import backends
 from keras_ff.layers import two_products
 
-# By how many layers a batch may go on before a layer has learned from it, which keeps what it
-# needs for that until then. With one a step takes up to a tenth longer (ResNet-17, width 40);
-# without a limit memory grows by 4 to 6 MiB with each convolution at 128 × 32² × 64 instead of 2.
+# By how many layers with such steps a batch may go on before one has learned from it, which keeps
+# what it needs for that until then. With one a step takes up to a tenth longer (ResNet-17, width
+# 40); without a limit each convolution at 128 × 32² × 64 adds 4 to 6 MiB of memory, not 2.
 AHEAD = 2
 
 

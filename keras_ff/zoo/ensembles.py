@@ -1,17 +1,15 @@
 """Presets of ensembles: no weights of their own, but the names of other presets."""
 
+import hashlib
 import json
 import pathlib
 
 import keras
+import numpy as np
 
 from keras_ff.models.ff_ensemble import FFEnsemble
 from keras_ff.zoo import facts, folders, measuring, saving
 from keras_ff.zoo.preset import CONFIG_FILE, MEMBERS, WEIGHTS_FILE
-
-# Data options that decide which samples a network is measured on, and how they are prepared; the
-# others vary training samples.
-SAME_SAMPLES = ("dataset", "validation_share", "standardize", "image_size", "seed")
 
 
 def publish_ensemble(path, members, shares=None, data_dir=None, **known):
@@ -25,7 +23,8 @@ def publish_ensemble(path, members, shares=None, data_dir=None, **known):
             preset is replaced.
         members: list of names of presets with weights, at least two. They are looked for beside
             the ensemble's folder, and then as by `keras_ff.zoo.list_presets`, whenever it is
-            loaded.
+            loaded. All must have been measured on the same samples, prepared alike: where a
+            validation part is cut from the training set, its share and the seed decide which.
         shares: list of numbers, as for `keras_ff.models.FFEnsemble`. Defaults to `None`: equal
             ones.
         data_dir: folder of the prepared datasets, as for `keras_ff.datasets.load`. Defaults to
@@ -37,8 +36,9 @@ def publish_ensemble(path, members, shares=None, data_dir=None, **known):
         The `keras_ff.zoo.Preset`.
 
     Raises:
-        ValueError: if there is no such preset, one is an ensemble or a configuration without
-            weights, or the members were measured on other samples than one another; or as for
+        ValueError: if there is no such preset, or none that can be found by its name, one is an
+            ensemble or a configuration without weights, two are the same network, one has the
+            ensemble's name, or they were measured on other samples than one another; or as for
             `FFEnsemble` and `keras_ff.zoo.save`.
 
     Example:
@@ -50,10 +50,13 @@ def publish_ensemble(path, members, shares=None, data_dir=None, **known):
     >>> len(preset.model().members)
     2
     """
+    from keras_ff.recipes import TrainingConfig
+
     path = pathlib.Path(path).resolve()
-    presets = [_single(folders.get(name, _beside(path))) for name in members]
-    data = _common_data(presets)
+    presets = _found(members, path)
+    _check_held_out(presets, data_dir)
     model = FFEnsemble([preset.model() for preset in presets], shares)
+    data = TrainingConfig.from_dict(presets[0].data_options())
     _, validation, test = data.load_data(data_dir=data_dir)
     config = {
         "members": [
@@ -154,23 +157,54 @@ def _identity(preset):
     return {name: files[name]["sha256"] for name in (CONFIG_FILE, WEIGHTS_FILE)}
 
 
-def _common_data(presets):
-    """The `TrainingConfig` of the first preset's data, which must hold for the others as well."""
-    from keras_ff.recipes import TrainingConfig
-
-    kinds = []
+def _found(names, path):
+    """The presets of an ensemble at `path`, checked to be what can be found again."""
+    presets = [_single(folders.get(name, _beside(path))) for name in names]
     for preset in presets:
-        options = preset.data_options()
-        if options is None:
+        if preset.name == path.name:
             raise ValueError(
-                f"The preset {preset.name!r} does not say on what data it was trained. "
-                "Received: metadata without 'data'"
+                "An ensemble needs a name of its own, not that of a member. "
+                f"Received: {path.name!r}"
             )
-        data = facts.data_of(TrainingConfig.from_dict(options))
-        kinds.append({name: data[name] for name in SAME_SAMPLES})
-    if any(kind != kinds[0] for kind in kinds):
+        others = folders.list_presets(folders=_beside(path))
+        if preset.name not in others or not preset.folder.samefile(others[preset.name].folder):
+            raise ValueError(
+                "Members are found by their names: put them beside the ensemble, or register the "
+                f"folder that they lie in. Received: {str(preset.folder)!r}"
+            )
+    identities = [str(_identity(preset)) for preset in presets]
+    if len(set(identities)) < len(identities):
         raise ValueError(
-            "Members of an ensemble must be measured on the same samples, prepared alike. "
-            f"Received: {', '.join(map(str, kinds))}"
+            "Two members of an ensemble are the same network. "
+            f"Received: {', '.join(preset.name for preset in presets)}"
         )
-    return TrainingConfig.from_dict(presets[0].data_options())
+    return presets
+
+
+def _check_held_out(presets, data_dir):
+    """Raise ValueError where presets are not measured on the same samples, prepared alike."""
+    first, *others = [_held_out(preset, data_dir) for preset in presets]
+    for preset, other in zip(presets[1:], others, strict=True):
+        if other != first:
+            options = [one.data_options() for one in (presets[0], preset)]
+            differing = {name: [one.get(name) for one in options] for name in facts.DATA}
+            told = [f"{name}={one}" for name, one in differing.items() if one[0] != one[1]]
+            raise ValueError(
+                "Members of an ensemble must be measured on the same samples, prepared alike. "
+                f"Received: {presets[0].name!r} and {preset.name!r} with {', '.join(told)}"
+            )
+
+
+def _held_out(preset, data_dir):
+    """What tells a preset's validation part and test set apart from others."""
+    _, *parts = preset.load_data(data_dir)
+    return [None if part is None else _digest(part) for part in parts]
+
+
+def _digest(data):
+    """The sha256 of all samples and of all labels, however they are divided into batches."""
+    samples, labels = hashlib.sha256(), hashlib.sha256()
+    for x, y in data.as_numpy_iterator():
+        samples.update(np.ascontiguousarray(x))
+        labels.update(np.ascontiguousarray(y))
+    return samples.hexdigest(), labels.hexdigest()

@@ -7,6 +7,7 @@ import tempfile
 
 import keras
 
+from keras_ff.models import FFEnsemble
 from keras_ff.zoo import checked_files, facts, storage
 from keras_ff.zoo.card import card
 from keras_ff.zoo.preset import (
@@ -40,8 +41,9 @@ def save(model, path, weights="float16", config=None, **known):
         The `Preset`.
 
     Raises:
-        ValueError: if the model is not built, the storage is unknown, weights are not finite or
-            too large for it, an entry is unknown, or the folder holds anything but a preset.
+        ValueError: if the model is an ensemble or not built, the storage is unknown, weights are
+            not finite or too large for it, an entry is unknown, or the folder holds anything but a
+            preset.
 
     Example:
 
@@ -57,6 +59,11 @@ def save(model, path, weights="float16", config=None, **known):
 
 def contents(model, weights):
     """A model's configuration and weights as files: a dictionary from name to bytes."""
+    if isinstance(model, FFEnsemble):
+        raise ValueError(
+            "An ensemble has no weights of its own: save its members, and make a preset of these "
+            f"by `keras_ff.zoo.publish_ensemble`. Received: {model!r}"
+        )
     if not model.built:
         raise ValueError(
             "The model must be built before it becomes a preset: call `build` or `fit` first. "
