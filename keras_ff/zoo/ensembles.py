@@ -131,7 +131,7 @@ def model_of(preset, load_weights):
         [member.model(load_weights) for member, _ in members], [share for _, share in members]
     )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile("sgd", loss, metrics=["accuracy"])  # never used, and without state to be saved
+    model.compile(loss=loss, metrics=["accuracy"])
     return model
 
 
