@@ -9,7 +9,7 @@ import math
 import keras
 from keras import ops
 
-from keras_ff import parts
+from keras_ff import lanes, parts
 from keras_ff.local_classifier import LocalClassifier
 from keras_ff.parts import registered
 
@@ -32,11 +32,12 @@ class Goodness(parts.Part):
         self.scale = parts.positive_number(scale, "scale")
         self.center = parts.finite_number(center, "center")
 
-    def __call__(self, activities):
+    def __call__(self, activities, axes=None):
         activities = ops.cast(activities, "float32")
         if self.center:
             activities = activities - self.center
-        return self.scale * self.measure(activities, tuple(range(1, len(activities.shape))))
+        axes = tuple(range(1, len(activities.shape))) if axes is None else axes
+        return self.scale * self.measure(activities, axes)
 
     def measure(self, activities, axes):
         """The figure of centred float32 activities, reduced over `axes`."""
@@ -149,6 +150,10 @@ class MeanActivity(Goodness):
         return self.scale
 
 
+# Of which the figure of a whole is the mean of those of its parts, each in its own unit.
+ADDITIVE = (SumOfSquares, MeanOfSquares, MeanActivity)
+
+
 @registered
 class ClassGroups(parts.Part):
     """Goodness of each class's own group of units or channels: one logit a class.
@@ -196,12 +201,20 @@ class ClassGroups(parts.Part):
     def __call__(self, activities, num_classes=None):
         num_classes = num_classes or self.num_classes
         self.check(activities.shape, num_classes)
+        if lanes.apply(activities) and type(self.of) in ADDITIVE:
+            return self.scale * self._by_lanes(activities, num_classes)
         group = activities.shape[-1] // num_classes
         groups = ops.reshape(activities, (-1, *activities.shape[1:-1], num_classes, group))
         groups = ops.moveaxis(groups, -2, 1)
         positions = (-1, *groups.shape[2:])
         figures = self.of(ops.reshape(groups, positions))
         return self.scale * ops.reshape(figures, (-1, num_classes))
+
+    def _by_lanes(self, activities, num_classes):
+        """Figures of groups, from those of lanes; see `keras_ff.lanes`."""
+        groups = lanes.ChannelGroups(activities.shape, num_classes)
+        means = groups.means(self.of(groups.fold(activities), axes=(1,)))
+        return means * (self.of.unit((None, groups.size)) / self.of.unit((None, groups.rows)))
 
     def unit(self, activities_shape):
         """Goodness has no threshold here, so its unit is one."""

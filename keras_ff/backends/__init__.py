@@ -9,9 +9,12 @@ A backend is a module with these names:
   and returns `(auxiliary, gradients of loss by tensors and variables)`;
 - `pull_back(function, kernel, delta)`: the gradient by `kernel` from `delta`, the one by
   `function(kernel)`, of which nothing but that is computed;
+- `biased(product, bias)`: as `ops.add`, of one dtype; the product may then write its sum with the
+  bias to memory, and the maximum of a ReLU behind it;
 - `can_fuse(tensors)` and `fused(function)`: whether functions of tensors may be compiled into
   one kernel here, and such a function;
 - `is_fusing()`: whether what is computed becomes part of such a kernel;
+- `is_on_processors()`: whether this machine computes on processors, without a GPU;
 - `rounded(x, dtype)`: as `ops.cast`, in a kernel in less time, but without a gradient there;
 - `compiled(function, variables)`: a function of tensors, compiled when it is first called;
   `variables()` lists those that it reads or assigns;
@@ -35,8 +38,8 @@ A backend is a module with these names:
   samples of a batch are spread over replicas that each take the step for their own, the rows of
   all of them, those of this replica, a sum over all, and this replica's share of the samples.
 
-`fused`, `pull_back`, `shared` and `after` are called where `can_fuse` holds, and nowhere else. All
-else in keras_ff is written in `keras.ops`.
+`biased`, `fused`, `pull_back`, `shared` and `after` are called where `can_fuse` holds, and nowhere
+else. All else in keras_ff is written in `keras.ops`.
 """
 
 import keras
@@ -56,6 +59,7 @@ DataParallel = chosen.DataParallel
 Trainer = chosen.Trainer
 after = chosen.after
 auxiliary_and_gradients = chosen.auxiliary_and_gradients
+biased = chosen.biased
 can_fuse = chosen.can_fuse
 choose = chosen.choose
 compiled = chosen.compiled
@@ -63,6 +67,7 @@ fused = chosen.fused
 gathered = chosen.gathered
 input_gradient = chosen.input_gradient
 is_fusing = chosen.is_fusing
+is_on_processors = chosen.is_on_processors
 numpy_function = chosen.numpy_function
 outside_graph = chosen.outside_graph
 own_rows = chosen.own_rows

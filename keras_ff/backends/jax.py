@@ -87,9 +87,14 @@ def is_fusing():
     return True
 
 
+def is_on_processors():
+    """Whether this machine computes on processors, without a GPU."""
+    return jax.default_backend() == "cpu"
+
+
 rounded = ops.cast
 # Called where `can_fuse` holds, and nowhere else.
-after = fused = pull_back = shared = None
+after = biased = fused = pull_back = shared = None
 
 
 def compiled(function, variables=tuple):

@@ -68,6 +68,11 @@ def is_fusing():
     return _fusing.get()
 
 
+def is_on_processors():
+    """Whether this machine computes on processors, without a GPU."""
+    return not tf.config.list_logical_devices("GPU")
+
+
 def rounded(x, dtype):
     """As `ops.cast`; see the seam's documentation."""
     if not is_fusing() or (x.dtype.name, dtype) != ("float32", "bfloat16"):
@@ -104,6 +109,11 @@ def shared(function, variables):
                 variable._value = value
 
     return lambda given, *tensors: standing_in([one._value for one in given], *tensors)
+
+
+def biased(product, bias):
+    """A product with a bias, in a form in which both are computed at once, and a ReLU with them."""
+    return tf.nn.bias_add(product, bias)
 
 
 def after(done, tensor):

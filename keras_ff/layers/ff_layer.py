@@ -301,6 +301,15 @@ class FFLayer(keras.layers.Layer):
         del shortcut
         return activities
 
+    def to_join(self, activities, shortcut=None):
+        """What a kernel does of `hand_on`: a list of tensors, of which `joined` makes the rest."""
+        return [self.hand_on(activities, shortcut)]
+
+    def joined(self, tensors):
+        """What `hand_on` gives, from what `to_join` gave; no gradient passes."""
+        (handed,) = tensors
+        return handed
+
     def handed_shape(self, activities_shape, shortcut_shape=None):
         """Shape of what `hand_on` gives; raises ValueError where the shortcut does not fit."""
         del shortcut_shape

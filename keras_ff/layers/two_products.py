@@ -13,7 +13,7 @@ import functools
 import keras
 from keras import ops
 
-from keras_ff import backends, parts
+from keras_ff import backends, lanes, parts
 from keras_ff.layers import shared_product
 from keras_ff.layers.length_normalization import LengthNormalization
 
@@ -53,13 +53,25 @@ def answer(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
 
     Returns:
         A triple: figures; what is handed on; and what was multiplied, the gradient by the product
-        and the gradients by all variables but the kernel.
+        and the gradients by all variables but the kernel, `None` for a bias that follows it.
     """
     rows, besides, complete = _rows(layer, inputs)
     rows = ops.cast(rows, layer.compute_dtype)
     kernel = ops.cast(layer.transform.kernel, layer.compute_dtype)
-    product = ops.stop_gradient(_product(layer.transform)(rows, kernel))
+    product = _product(layer.transform)(rows, kernel)
+    bias = layer.transform.bias if layer.transform.use_bias else None
     others = _all_but_kernel(layer)
+    is_activated = False
+    if bias is not None and complete is None and len(product.shape) > 2:
+        # The library adds it, and takes the maximum of ReLU, before it writes to memory. Its
+        # gradient is the sum of that by the product, which `gradients` takes: over positions that
+        # is quicker of what is in memory than of what is on its way there.
+        product = backends.biased(product, ops.cast(bias, layer.compute_dtype))
+        is_activated = layer.activation is keras.activations.relu
+        product = ops.relu(product) if is_activated else product
+        others = [one for one in others if one is not bias]
+        bias = None
+    product = ops.stop_gradient(product)
 
     drawn = None
     if layer.dropout.rate:
@@ -67,27 +79,35 @@ def answer(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
         drawn = layer.draw(_activities_shape(layer, inputs, product))
 
     def judge(product, drawn, besides, sample_weight, labels, shortcut):
-        product = ops.cast(product, "float32")
+        in_float32 = ops.cast(product, "float32")
 
         def objective():
-            transformed = complete(product, besides)
-            if layer.transform.use_bias:
-                transformed = transformed + ops.cast(layer.transform.bias, "float32")
+            transformed = in_float32 if complete is None else complete(in_float32, besides)
+            if bias is not None:
+                transformed = transformed + ops.cast(bias, "float32")
+            # Of ReLU, a second one changes nothing.
             activities = layer.respond(transformed, training=True, drawn=drawn)
-            figures = layer.figures_of(
-                layer.goodness_of(activities), streams, sample_weight, labels
-            )
-            activities = backends.rounded(activities, layer.compute_dtype)
-            handed = layer.hand_on(activities, shortcut)
-            return scale_loss(figures["loss"]), (figures, handed)
+            if is_activated and layer.pooling is None and drawn is None:
+                handed = product
+            else:
+                handed = backends.rounded(activities, layer.compute_dtype)
+            goodness = layer.goodness_of(_with_gradient_of(activities, handed))
+            figures = layer.figures_of(goodness, streams, sample_weight, labels)
+            to_join = layer.to_join(handed, shortcut)
+            # What a kernel gives as it was given is copied.
+            to_join = [None if one is product else one for one in to_join]
+            return scale_loss(figures["loss"]), (figures, to_join)
 
-        answers, (delta, *own) = backends.auxiliary_and_gradients(objective, others, [product])
-        return answers, (backends.rounded(delta, layer.compute_dtype), *own)
+        answers, (delta, *own) = backends.auxiliary_and_gradients(objective, others, [in_float32])
+        return answers, (backends.rounded(delta, layer.compute_dtype), own)
 
-    (figures, handed), (delta, *own) = backends.fused(judge)(
+    (figures, to_join), (delta, own) = backends.fused(judge)(
         product, drawn, besides, sample_weight, labels, shortcut
     )
-    return figures, handed, (rows, delta, own)
+    found = {id(one): gradient for one, gradient in zip(others, own, strict=True)}
+    own = [found.get(id(one)) for one in _all_but_kernel(layer)]
+    to_join = [product if one is None else one for one in to_join]
+    return figures, layer.joined(to_join), (rows, delta, own)
 
 
 def gradients(layer, rows, delta, own):
@@ -99,6 +119,9 @@ def gradients(layer, rows, delta, own):
     """
     kernel = layer.transform.kernel
     found = {id(one): gradient for one, gradient in zip(_all_but_kernel(layer), own, strict=True)}
+    bias = id(layer.transform.bias)
+    if bias in found and found[bias] is None:
+        found[bias] = backends.fused(lanes.channel_sums)(delta)
     found[id(kernel)] = backends.pull_back(
         functools.partial(_product(layer.transform), rows),
         ops.cast(kernel, layer.compute_dtype),
@@ -111,20 +134,44 @@ def _all_but_kernel(layer):
     return [one for one in layer.trainable_variables if one is not layer.transform.kernel]
 
 
+def _with_gradient_of(activities, handed):
+    """What is handed on, in float32, with the gradient of the activities."""
+
+    @ops.custom_gradient
+    def measured(activities):
+        del activities
+        return ops.cast(handed, "float32"), lambda gradient: gradient
+
+    return measured(activities)
+
+
+def _is_one_factor(layer):
+    """Whether the normalisation is a factor a sample, which follows the product.
+
+    Of images it does not: it takes no longer than a bias does that must follow it.
+    """
+    normalization = layer.normalization
+    return (
+        type(layer.transform) is keras.layers.Dense
+        and isinstance(normalization, LengthNormalization)
+        and normalization.is_one_factor
+        # In which inputs that are not normalised yet could overflow.
+        and layer.compute_dtype != "float16"
+    )
+
+
 def _rows(layer, inputs):
-    """What is multiplied, what is needed besides, and what makes of both what the layer answers."""
+    """What is multiplied, what is needed besides, and what makes of both what the layer answers.
+
+    That is but for the bias; `None` where it is the product itself.
+    """
     if layer.shares_product(inputs):
         return shared_product.separated(layer, inputs)
     inputs = layer.arranged(inputs)
     normalization = layer.normalization
     if normalization is None:
-        return inputs, None, lambda product, _: product
-    if (
-        isinstance(normalization, LengthNormalization)
-        and normalization.is_one_factor
-        # In which inputs that are not normalised yet could overflow.
-        and layer.compute_dtype != "float16"
-    ):
+        return inputs, None, None
+    if _is_one_factor(layer):
         return (
             inputs,
             inputs,
@@ -134,7 +181,7 @@ def _rows(layer, inputs):
         normalized = backends.fused(normalization)(inputs)
     else:
         normalized = normalization(inputs, **parts.training_argument(normalization, True))
-    return normalized, None, lambda product, _: product
+    return normalized, None, None
 
 
 def _activities_shape(layer, inputs, product):

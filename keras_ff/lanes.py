@@ -1,0 +1,93 @@
+"""Channels in kernels: their sums over all positions, and one figure for all their activities.
+
+The channels of a position lie side by side, and a class's group may have as few as two. A loop over
+so few keeps a processor's vector units idle, and the compiler goes through memory in that way. Here
+a sample is taken as rows of many lanes, several positions side by side. Sums go down the rows, lane
+by lane, in one go; a product with a matrix that knows the lanes of every group does the rest, and
+another brings figures back to the lanes, which the compiler computes once and not for each
+activity. Normalising the groups of ResNet-17, width 20, takes 0.4 to 0.8 of the time (but 1.2 where
+a tensor has 80 MB and more), summing for a bias a tenth to a fifth.
+"""
+
+import math
+
+import numpy as np
+from keras import ops
+
+from keras_ff import backends
+
+# The compiler splits sums of more rows, and first writes to memory what is to be summed.
+MOST_ROWS = 32
+# Enough for the vector units, and few enough for small matrices.
+LEAST_LANES = 256
+
+
+def apply(x):
+    """Whether the ways of this module are the quick ones for a tensor."""
+    # Products on a GPU are not as exact as sums.
+    return backends.is_fusing() and backends.is_on_processors() and len(x.shape) > 2
+
+
+class Lanes:
+    """How tensors of one shape are taken as rows of lanes.
+
+    Args:
+        shape: shape of the tensors, (batch, ..., channels).
+    """
+
+    def __init__(self, shape):
+        positions = math.prod(shape[1:-1])
+        self.channels = shape[-1]
+        self.rows = max(_divisors(positions, MOST_ROWS))
+        others = positions // self.rows
+        enough = [one for one in _divisors(others) if one * self.channels >= LEAST_LANES]
+        self.side_by_side = min(enough, default=others)
+        self.blocks = others // self.side_by_side
+
+    def fold(self, x):
+        """A tensor as one of shape (batch · blocks, rows, lanes)."""
+        return ops.reshape(x, (-1, self.rows, self.side_by_side * self.channels))
+
+
+class ChannelGroups(Lanes):
+    """Equal groups of neighbouring channels.
+
+    Args:
+        shape: as for `Lanes`.
+        groups: integer, divides the channels.
+    """
+
+    def __init__(self, shape, groups):
+        super().__init__(shape)
+        self.groups = groups
+        self.size = math.prod(shape[1:]) // groups
+        of_channels = np.repeat(np.eye(groups, dtype="float32"), self.channels // groups, axis=1)
+        self._members = np.tile(of_channels, self.side_by_side)
+
+    def means(self, of_lanes):
+        """The mean of every group, of shape (batch, groups), from figures of its lanes.
+
+        Args:
+            of_lanes: float32 tensor of shape (batch · blocks, lanes).
+        """
+        lanes_a_group = self._members.shape[1] // self.groups
+        of_blocks = ops.matmul(of_lanes, self._members.T) / lanes_a_group
+        if self.blocks == 1:
+            return of_blocks
+        return ops.mean(ops.reshape(of_blocks, (-1, self.blocks, self.groups)), axis=1)
+
+    def spread(self, figures):
+        """Figures of groups, (batch, groups), for every lane: (batch · blocks, 1, lanes)."""
+        of_blocks = ops.repeat(figures, self.blocks, axis=0) if self.blocks > 1 else figures
+        return ops.expand_dims(ops.matmul(of_blocks, self._members), 1)
+
+
+def channel_sums(x):
+    """Sums of all activities of a channel: float32, of shape (channels,)."""
+    lanes = Lanes(x.shape)
+    of_lanes = ops.sum(ops.mean(lanes.fold(ops.cast(x, "float32")), axis=1), axis=0)
+    return lanes.rows * ops.sum(ops.reshape(of_lanes, (-1, lanes.channels)), axis=0)
+
+
+def _divisors(number, most=None):
+    return [one for one in range(1, (most or number) + 1) if number % one == 0]

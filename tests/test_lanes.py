@@ -1,0 +1,126 @@
+"""Sums of channels and of their groups in kernels, against independent computation."""
+
+import keras
+import numpy as np
+import pytest
+from keras.ops import convert_to_numpy
+
+from keras_ff import backends, lanes
+from keras_ff.goodness import ClassGroups, MeanActivity, MeanOfSquares, SumOfSquares
+from keras_ff.layers import ClassGroupNormalization, FFResidual
+
+pytestmark = pytest.mark.tensorflow("JAX compiles a whole step, and fuses in it what it likes")
+
+# Of even and odd sides, of one row, of more positions than are summed at a time, of many channels.
+SHAPES = [(3, 6, 6, 8), (2, 7, 5, 4), (2, 37, 4), (3, 40, 48, 4), (2, 66, 64, 8), (3, 4, 4, 520)]
+
+
+def drawn(shape, seed=1):
+    return np.random.default_rng(seed).normal(2.0, 1.0, shape).astype("float32")
+
+
+def split(x, groups):
+    return x.astype("float64").reshape(len(x), -1, groups, x.shape[-1] // groups)
+
+
+def in_kernel(function, *arrays):
+    return convert_to_numpy(backends.fused(function)(*map(keras.ops.convert_to_tensor, arrays)))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_means_of_groups_and_back(shape, groups):
+    x = drawn(shape)
+    channels = lanes.ChannelGroups(shape, groups)
+    found = in_kernel(lambda x: channels.means(keras.ops.mean(channels.fold(x), axis=1)), x)
+    means = split(x, groups).mean((1, 3))
+    np.testing.assert_allclose(found, means, rtol=1e-5)
+
+    def centered(x, means):
+        return keras.ops.reshape(channels.fold(x) - channels.spread(means), shape)
+
+    found = in_kernel(centered, x, means.astype("float32"))
+    expected = split(x, groups) - means[:, None, :, None]
+    np.testing.assert_allclose(found, expected.reshape(shape), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_no_more_rows_than_are_summed_at_a_time(shape):
+    made = lanes.Lanes(shape)
+    assert made.rows <= lanes.MOST_ROWS
+    wide = made.side_by_side * shape[-1]
+    assert made.blocks == 1 or wide >= lanes.LEAST_LANES
+    assert wide < 2 * max(lanes.LEAST_LANES, shape[-1]) or made.blocks == 1
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (5, 12)], ids=str)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_sums_of_channels(shape, dtype):
+    """In float32, whatever is summed."""
+    x = keras.ops.cast(drawn(shape), dtype)
+    found = convert_to_numpy(backends.fused(lanes.channel_sums)(x))
+    values = convert_to_numpy(keras.ops.cast(x, "float32")).astype("float64")
+    np.testing.assert_allclose(found, values.sum(tuple(range(len(shape) - 1))), rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (4, 12)], ids=str)
+@pytest.mark.parametrize("of", [MeanActivity, MeanOfSquares, SumOfSquares])
+def test_goodness_of_groups(shape, of):
+    """The same in a kernel and outside: the figure of a group's activities."""
+    goodness = ClassGroups(of(scale=0.5, center=0.25), scale=3.0, num_classes=4)
+    x = drawn(shape)
+    centered = split(x, 4) - 0.25
+    figure = centered if of is MeanActivity else centered**2
+    reduce = np.sum if of is SumOfSquares else np.mean
+    expected = 1.5 * reduce(figure, axis=(1, 3))
+    np.testing.assert_allclose(in_kernel(goodness, x), expected, rtol=1e-5)
+    np.testing.assert_allclose(goodness(x), expected, rtol=1e-5)
+
+
+def test_a_goodness_of_ones_own_is_measured_on_whole_groups():
+    class Strongest(MeanActivity):
+        def measure(self, activities, axes):
+            return keras.ops.max(activities, axis=axes)
+
+    goodness = ClassGroups(Strongest(), scale=1.0, num_classes=4)
+    x = drawn((3, 6, 6, 8))
+    np.testing.assert_array_equal(in_kernel(goodness, x), split(x, 4).max((1, 3)).astype("float32"))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_normalization_of_groups(shape, classes):
+    """Three classes do not divide the channels, so that the whole sample is one group."""
+    layer = ClassGroupNormalization(classes)
+    layer.build(shape)
+    x = 100 + drawn(shape)  # far from zero, where squares of means are no way to a variance
+    groups = split(x, classes if shape[-1] % classes == 0 else 1)
+    axes = {"axis": (1, 3), "keepdims": True}
+    expected = (groups - groups.mean(**axes)) / np.sqrt(groups.var(**axes) + 1e-5)
+    np.testing.assert_allclose(in_kernel(layer, x), expected.reshape(shape), atol=2e-4)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("merge", ["add", "concatenate", "class_groups"])
+@pytest.mark.parametrize("group", [1, 2, 3, 4, 8])
+def test_what_is_handed_on_is_joined_as_outside_a_kernel(policy, merge, group):
+    keras.config.set_dtype_policy(policy)
+    goodness = ClassGroups(num_classes=2)
+    own = 8 if merge == "add" else 2 * group
+    layer = FFResidual(keras.layers.Conv2D(own, 1), merge=merge, goodness=goodness)
+    layer.build((None, 5, 4, 3))
+    shapes = (3, 5, 4, own), (3, 5, 4, 8)
+    tensors = [
+        keras.ops.cast(drawn(shape, seed), layer.compute_dtype) for seed, shape in enumerate(shapes)
+    ]
+    expected = layer.hand_on(*tensors)
+    found = layer.joined(backends.fused(layer.to_join)(*tensors))
+    assert found.dtype == expected.dtype and found.shape == expected.shape
+    found, expected = (
+        convert_to_numpy(keras.ops.cast(one, "float32")) for one in (found, expected)
+    )
+    np.testing.assert_allclose(found, expected, **TOLERANCES[policy])
+
+
+# In bfloat16 a sum at half way may go to either side.
+TOLERANCES = {"float32": {"rtol": 1e-4, "atol": 1e-5}, "mixed_bfloat16": {"rtol": 2**-7}}
