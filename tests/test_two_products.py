@@ -104,6 +104,33 @@ MODELS = {
         ],
         groups,
     ),
+    "residual, added": (
+        lambda: [
+            FFConv2D(8, activation="tanh", **grouped()),
+            FFResidual(
+                keras.layers.Conv2D(8, 3, padding="same", name="convolution"),
+                activation="relu",
+                span=2,
+                dropout=0.3,
+                **grouped(),
+            ),
+            FFConv2D(8, use_bias=False, **grouped(normalization=None)),
+        ],
+        groups,
+    ),
+    "residual, beside": (
+        lambda: [
+            FFConv2D(4),
+            FFResidual(
+                keras.layers.Conv2D(3, 3, padding="same", name="convolution"),
+                activation="relu",
+                merge="concatenate",
+                normalization=None,
+            ),
+            FFConv2D(4),
+        ],
+        lambda: {"label_embedding": "spatial_pattern"},
+    ),
     "dropout": (lambda: [FFDense(16, dropout=0.3), FFDense(12, dropout=0.3)], dict),
     "dropout, convolutional": (
         lambda: [
@@ -117,6 +144,9 @@ MODELS = {
         lambda: {"label_embedding": None, "negatives": HybridImages(seed=1), "readout": "softmax"},
     ),
 }
+
+
+RESIDUAL = [name for name in MODELS if name.startswith("residual")]
 
 
 def drawn(shape=SHAPE):
@@ -174,7 +204,7 @@ def test_a_short_last_batch(monkeypatch):
     compare(models, histories, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["dense", "convolutional", "residual"])
+@pytest.mark.parametrize("name", ["dense", "convolutional", *RESIDUAL])
 def test_steps_are_the_plain_ones_in_mixed_precision(name, monkeypatch):
     """As far as bfloat16 goes; between two products the compiled step does not round."""
     results = [trained(name, compiled, monkeypatch, "mixed_bfloat16") for compiled in (True, False)]
