@@ -33,6 +33,7 @@ class Goodness(parts.Part):
         self.center = parts.finite_number(center, "center")
 
     def __call__(self, activities, axes=None):
+        """The figure over `axes`, a tuple of integers; by default over all but the batch."""
         activities = ops.cast(activities, "float32")
         if self.center:
             activities = activities - self.center
@@ -201,7 +202,7 @@ class ClassGroups(parts.Part):
     def __call__(self, activities, num_classes=None):
         num_classes = num_classes or self.num_classes
         self.check(activities.shape, num_classes)
-        if lanes.apply(activities) and type(self.of) in ADDITIVE:
+        if type(self.of) in ADDITIVE and lanes.apply(activities, num_classes):
             return self.scale * self._by_lanes(activities, num_classes)
         group = activities.shape[-1] // num_classes
         groups = ops.reshape(activities, (-1, *activities.shape[1:-1], num_classes, group))

@@ -6,7 +6,8 @@ a sample is taken as rows of many lanes, several positions side by side. Sums go
 by lane, in one go; a product with a matrix that knows the lanes of every group does the rest, and
 another brings figures back to the lanes, which the compiler computes once and not for each
 activity. Normalising the groups of ResNet-17, width 20, takes 0.4 to 0.8 of the time (but 1.2 where
-a tensor has 80 MB and more), summing for a bias a tenth to a fifth.
+a tensor has 80 MB and more), summing for a bias a tenth to a fifth. What is infinite in one group
+leaves no number in the sample's others.
 """
 
 import math
@@ -20,12 +21,20 @@ from keras_ff import backends
 MOST_ROWS = 32
 # Enough for the vector units, and few enough for small matrices.
 LEAST_LANES = 256
+# With 100 groups and 32 rows normalisation takes 0.6 to 0.8 of the time.
+MOST_GROUPS_A_ROW = 4
 
 
-def apply(x):
-    """Whether the ways of this module are the quick ones for a tensor."""
-    # Products on a GPU are not as exact as sums.
-    return backends.is_fusing() and backends.is_on_processors() and len(x.shape) > 2
+def apply(x, groups):
+    """Whether `ChannelGroups` are the quick way for a tensor's groups."""
+    if len(x.shape) < 3 or None in x.shape[1:]:
+        return False
+    # Products on a GPU are not as exact as sums, and with many groups they take too long.
+    return (
+        backends.is_fusing()
+        and backends.is_on_processors()
+        and groups <= MOST_GROUPS_A_ROW * Lanes(x.shape).rows
+    )
 
 
 class Lanes:
@@ -84,9 +93,11 @@ class ChannelGroups(Lanes):
 
 def channel_sums(x):
     """Sums of all activities of a channel: float32, of shape (channels,)."""
-    lanes = Lanes(x.shape)
-    of_lanes = ops.sum(ops.mean(lanes.fold(ops.cast(x, "float32")), axis=1), axis=0)
-    return lanes.rows * ops.sum(ops.reshape(of_lanes, (-1, lanes.channels)), axis=0)
+    made = Lanes(x.shape)
+    # Sums of sums become one sum of all, in the slow order; sums of means do not.
+    means = ops.mean(made.fold(ops.cast(x, "float32")), axis=1)
+    of_lanes = made.rows * ops.sum(means, axis=0)
+    return ops.sum(ops.reshape(of_lanes, (-1, made.channels)), axis=0)
 
 
 def _divisors(number, most=None):

@@ -122,5 +122,18 @@ def test_what_is_handed_on_is_joined_as_outside_a_kernel(policy, merge, group):
     np.testing.assert_allclose(found, expected, **TOLERANCES[policy])
 
 
+def test_what_a_layer_of_ones_own_hands_on():
+    class Doubling(FFResidual):
+        def hand_on(self, activities, shortcut=None):
+            return 2.0 * super().hand_on(activities, shortcut)
+
+    layer = Doubling(keras.layers.Conv2D(4, 1), merge="concatenate")
+    layer.build((None, 3, 3, 2))
+    tensors = [keras.ops.convert_to_tensor(drawn((2, 3, 3, 4), seed)) for seed in (1, 2)]
+    found = layer.joined(backends.fused(layer.to_join)(*tensors))
+    np.testing.assert_allclose(found, layer.hand_on(*tensors), rtol=1e-5)
+    assert float(keras.ops.mean(keras.ops.square(found))) == pytest.approx(4.0, rel=1e-3)
+
+
 # In bfloat16 a sum at half way may go to either side.
 TOLERANCES = {"float32": {"rtol": 1e-4, "atol": 1e-5}, "mixed_bfloat16": {"rtol": 2**-7}}

@@ -126,6 +126,12 @@ def test_class_groups_are_leveled_group_by_group_in_every_merge(merge):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_images_of_another_size_than_the_first_were():
+    made = FFResidual(keras.layers.Conv2D(4, 1), merge="concatenate")
+    made.build((None, 2, 3, 5))
+    assert tuple(made.hand_on(drawn((8, 4, 5, 4)), drawn((8, 4, 5, 2))).shape) == (8, 4, 5, 6)
+
+
 @pytest.mark.parametrize("merge", ["add", "concatenate"])
 def test_neither_length_is_handed_on(merge):
     """Of what is handed on the next layer cannot tell how strongly this one answered."""

@@ -36,6 +36,13 @@ def grouped(**arguments):
     return {"goodness": "class_groups", "normalization": "class_groups", **arguments}
 
 
+class Doubling(FFLayer):
+    """Whose second ReLU would change something."""
+
+    def respond(self, transformed, training=False, drawn=None):
+        return super().respond(2.0 * transformed + 1.0, training, drawn)
+
+
 # Layers and arguments of the model, by what is particular about them.
 MODELS = {
     "dense": (lambda: [FFDense(16), FFDense(12)], dict),
@@ -110,7 +117,6 @@ MODELS = {
             FFResidual(
                 keras.layers.Conv2D(8, 3, padding="same", name="convolution"),
                 activation="relu",
-                span=2,
                 dropout=0.3,
                 **grouped(),
             ),
@@ -129,6 +135,10 @@ MODELS = {
             ),
             FFConv2D(4),
         ],
+        lambda: {"label_embedding": "spatial_pattern"},
+    ),
+    "a response of one's own": (
+        lambda: [Doubling(keras.layers.Conv2D(4, 3, padding="same"), activation="relu")],
         lambda: {"label_embedding": "spatial_pattern"},
     ),
     "dropout": (lambda: [FFDense(16, dropout=0.3), FFDense(12, dropout=0.3)], dict),

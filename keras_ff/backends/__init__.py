@@ -14,7 +14,7 @@ A backend is a module with these names:
 - `can_fuse(tensors)` and `fused(function)`: whether functions of tensors may be compiled into
   one kernel here, and such a function;
 - `is_fusing()`: whether what is computed becomes part of such a kernel;
-- `is_on_processors()`: whether this machine computes on processors, without a GPU;
+- `is_on_processors()`: whether this machine computes on processors alone, without a GPU;
 - `rounded(x, dtype)`: as `ops.cast`, in a kernel in less time, but without a gradient there;
 - `compiled(function, variables)`: a function of tensors, compiled when it is first called;
   `variables()` lists those that it reads or assigns;

@@ -88,7 +88,7 @@ def is_fusing():
 
 
 def is_on_processors():
-    """Whether this machine computes on processors, without a GPU."""
+    """Whether this machine computes on processors alone."""
     return jax.default_backend() == "cpu"
 
 

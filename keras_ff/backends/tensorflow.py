@@ -69,7 +69,7 @@ def is_fusing():
 
 
 def is_on_processors():
-    """Whether this machine computes on processors, without a GPU."""
+    """Whether this machine has no GPU."""
     return not tf.config.list_logical_devices("GPU")
 
 

@@ -84,9 +84,11 @@ class ClassGroupNormalization(keras.layers.Layer):
 
     def call(self, inputs):
         inputs = ops.cast(inputs, "float32")
-        # Outside a kernel, Keras's layer takes twice as long; within one, it is the faster.
-        way = self._standardization if backends.is_fusing() else self._channels_first
-        way = self._by_lanes if lanes.apply(inputs) else way
+        if lanes.apply(inputs, self._standardization.groups):
+            way = self._by_lanes
+        else:
+            # Outside a kernel, Keras's layer takes twice as long.
+            way = self._standardization if backends.is_fusing() else self._channels_first
         return backends.rounded(way(inputs), self.compute_dtype)
 
     def _by_lanes(self, inputs):

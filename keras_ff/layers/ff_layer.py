@@ -296,6 +296,11 @@ class FFLayer(keras.layers.Layer):
         standard = kind.enter is FFLayer.enter and kind.call is FFLayer.call
         return standard and self.activity_regularizer is None
 
+    @property
+    def responds_by_activation(self):
+        """Whether all there is to `respond` are activation, pooling and dropout."""
+        return type(self).respond is FFLayer.respond
+
     def hand_on(self, activities, shortcut=None):
         """What the next layer is given, from the activities; `shortcut` is for residual layers."""
         del shortcut

@@ -3,6 +3,7 @@
 import functools
 import math
 
+import keras
 from keras import ops
 
 from keras_ff import backends, parts
@@ -70,7 +71,7 @@ class FFResidual(FFLayer):
         normalization = LengthNormalization
         if self.goodness.per_class:
             normalization = ClassGroupNormalization
-        # What they give is rounded once it is joined.
+        # What they give is rounded by `_leveled`.
         self.leveling = [normalization(dtype="float32") for _ in range(2)]
         super().build(input_shape)
 
@@ -94,12 +95,15 @@ class FFResidual(FFLayer):
         return (*activities_shape[:-1], activities_shape[-1] + shortcut_shape[-1])
 
     def hand_on(self, activities, shortcut=None):
-        tensors = self.to_join(activities, shortcut)
-        if self.merge == "add":
-            return tensors[0]
-        return self._flat(ops.concatenate([self._grouped(one) for one in tensors], axis=-1))
+        return self._side_by_side(self._leveled(activities, shortcut), ops.concatenate)
 
     def to_join(self, activities, shortcut=None):
+        if type(self).hand_on is not FFResidual.hand_on:
+            return super().to_join(activities, shortcut)
+        return self._leveled(activities, shortcut)
+
+    def _leveled(self, activities, shortcut):
+        """Both without their lengths; their sum where they are added."""
         self.handed_shape(activities.shape, shortcut.shape)
         tensors = [
             leveling(ops.cast(tensor, self.compute_dtype))
@@ -110,25 +114,18 @@ class FFResidual(FFLayer):
         return [backends.rounded(tensor, self.compute_dtype) for tensor in tensors]
 
     def joined(self, tensors):
-        if self.merge == "add":
-            return super().joined(tensors)
-        # A kernel that moves words, and not activities one by one, takes a fifth of the time.
-        grouped = [self._grouped(one) for one in tensors]
-        bits = int("".join(filter(str.isdigit, self.compute_dtype)))
-        word = math.gcd(64, *(bits * one.shape[-1] for one in grouped))
-        words = [ops.view(one, f"uint{word}") for one in grouped]
-        words = [ops.reshape(one, (-1, one.shape[-1])) for one in words]
-        together = backends.fused(functools.partial(ops.concatenate, axis=-1))(words)
-        return self._flat(ops.view(together, self.compute_dtype))
+        return self._side_by_side(tensors, _words_side_by_side)
 
-    def _grouped(self, tensor):
-        """A tensor of shape (batch, ..., groups, channels of a group)."""
-        group = tensor.shape[-1] // self._groups
-        return ops.reshape(tensor, (-1, *tensor.shape[1:-1], self._groups, group))
-
-    def _flat(self, groups):
-        width = self._groups * groups.shape[-1]
-        return ops.reshape(groups, (-1, *self.activities_shape[1:-1], width))
+    def _side_by_side(self, tensors, concatenate):
+        """The tensors' groups beside each other; where there is one tensor, that."""
+        if len(tensors) == 1:
+            return tensors[0]
+        groups = [
+            ops.reshape(one, (-1, self._groups, one.shape[-1] // self._groups)) for one in tensors
+        ]
+        width = sum(one.shape[-1] for one in tensors)
+        shape = (*ops.shape(tensors[0])[:-1], width)
+        return ops.reshape(concatenate(groups, axis=-1), shape)
 
     @property
     def _groups(self):
@@ -137,3 +134,13 @@ class FFResidual(FFLayer):
 
     def get_config(self):
         return {**super().get_config(), "merge": self.merge, "span": self.span}
+
+
+def _words_side_by_side(tensors, axis):
+    """As `ops.concatenate`, in a fifth of the time, by a kernel that moves words of 64 bits."""
+    dtype = keras.backend.standardize_dtype(tensors[0].dtype)
+    bits = int("".join(filter(str.isdigit, dtype)))
+    word = math.gcd(64, *(bits * one.shape[axis] for one in tensors))
+    words = [ops.view(one, f"uint{word}") for one in tensors]
+    together = backends.fused(functools.partial(ops.concatenate, axis=axis))(words)
+    return ops.view(together, dtype)

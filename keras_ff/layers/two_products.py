@@ -5,7 +5,8 @@ between the two is element-wise: normalisation by length (a factor a sample, whi
 follow the product), bias, activation, goodness, loss and their gradient by the product. Operation
 by operation each would go through memory by itself; as one kernel they go once, which takes a
 third off a step of 4 × 2000 units in bfloat16. The products stay outside, where the processor's
-own library is several times faster than the compiler.
+own library is several times faster than the compiler, and writes a convolution's bias and ReLU
+along with its product. A convolution's inputs are normalised by a kernel of their own.
 """
 
 import functools
@@ -14,6 +15,7 @@ import keras
 from keras import ops
 
 from keras_ff import backends, lanes, parts
+from keras_ff.labelled_samples import embedded
 from keras_ff.layers import shared_product
 from keras_ff.layers.length_normalization import LengthNormalization
 
@@ -53,8 +55,10 @@ def answer(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
 
     Returns:
         A triple: figures; what is handed on; and what was multiplied, the gradient by the product
-        and the gradients by all variables but the kernel, `None` for a bias that follows it.
+        and the gradients by all variables but the kernel, `None` for a bias added with the product.
     """
+    if layer.span and shortcut is None:
+        shortcut = embedded(inputs)
     rows, besides, complete = _rows(layer, inputs)
     rows = ops.cast(rows, layer.compute_dtype)
     kernel = ops.cast(layer.transform.kernel, layer.compute_dtype)
@@ -62,12 +66,14 @@ def answer(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
     bias = layer.transform.bias if layer.transform.use_bias else None
     others = _all_but_kernel(layer)
     is_activated = False
-    if bias is not None and complete is None and len(product.shape) > 2:
+    is_convolution = isinstance(layer.transform, keras.layers.Conv2D)
+    if bias is not None and complete is None and is_convolution:
         # The library adds it, and takes the maximum of ReLU, before it writes to memory. Its
         # gradient is the sum of that by the product, which `gradients` takes: over positions that
         # is quicker of what is in memory than of what is on its way there.
         product = backends.biased(product, ops.cast(bias, layer.compute_dtype))
-        is_activated = layer.activation is keras.activations.relu
+        is_relu = layer.activation is keras.activations.relu
+        is_activated = is_relu and layer.responds_by_activation
         product = ops.relu(product) if is_activated else product
         others = [one for one in others if one is not bias]
         bias = None
@@ -148,7 +154,7 @@ def _with_gradient_of(activities, handed):
 def _is_one_factor(layer):
     """Whether the normalisation is a factor a sample, which follows the product.
 
-    Of images it does not: it takes no longer than a bias does that must follow it.
+    Not that of a convolution, whose bias could not be added with the product then.
     """
     normalization = layer.normalization
     return (
@@ -206,6 +212,7 @@ def _product(transform):
         product = ops.matmul
     elif type(transform) is keras.layers.Conv2D:
         plain = transform.groups == 1 and not transform.lora_enabled
+        plain = plain and transform.data_format == "channels_last"
         product = transform.convolution_op
     else:
         return None
