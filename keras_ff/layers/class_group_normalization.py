@@ -98,7 +98,7 @@ class ClassGroupNormalization(keras.layers.Layer):
         x = x - groups.spread(groups.means(ops.mean(x, axis=1)))
         variance = groups.means(ops.mean(ops.square(x), axis=1))
         x = x * groups.spread(ops.rsqrt(variance + self.epsilon))
-        return ops.reshape(x, ops.shape(inputs))
+        return ops.reshape(x, (-1, *inputs.shape[1:]))
 
     def _channels_first(self, inputs):
         """As `_standardization`, but moments are taken of channels, and of these then of groups."""

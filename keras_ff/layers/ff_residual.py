@@ -124,7 +124,7 @@ class FFResidual(FFLayer):
             ops.reshape(one, (-1, self._groups, one.shape[-1] // self._groups)) for one in tensors
         ]
         width = sum(one.shape[-1] for one in tensors)
-        shape = (*ops.shape(tensors[0])[:-1], width)
+        shape = (-1, *ops.shape(tensors[0])[1:-1], width)
         return ops.reshape(concatenate(groups, axis=-1), shape)
 
     @property
