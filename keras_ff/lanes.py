@@ -1,4 +1,4 @@
-"""Channels in kernels: their sums over all positions, and one figure for all their activities.
+"""Groups of channels in kernels: their sums over all positions, and a figure for all of a group.
 
 The channels of a position lie side by side, and a class's group may have as few as two. A loop over
 so few keeps a processor's vector units idle, and the compiler goes through memory in that way. Here
@@ -6,8 +6,7 @@ a sample is taken as rows of many lanes, several positions side by side. Sums go
 by lane, in one go; a product with a matrix that knows the lanes of every group does the rest, and
 another brings figures back to the lanes, which the compiler computes once and not for each
 activity. Normalising the groups of ResNet-17, width 20, takes 0.4 to 0.8 of the time (but 1.2 where
-a tensor has 80 MB and more), summing for a bias a tenth to a fifth. What is infinite in one group
-leaves no number in the sample's others.
+a tensor has 80 MB and more). What is infinite in one group leaves no number in the sample's others.
 """
 
 import math
@@ -33,45 +32,34 @@ def apply(x, groups):
     return (
         backends.is_fusing()
         and backends.is_on_processors()
-        and groups <= MOST_GROUPS_A_ROW * Lanes(x.shape).rows
+        and groups <= MOST_GROUPS_A_ROW * _rows(math.prod(x.shape[1:-1]))
     )
 
 
-class Lanes:
-    """How tensors of one shape are taken as rows of lanes.
+class ChannelGroups:
+    """Equal groups of neighbouring channels, in tensors of one shape.
 
     Args:
         shape: shape of the tensors, (batch, ..., channels).
-    """
-
-    def __init__(self, shape):
-        positions = math.prod(shape[1:-1])
-        self.channels = shape[-1]
-        self.rows = max(_divisors(positions, MOST_ROWS))
-        others = positions // self.rows
-        enough = [one for one in _divisors(others) if one * self.channels >= LEAST_LANES]
-        self.side_by_side = min(enough, default=others)
-        self.blocks = others // self.side_by_side
-
-    def fold(self, x):
-        """A tensor as one of shape (batch · blocks, rows, lanes)."""
-        return ops.reshape(x, (-1, self.rows, self.side_by_side * self.channels))
-
-
-class ChannelGroups(Lanes):
-    """Equal groups of neighbouring channels.
-
-    Args:
-        shape: as for `Lanes`.
         groups: integer, divides the channels.
     """
 
     def __init__(self, shape, groups):
-        super().__init__(shape)
+        positions, channels = math.prod(shape[1:-1]), shape[-1]
+        self.rows = _rows(positions)
+        others = positions // self.rows
+        enough = [one for one in _divisors(others) if one * channels >= LEAST_LANES]
+        side_by_side = min(enough, default=others)
+        self.lanes = side_by_side * channels
+        self.blocks = others // side_by_side
         self.groups = groups
         self.size = math.prod(shape[1:]) // groups
-        of_channels = np.repeat(np.eye(groups, dtype="float32"), self.channels // groups, axis=1)
-        self._members = np.tile(of_channels, self.side_by_side)
+        of_channels = np.repeat(np.eye(groups, dtype="float32"), channels // groups, axis=1)
+        self._members = np.tile(of_channels, side_by_side)
+
+    def fold(self, x):
+        """A tensor as one of shape (batch · blocks, rows, lanes)."""
+        return ops.reshape(x, (-1, self.rows, self.lanes))
 
     def means(self, of_lanes):
         """The mean of every group, of shape (batch, groups), from figures of its lanes.
@@ -79,8 +67,7 @@ class ChannelGroups(Lanes):
         Args:
             of_lanes: float32 tensor of shape (batch · blocks, lanes).
         """
-        lanes_a_group = self._members.shape[1] // self.groups
-        of_blocks = ops.matmul(of_lanes, self._members.T) / lanes_a_group
+        of_blocks = ops.matmul(of_lanes, self._members.T) / (self.lanes // self.groups)
         if self.blocks == 1:
             return of_blocks
         return ops.mean(ops.reshape(of_blocks, (-1, self.blocks, self.groups)), axis=1)
@@ -91,13 +78,8 @@ class ChannelGroups(Lanes):
         return ops.expand_dims(ops.matmul(of_blocks, self._members), 1)
 
 
-def channel_sums(x):
-    """Sums of all activities of a channel: float32, of shape (channels,)."""
-    made = Lanes(x.shape)
-    # Sums of sums become one sum of all, in the slow order; sums of means do not.
-    means = ops.mean(made.fold(ops.cast(x, "float32")), axis=1)
-    of_lanes = made.rows * ops.sum(means, axis=0)
-    return ops.sum(ops.reshape(of_lanes, (-1, made.channels)), axis=0)
+def _rows(positions):
+    return max(_divisors(positions, MOST_ROWS))
 
 
 def _divisors(number, most=None):

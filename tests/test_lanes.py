@@ -1,4 +1,4 @@
-"""Sums of channels and of their groups in kernels, against independent computation."""
+"""Sums of groups of channels in kernels, against independent computation."""
 
 import keras
 import numpy as np
@@ -46,21 +46,10 @@ def test_means_of_groups_and_back(shape, groups):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_no_more_rows_than_are_summed_at_a_time(shape):
-    made = lanes.Lanes(shape)
+    made = lanes.ChannelGroups(shape, groups=1)
     assert made.rows <= lanes.MOST_ROWS
-    wide = made.side_by_side * shape[-1]
-    assert made.blocks == 1 or wide >= lanes.LEAST_LANES
-    assert wide < 2 * max(lanes.LEAST_LANES, shape[-1]) or made.blocks == 1
-
-
-@pytest.mark.parametrize("shape", [*SHAPES, (5, 12)], ids=str)
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_sums_of_channels(shape, dtype):
-    """In float32, whatever is summed."""
-    x = keras.ops.cast(drawn(shape), dtype)
-    found = convert_to_numpy(backends.fused(lanes.channel_sums)(x))
-    values = convert_to_numpy(keras.ops.cast(x, "float32")).astype("float64")
-    np.testing.assert_allclose(found, values.sum(tuple(range(len(shape) - 1))), rtol=1e-5)
+    assert made.blocks == 1 or made.lanes >= lanes.LEAST_LANES
+    assert made.lanes < 2 * max(lanes.LEAST_LANES, shape[-1]) or made.blocks == 1
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (4, 12)], ids=str)

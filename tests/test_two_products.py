@@ -282,7 +282,10 @@ OTHERS = {
         keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(8)])
     ),
     "own activation": lambda: FFLayer(keras.layers.Dense(8, activation="relu")),
-    "groups": lambda: FFLayer(keras.layers.Conv2D(4, 3, groups=1, activation="relu")),
+    "channels first": lambda: FFLayer(
+        keras.layers.Conv2D(4, 3, padding="same", data_format="channels_first")
+    ),
+    "a product a channel": lambda: FFLayer(keras.layers.DepthwiseConv2D(3, depth_multiplier=4)),
     "frozen kernel": lambda: _frozen(FFDense(8, loss=Logistic("learned"))),
 }
 
@@ -290,6 +293,47 @@ OTHERS = {
 def _frozen(layer):
     layer.transform.trainable = False
     return layer
+
+
+def test_a_missing_shortcut_is_what_the_layer_takes(monkeypatch):
+    monkeypatch.setattr(two_products, "LEAST_ACTIVITIES", 0)
+    x, labels = drawn((12, 6, 6, 8)), np.arange(12) % CLASSES
+
+    def stepped(**arguments):
+        keras.utils.set_random_seed(3)
+        layer = FFResidual(
+            keras.layers.Conv2D(8, 3, padding="same"),
+            activation="relu",
+            loss="sparse_categorical_crossentropy",
+            optimizer="sgd",
+            goodness=ClassGroups(num_classes=CLASSES),
+            normalization="class_groups",
+        )
+        layer.build(x.shape)
+        layer.optimizer.build(layer.trainable_variables)
+        step = backends.compiled(
+            lambda x, labels: layer.train_step(x, 1, labels=labels, **arguments)[1]
+        )
+        return convert_to_numpy(step(x, labels))
+
+    np.testing.assert_array_equal(stepped(), stepped(shortcut=x))
+
+
+def test_a_bias_has_its_gradient_summed_in_float32():
+    """Of ones, of which bfloat16 could count no more than 256."""
+    rows = keras.ops.ones((3, 40, 40, 4), "bfloat16")
+    kernel, bias = keras.ops.zeros((3, 3, 4, 4), "bfloat16"), keras.ops.zeros((4,), "bfloat16")
+
+    def multiplied(kernel, bias):
+        return backends.biased(keras.ops.conv(rows, kernel, padding="same"), bias)
+
+    gradients = backends.compiled(
+        lambda delta: backends.pull_back(multiplied, [kernel, bias], delta)
+    )
+    by_kernel, by_bias = gradients(keras.ops.ones_like(rows))
+    np.testing.assert_allclose(convert_to_numpy(by_bias).astype("float32"), 4800, rtol=2**-8)
+    inner = convert_to_numpy(by_kernel).astype("float32")[1, 1]
+    np.testing.assert_allclose(inner, np.full((4, 4), 4800), rtol=2**-8)
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -29,12 +29,12 @@ def auxiliary_and_gradients(function, variables, tensors=()):
     return auxiliary, tape.gradient(loss, watched)
 
 
-def pull_back(function, kernel, delta):
-    """The gradient by `kernel` from that by `function(kernel)`; see the seam's documentation."""
+def pull_back(function, tensors, delta):
+    """The gradients by tensors from that by their function; see the seam's documentation."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
-        tape.watch(kernel)
-        product = function(kernel)
-    return tape.gradient(product, kernel, delta)
+        tape.watch(tensors)
+        answer = function(*tensors)
+    return tape.gradient(answer, tensors, delta)
 
 
 def can_fuse(tensors=()):

@@ -6,7 +6,8 @@ follow the product), bias, activation, goodness, loss and their gradient by the 
 by operation each would go through memory by itself; as one kernel they go once, which takes a
 third off a step of 4 × 2000 units in bfloat16. The products stay outside, where the processor's
 own library is several times faster than the compiler, and writes a convolution's bias and ReLU
-along with its product. A convolution's inputs are normalised by a kernel of their own.
+along with its product, and sums the bias's gradient along with the kernel's. A convolution's inputs
+are normalised by a kernel of their own.
 """
 
 import functools
@@ -14,7 +15,7 @@ import functools
 import keras
 from keras import ops
 
-from keras_ff import backends, lanes, parts
+from keras_ff import backends, parts
 from keras_ff.labelled_samples import embedded
 from keras_ff.layers import shared_product
 from keras_ff.layers.length_normalization import LengthNormalization
@@ -61,22 +62,21 @@ def answer(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
         shortcut = embedded(inputs)
     rows, besides, complete = _rows(layer, inputs)
     rows = ops.cast(rows, layer.compute_dtype)
-    kernel = ops.cast(layer.transform.kernel, layer.compute_dtype)
-    product = _product(layer.transform)(rows, kernel)
     bias = layer.transform.bias if layer.transform.use_bias else None
     others = _all_but_kernel(layer)
-    is_activated = False
+    factors = [layer.transform.kernel]
     is_convolution = isinstance(layer.transform, keras.layers.Conv2D)
+    is_activated = False
     if bias is not None and complete is None and is_convolution:
-        # The library adds it, and takes the maximum of ReLU, before it writes to memory. Its
-        # gradient is the sum of that by the product, which `gradients` takes: over positions that
-        # is quicker of what is in memory than of what is on its way there.
-        product = backends.biased(product, ops.cast(bias, layer.compute_dtype))
-        is_relu = layer.activation is keras.activations.relu
-        is_activated = is_relu and layer.responds_by_activation
-        product = ops.relu(product) if is_activated else product
+        # The library adds it, and takes the maximum of ReLU, before it writes to memory; and sums
+        # for its gradient while it computes the kernel's.
+        factors.append(bias)
         others = [one for one in others if one is not bias]
         bias = None
+        is_relu = layer.activation is keras.activations.relu
+        is_activated = is_relu and layer.responds_by_activation
+    product = _multiplied(layer, rows, *_cast(layer, factors))
+    product = ops.relu(product) if is_activated else product
     product = ops.stop_gradient(product)
 
     drawn = None
@@ -117,23 +117,31 @@ def answer(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
 
 
 def gradients(layer, rows, delta, own):
-    """Gradients by `layer.trainable_variables`, that of the kernel in the layer's compute dtype.
+    """Gradients by `layer.trainable_variables`, those by the product in the compute dtype.
 
     Args:
         layer: the `FFLayer` that gave the answer.
         rows, delta, own: what `answer` returned for this.
     """
-    kernel = layer.transform.kernel
     found = {id(one): gradient for one, gradient in zip(_all_but_kernel(layer), own, strict=True)}
-    bias = id(layer.transform.bias)
-    if bias in found and found[bias] is None:
-        found[bias] = backends.fused(lanes.channel_sums)(delta)
-    found[id(kernel)] = backends.pull_back(
-        functools.partial(_product(layer.transform), rows),
-        ops.cast(kernel, layer.compute_dtype),
-        delta,
+    factors = [layer.transform.kernel]
+    bias = layer.transform.bias
+    if id(bias) in found and found[id(bias)] is None:
+        factors.append(bias)
+    by_factors = backends.pull_back(
+        functools.partial(_multiplied, layer, rows), _cast(layer, factors), delta
     )
+    found.update((id(one), gradient) for one, gradient in zip(factors, by_factors, strict=True))
     return [found[id(variable)] for variable in layer.trainable_variables]
+
+
+def _multiplied(layer, rows, kernel, bias=None):
+    product = _product(layer.transform)(rows, kernel)
+    return product if bias is None else backends.biased(product, bias)
+
+
+def _cast(layer, variables):
+    return [ops.cast(one, layer.compute_dtype) for one in variables]
 
 
 def _all_but_kernel(layer):
