@@ -84,7 +84,7 @@ class SumOfSquares(Goodness):
     """
 
     def measure(self, activities, axes):
-        return ops.sum(ops.square(activities), axis=axes)
+        return lanes.sum(ops.square(activities), axes)
 
     def unit(self, activities_shape):
         return self.scale * math.prod(activities_shape[1:])
@@ -115,7 +115,7 @@ class MeanOfSquares(Goodness):
     """
 
     def measure(self, activities, axes):
-        return ops.mean(ops.square(activities), axis=axes)
+        return lanes.mean(ops.square(activities), axes)
 
     def unit(self, activities_shape):
         return self.scale
@@ -145,7 +145,7 @@ class MeanActivity(Goodness):
     """
 
     def measure(self, activities, axes):
-        return ops.mean(activities, axis=axes)
+        return lanes.mean(activities, axes)
 
     def unit(self, activities_shape):
         return self.scale
@@ -202,7 +202,7 @@ class ClassGroups(parts.Part):
     def __call__(self, activities, num_classes=None):
         num_classes = num_classes or self.num_classes
         self.check(activities.shape, num_classes)
-        if type(self.of) in ADDITIVE and lanes.apply(activities, num_classes):
+        if type(self.of) in ADDITIVE and lanes.apply_to_groups(activities, num_classes):
             return self.scale * self._by_lanes(activities, num_classes)
         group = activities.shape[-1] // num_classes
         groups = ops.reshape(activities, (-1, *activities.shape[1:-1], num_classes, group))

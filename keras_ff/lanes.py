@@ -1,4 +1,4 @@
-"""Groups of channels in kernels: their sums over all positions, and a figure for all of a group.
+"""Sums in kernels: of samples, and of groups of channels, with a figure for all of a group.
 
 The channels of a position lie side by side, and a class's group may have as few as two. A loop over
 so few keeps a processor's vector units idle, and the compiler goes through memory in that way. Here
@@ -7,6 +7,9 @@ by lane, in one go; a product with a matrix that knows the lanes of every group 
 another brings figures back to the lanes, which the compiler computes once and not for each
 activity. Normalising the groups of ResNet-17, width 20, takes 0.4 to 0.8 of the time (but 1.2 where
 a tensor has 80 MB and more). What is infinite in one group leaves no number in the sample's others.
+
+Of whole samples, too, the compiler first writes to memory in float32 what is to be summed, unless
+sums go down rows: a step of four contrastive convolutions in bfloat16 then takes 0.95 of the time.
 """
 
 import math
@@ -24,16 +27,52 @@ LEAST_LANES = 256
 MOST_GROUPS_A_ROW = 4
 
 
-def apply(x, groups):
+def apply(x):
+    """Whether sums down rows of lanes are the quick way here."""
+    # A GPU needs no such help, and its products are not as exact as sums.
+    known = None not in x.shape[1:]
+    return known and backends.is_fusing() and backends.is_on_processors()
+
+
+def apply_to_groups(x, groups):
     """Whether `ChannelGroups` are the quick way for a tensor's groups."""
-    if len(x.shape) < 3 or None in x.shape[1:]:
+    if len(x.shape) < 3 or not apply(x):
         return False
-    # Products on a GPU are not as exact as sums, and with many groups they take too long.
-    return (
-        backends.is_fusing()
-        and backends.is_on_processors()
-        and groups <= MOST_GROUPS_A_ROW * _rows(math.prod(x.shape[1:-1]))
-    )
+    # With many groups, products take too long.
+    return groups <= MOST_GROUPS_A_ROW * _rows(math.prod(x.shape[1:-1]))
+
+
+def mean(x, axes, keepdims=False):
+    """As `ops.mean`: down rows of lanes where it is that of whole samples."""
+    if not _are_samples(x, axes):
+        return ops.mean(x, axis=axes, keepdims=keepdims)
+    means = _sample_means(x)
+    return ops.reshape(means, (-1,) + (1,) * len(axes)) if keepdims else means
+
+
+def sum(x, axes):
+    """As `ops.sum`: down rows of lanes where it is that of whole samples."""
+    if not _are_samples(x, axes):
+        return ops.sum(x, axis=axes)
+    return math.prod(x.shape[1:]) * _sample_means(x)
+
+
+def _are_samples(x, axes):
+    return axes == tuple(range(1, len(x.shape))) and apply(x)
+
+
+@ops.custom_gradient
+def _sample_means(x):
+    size = math.prod(x.shape[1:])
+    rows = _rows(size)
+    # Sums of sums the compiler makes one sum again, in the slow order; means of means it does not.
+    means = ops.mean(ops.mean(ops.reshape(x, (-1, rows, size // rows)), axis=1), axis=1)
+
+    def gradient(by_means):
+        each = ops.reshape(by_means / size, (-1,) + (1,) * (len(x.shape) - 1))
+        return ops.broadcast_to(each, ops.shape(x))
+
+    return means, gradient
 
 
 class ChannelGroups:

@@ -1,4 +1,4 @@
-"""Sums of groups of channels in kernels, against independent computation."""
+"""Sums of samples and of groups of channels in kernels, against independent computation."""
 
 import keras
 import numpy as np
@@ -7,7 +7,7 @@ from keras.ops import convert_to_numpy
 
 from keras_ff import backends, lanes
 from keras_ff.goodness import ClassGroups, MeanActivity, MeanOfSquares, SumOfSquares
-from keras_ff.layers import ClassGroupNormalization, FFResidual
+from keras_ff.layers import ClassGroupNormalization, FFResidual, LengthNormalization
 
 pytestmark = pytest.mark.tensorflow("JAX compiles a whole step, and fuses in it what it likes")
 
@@ -50,6 +50,49 @@ def test_no_more_rows_than_are_summed_at_a_time(shape):
     assert made.rows <= lanes.MOST_ROWS
     assert made.blocks == 1 or made.lanes >= lanes.LEAST_LANES
     assert made.lanes < 2 * max(lanes.LEAST_LANES, shape[-1]) or made.blocks == 1
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, (4, 12), (4, 1), (3, 37), (2, 2000)], ids=str)
+@pytest.mark.parametrize("figure", ["mean", "sum"])
+def test_figures_of_samples_and_their_gradients(shape, figure):
+    x, weight = drawn(shape), drawn(shape[:1], seed=2)
+    axes = tuple(range(1, len(shape)))
+    of_squares = getattr(lanes, figure)
+
+    def judged(x, weight):
+        def objective():
+            figures = of_squares(keras.ops.square(x), axes)
+            return keras.ops.sum(weight * figures), figures
+
+        figures, (gradient,) = backends.auxiliary_and_gradients(objective, [], [x])
+        return figures, gradient
+
+    found, gradient = backends.fused(judged)(*map(keras.ops.convert_to_tensor, (x, weight)))
+    exact = x.astype("float64")
+    share = 1 if figure == "sum" else 1 / exact[0].size
+    np.testing.assert_allclose(found, share * (exact**2).sum(axes), rtol=1e-5)
+    by_figures = weight.reshape(-1, *[1] * len(axes))
+    np.testing.assert_allclose(gradient, 2 * share * by_figures * exact, rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("center", [False, True])
+def test_normalization_by_length(shape, center):
+    """The same in a kernel and outside."""
+    normalization = LengthNormalization(center=center)
+    x = drawn(shape)
+    flat = x.astype("float64").reshape(len(x), -1)
+    flat = flat - center * flat.mean(1, keepdims=True)
+    expected = (flat / np.sqrt((flat**2).mean(1, keepdims=True) + 1e-8)).reshape(shape)
+    np.testing.assert_allclose(in_kernel(normalization, x), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(normalization(x), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_normalization_of_positions_stays_one_of_positions(shape):
+    normalization = LengthNormalization(axis=-1)
+    x = drawn(shape)
+    np.testing.assert_allclose(in_kernel(normalization, x), normalization(x), rtol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (4, 12)], ids=str)

@@ -84,7 +84,7 @@ class ClassGroupNormalization(keras.layers.Layer):
 
     def call(self, inputs):
         inputs = ops.cast(inputs, "float32")
-        if lanes.apply(inputs, self._standardization.groups):
+        if lanes.apply_to_groups(inputs, self._standardization.groups):
             way = self._by_lanes
         else:
             # Outside a kernel, Keras's layer takes twice as long.

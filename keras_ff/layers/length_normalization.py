@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_ff import parts
+from keras_ff import lanes, parts
 from keras_ff.parts import registered
 
 
@@ -55,11 +55,11 @@ class LengthNormalization(keras.layers.Layer):
         x = ops.cast(inputs, "float32")
         axes = self._axes(x.shape)
         if self.center:
-            x = x - ops.mean(x, axis=axes, keepdims=True)
+            x = x - lanes.mean(x, axes, keepdims=True)
         return ops.cast(x * self._factor(x, axes), self.compute_dtype)
 
     def _factor(self, x, axes):
-        mean_square = ops.mean(ops.square(x), axis=axes, keepdims=True)
+        mean_square = lanes.mean(ops.square(x), axes, keepdims=True)
         return ops.rsqrt(mean_square + self.epsilon)
 
     @property
