@@ -1,4 +1,4 @@
-"""Sums in kernels: of samples, and of groups of channels, with a figure for all of a group.
+"""Sums of samples and of groups of channels in kernels, and a figure spread over all of a group.
 
 The channels of a position lie side by side, and a class's group may have as few as two. A loop over
 so few keeps a processor's vector units idle, and the compiler goes through memory in that way. Here
@@ -29,8 +29,8 @@ MOST_GROUPS_A_ROW = 4
 
 def apply(x):
     """Whether sums down rows of lanes are the quick way here."""
-    # A GPU needs no such help, and its products are not as exact as sums.
-    known = None not in x.shape[1:]
+    known = all(x.shape[1:])  # neither `None` nor 0
+    # A GPU needs no such help.
     return known and backends.is_fusing() and backends.is_on_processors()
 
 
@@ -61,18 +61,11 @@ def _are_samples(x, axes):
     return axes == tuple(range(1, len(x.shape))) and apply(x)
 
 
-@ops.custom_gradient
 def _sample_means(x):
     size = math.prod(x.shape[1:])
     rows = _rows(size)
     # Sums of sums the compiler makes one sum again, in the slow order; means of means it does not.
-    means = ops.mean(ops.mean(ops.reshape(x, (-1, rows, size // rows)), axis=1), axis=1)
-
-    def gradient(by_means):
-        each = ops.reshape(by_means / size, (-1,) + (1,) * (len(x.shape) - 1))
-        return ops.broadcast_to(each, ops.shape(x))
-
-    return means, gradient
+    return ops.mean(ops.mean(ops.reshape(x, (-1, rows, size // rows)), axis=1), axis=1)
 
 
 class ChannelGroups:

@@ -45,6 +45,17 @@ def test_formula(name, shape, settings):
     np.testing.assert_allclose(figures, by_hand(name, activities, **settings), rtol=2e-6)
 
 
+@pytest.mark.parametrize("shape", [(12,), (4, 4, 3), (None, 3)], ids=str)
+@pytest.mark.parametrize("name", FORMULAS)
+def test_symbolic_activities(name, shape):
+    """In a functional model."""
+    inputs = keras.Input(shape)
+    model = keras.Model(inputs, made(name)(inputs))
+    assert model.output_shape == (None,)
+    activities = drawn((3, *(size or 5 for size in shape)))
+    np.testing.assert_allclose(model(activities), by_hand(name, activities), rtol=2e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 @pytest.mark.parametrize("name", FORMULAS)
 def test_bfloat16_activities_are_summed_in_float32(name, settings):

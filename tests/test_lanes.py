@@ -60,6 +60,8 @@ def test_figures_of_samples_and_their_gradients(shape, figure):
     of_squares = getattr(lanes, figure)
 
     def judged(x, weight):
+        assert lanes.apply(x)
+
         def objective():
             figures = of_squares(keras.ops.square(x), axes)
             return keras.ops.sum(weight * figures), figures

@@ -8,7 +8,7 @@ A backend is a module with these names:
 - `auxiliary_and_gradients(function, variables, tensors)`: calls `function() -> (loss, auxiliary)`
   and returns `(auxiliary, gradients of loss by tensors and variables)`;
 - `pull_back(function, tensors, delta)`: the gradients by `tensors` from `delta`, the one by
-  `function(*tensors)`, of which nothing but that is computed;
+  `function(*tensors)`; nothing but these is computed;
 - `biased(product, bias)`: as `ops.add`, of one dtype; the product may then write its sum with the
   bias to memory, and the maximum of a ReLU behind it;
 - `can_fuse(tensors)` and `fused(function)`: whether functions of tensors may be compiled into

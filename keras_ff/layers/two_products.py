@@ -67,7 +67,7 @@ def answer(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
     factors = [layer.transform.kernel]
     is_convolution = isinstance(layer.transform, keras.layers.Conv2D)
     is_activated = False
-    if bias is not None and complete is None and is_convolution:
+    if bias is not None and is_convolution:
         # The library adds it, and takes the maximum of ReLU, before it writes to memory; and sums
         # for its gradient while it computes the kernel's.
         factors.append(bias)
@@ -117,7 +117,9 @@ def answer(layer, inputs, streams, sample_weight, labels, shortcut, scale_loss):
 
 
 def gradients(layer, rows, delta, own):
-    """Gradients by `layer.trainable_variables`, those by the product in the compute dtype.
+    """Gradients by `layer.trainable_variables`.
+
+    Those by the kernel, and by a bias added with the product, are in the layer's compute dtype.
 
     Args:
         layer: the `FFLayer` that gave the answer.
