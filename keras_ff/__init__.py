@@ -11,13 +11,13 @@ from keras_ff import (
     labels,
     layer_schedules,
     layers,
-    learning_rates,
     losses,
     models,
     negatives,
     readouts,
 )
 from keras_ff.models import FFModel
+from keras_ff.optimizers import learning_rates
 from keras_ff.version import __version__
 
 # These need more than Keras and numpy, and are imported when they are first asked for.

@@ -5,8 +5,8 @@ import math
 import keras
 from keras import ops
 
-from keras_ff import parts
-from keras_ff.parts import registered
+from keras_ff.utils import checks, registry
+from keras_ff.utils.registry import registered
 
 
 @registered
@@ -60,7 +60,7 @@ def t_distribution(x, nu=10.0):
     >>> print(np.round(np.array(t_distribution(np.array([0.0], "float32"))), 4))
     [0.9439]
     """
-    nu = parts.positive_number(nu, "nu")
+    nu = checks.positive_number(nu, "nu")
     x = ops.convert_to_tensor(x)
     constant = 0.5 * math.log(nu * math.pi) + math.lgamma(nu / 2) - math.lgamma((nu + 1) / 2)
     return constant + (nu + 1) / 2 * ops.log1p(ops.square(x) / nu)
@@ -139,7 +139,7 @@ def quantized_relu(x, step_size=0.25):
     >>> print(np.array(quantized_relu(np.array([-0.3, 0.1, 0.3, 2.2], "float32"))))
     [0.   0.   0.25 2.25]
     """
-    step_size = parts.positive_number(step_size, "step_size")
+    step_size = checks.positive_number(step_size, "step_size")
     rectified = ops.relu(ops.convert_to_tensor(x))
     return _straight_through(step_size * ops.round(rectified / step_size), rectified)
 
@@ -234,6 +234,6 @@ def get(identifier):
         names = [name for name in dir(keras.activations) if name.islower() and name[0] != "_"]
         names = [name for name in names if name not in ("get", "serialize", "deserialize")]
         raise ValueError(
-            f"Unknown activation: {identifier!r}. {parts.nearest(identifier, [*KNOWN, *names])} "
+            f"Unknown activation: {identifier!r}. {registry.nearest(identifier, [*KNOWN, *names])} "
             f"Received: {identifier!r}"
         ) from error

@@ -2,7 +2,8 @@
 
 import contextlib
 
-from keras_ff import backends, parts
+from keras_ff import backends
+from keras_ff.utils import registry
 
 KNOWN = ("devices", "workers")
 
@@ -79,6 +80,6 @@ def get(name):
     if name not in KNOWN:
         raise ValueError(
             f"`distribution` must be {' or '.join(map(repr, KNOWN))}. "
-            f"{parts.nearest(str(name), KNOWN)} Received: distribution={name!r}"
+            f"{registry.nearest(str(name), KNOWN)} Received: distribution={name!r}"
         )
     return Parallel(name)

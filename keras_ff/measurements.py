@@ -11,8 +11,8 @@ import numpy as np
 from keras import ops
 
 from keras_ff import readouts
-from keras_ff.data_checks import DataCheck
-from keras_ff.labelled_samples import LabelledSamples
+from keras_ff.labels.labelled_samples import LabelledSamples
+from keras_ff.models.data_checks import DataCheck
 
 # Samples that go through the network at once.
 BATCH = 250

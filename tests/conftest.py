@@ -38,7 +38,7 @@ def fresh_keras():
 def packaged_presets_alone(monkeypatch):
     """No presets but those of the repository, whatever the environment and other tests say."""
     from keras_ff import zoo
-    from keras_ff.zoo import folders
+    from keras_ff.presets import folders
 
     monkeypatch.delenv(zoo.VARIABLE, raising=False)
     monkeypatch.setattr(folders, "_registered", [])

@@ -9,9 +9,9 @@ from either_backend import value_and_gradients
 from keras.ops import convert_to_numpy
 
 import keras_ff
-from keras_ff import patches
 from keras_ff.labels import SpatialPattern, TokenLabels
 from keras_ff.layers import FFAttention, FFDense, FFLayer, PatchAttention
+from keras_ff.utils import patches
 
 
 def drawn(*shape, seed=1):

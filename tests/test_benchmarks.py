@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_ff import FFModel, benchmarks, cli, models
-from keras_ff.benchmarks import fit, floor, memory, schedule, side_by_side, training_step
+from keras_ff import FFModel, cli, models
+from keras_ff.lab import benchmarks
+from keras_ff.lab.benchmarks import fit, floor, memory, schedule, side_by_side, training_step
 from keras_ff.layers import FFAttention, FFConv2D, FFDense
 from keras_ff.negatives import RandomLabels
 

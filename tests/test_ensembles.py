@@ -11,7 +11,8 @@ from command_line import command
 import keras_ff
 from keras_ff import FFModel, report, zoo
 from keras_ff.models import FFEnsemble
-from keras_ff.zoo import folders, measuring
+from keras_ff.presets import folders
+from keras_ff.zoo import measuring
 
 pytestmark = pytest.mark.usefixtures("packaged_presets_alone")
 
@@ -111,7 +112,10 @@ def test_it_is_exported_for_serving(samples, tmp_path):
 
 
 def test_it_tells_what_its_members_are():
-    first, second = built(contrastive()), built(keras_ff.models.vision_attention(4, 2, 4, 1))
+    first, second = (
+        built(contrastive()),
+        built(keras_ff.models.vision_attention(4, 2, 4, 1)),
+    )
     ensemble = FFEnsemble([first, second])
     assert ensemble.num_classes == 10 and tuple(ensemble.sample_shape) == SHAPE
     assert first.locality == 1 < second.locality == ensemble.locality
@@ -165,7 +169,10 @@ def twice():
             r"Received: 10 classes and \(8, 8, 1\), 10 classes and \(4, 4, 1\)",
         ),
         (
-            lambda: [built(contrastive()), built(keras_ff.models.mlp((16,), num_classes=3))],
+            lambda: [
+                built(contrastive()),
+                built(keras_ff.models.mlp((16,), num_classes=3)),
+            ],
             None,
             "Received: 10 classes and .*, 3 classes",
         ),

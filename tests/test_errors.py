@@ -7,15 +7,7 @@ import numpy as np
 import pytest
 
 import keras_ff
-from keras_ff import (
-    activations,
-    goodness,
-    labels,
-    layer_schedules,
-    losses,
-    negatives,
-    readouts,
-)
+from keras_ff import activations, goodness, labels, layer_schedules, losses, negatives, readouts
 from keras_ff.layers import FFDense, FFLayer
 from keras_ff.layers.ff_layer import NORMALIZATIONS
 

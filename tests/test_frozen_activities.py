@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import keras_ff
+from keras_ff.fast import activation_cache
 from keras_ff.layer_schedules import Greedy
 from keras_ff.layers import FFConv2D, FFDense, FFLayer
-from keras_ff.models import frozen_activities
 
 pytestmark = pytest.mark.tensorflow("JAX would copy what is kept into the compiled step")
 
@@ -114,7 +114,7 @@ def test_averages_that_are_swapped_in_between_epochs_are_not_what_layers_learn_o
 def test_many_samples_are_taken_in_blocks(monkeypatch):
     """The last of which overlaps the one before it, so that all are of one size."""
     expected, _ = trained("dense", True)
-    monkeypatch.setattr(frozen_activities, "ROWS_AT_ONCE", 30)  # of 50 samples
+    monkeypatch.setattr(activation_cache, "ROWS_AT_ONCE", 30)  # of 50 samples
     found, _ = trained("dense", True)
     for one, other in zip(found.variables, expected.variables, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
@@ -123,13 +123,13 @@ def test_many_samples_are_taken_in_blocks(monkeypatch):
 def test_frozen_layers_are_not_computed_in_steps(monkeypatch):
     """Their variables are not even read by the compiled step of the layer that learns."""
     looked_up = []
-    look_up = frozen_activities.FrozenActivities.look_up
+    look_up = activation_cache.FrozenActivities.look_up
 
     def recorded(self, rows, labels=None):
         looked_up.append(self.index)
         return look_up(self, rows, labels)
 
-    monkeypatch.setattr(frozen_activities.FrozenActivities, "look_up", recorded)
+    monkeypatch.setattr(activation_cache.FrozenActivities, "look_up", recorded)
     measured = []
     measure = FFDense.measure
 
@@ -158,7 +158,7 @@ def test_a_run_that_goes_on_with_a_later_layer():
 def test_what_would_take_too_much_is_computed_in_every_step(monkeypatch):
     _, expected = trained("dense", cache=False)
     # Enough for the second layer's answers, not for the first one's.
-    monkeypatch.setattr(frozen_activities, "LIMIT_BYTES", SAMPLES * 3 * 10 * 4)
+    monkeypatch.setattr(activation_cache, "LIMIT_BYTES", SAMPLES * 3 * 10 * 4)
     _, history = trained("dense", cache=True)
     np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-4)
 
@@ -175,13 +175,13 @@ def test_what_would_take_too_much_is_computed_in_every_step(monkeypatch):
 )
 def test_it_is_left_alone_where_it_does_not_suit(settings):
     model = keras_ff.FFModel([FFDense(4), FFDense(4)], num_classes=3, **settings)
-    assert not frozen_activities.FrozenActivities.suit(model, samples()[0])
+    assert not activation_cache.FrozenActivities.suit(model, samples()[0])
 
 
 def test_only_arrays_suit():
     model = keras_ff.FFModel([FFDense(4), FFDense(4)], num_classes=3)
-    assert frozen_activities.FrozenActivities.suit(model, samples()[0])
-    assert not frozen_activities.FrozenActivities.suit(model, iter([samples()]))
+    assert activation_cache.FrozenActivities.suit(model, samples()[0])
+    assert not activation_cache.FrozenActivities.suit(model, iter([samples()]))
 
 
 def test_the_choice_is_saved():

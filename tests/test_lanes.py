@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from keras.ops import convert_to_numpy
 
-from keras_ff import backends, lanes
+from keras_ff import backends
+from keras_ff.backends import reductions
 from keras_ff.goodness import ClassGroups, MeanActivity, MeanOfSquares, SumOfSquares
 from keras_ff.layers import ClassGroupNormalization, FFResidual, LengthNormalization
 
@@ -31,7 +32,7 @@ def in_kernel(function, *arrays):
 @pytest.mark.parametrize("groups", [1, 2, 4])
 def test_means_of_groups_and_back(shape, groups):
     x = drawn(shape)
-    channels = lanes.ChannelGroups(shape, groups)
+    channels = reductions.ChannelGroups(shape, groups)
     found = in_kernel(lambda x: channels.means(keras.ops.mean(channels.fold(x), axis=1)), x)
     means = split(x, groups).mean((1, 3))
     np.testing.assert_allclose(found, means, rtol=1e-5)
@@ -46,10 +47,10 @@ def test_means_of_groups_and_back(shape, groups):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_no_more_rows_than_are_summed_at_a_time(shape):
-    made = lanes.ChannelGroups(shape, groups=1)
-    assert made.rows <= lanes.MOST_ROWS
-    assert made.blocks == 1 or made.lanes >= lanes.LEAST_LANES
-    assert made.lanes < 2 * max(lanes.LEAST_LANES, shape[-1]) or made.blocks == 1
+    made = reductions.ChannelGroups(shape, groups=1)
+    assert made.rows <= reductions.MOST_ROWS
+    assert made.blocks == 1 or made.lanes >= reductions.LEAST_LANES
+    assert made.lanes < 2 * max(reductions.LEAST_LANES, shape[-1]) or made.blocks == 1
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, (4, 12), (4, 1), (3, 37), (2, 2000)], ids=str)
@@ -57,10 +58,10 @@ def test_no_more_rows_than_are_summed_at_a_time(shape):
 def test_figures_of_samples_and_their_gradients(shape, figure):
     x, weight = drawn(shape), drawn(shape[:1], seed=2)
     axes = tuple(range(1, len(shape)))
-    of_squares = getattr(lanes, figure)
+    of_squares = getattr(reductions, figure)
 
     def judged(x, weight):
-        assert lanes.apply(x)
+        assert reductions.apply(x)
 
         def objective():
             figures = of_squares(keras.ops.square(x), axes)

@@ -6,7 +6,7 @@ import pytest
 
 import keras_ff
 from keras_ff import cli, tuning
-from keras_ff.models.frozen_activities import FrozenActivities
+from keras_ff.fast.activation_cache import FrozenActivities
 from keras_ff.recipes import TrainingConfig
 from keras_ff.tuning import LayerHyperModel
 

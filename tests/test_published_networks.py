@@ -6,7 +6,7 @@ import pytest
 
 import keras_ff
 from keras_ff import zoo
-from keras_ff.experiments import published_networks
+from keras_ff.lab.experiments import published_networks
 
 
 def test_every_published_network_is_in_the_zoo_without_weights():

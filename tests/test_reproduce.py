@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from keras_ff import cli
-from keras_ff.experiments import cells, results_page, tables
-from keras_ff.experiments.table import Cell, Table
+from keras_ff.lab.experiments import cells, results_page, tables
+from keras_ff.lab.experiments.table import Cell, Table
 from keras_ff.recipes import TrainingConfig
 
 ROOT = pathlib.Path(__file__).parent.parent

@@ -8,9 +8,10 @@ from keras import ops
 from keras.ops import convert_to_numpy
 
 import keras_ff
-from keras_ff.labelled_samples import LabelledSamples
+from keras_ff.fast import label_product
 from keras_ff.labels import Append, LabelMap, Overlay, SpatialPattern
-from keras_ff.layers import FFConv2D, FFDense, LengthNormalization, shared_product
+from keras_ff.labels.labelled_samples import LabelledSamples
+from keras_ff.layers import FFConv2D, FFDense, LengthNormalization
 from keras_ff.negatives import RandomLabels
 
 CLASSES = 4
@@ -51,13 +52,13 @@ def layer_for(samples, bias=True, **settings):
 def calls(monkeypatch):
     """Counts how often the shared product is taken."""
     counted = []
-    original = shared_product.shared_product
+    original = label_product.shared_product
 
     def counting(layer, inputs):
         counted.append(layer)
         return original(layer, inputs)
 
-    monkeypatch.setattr(shared_product, "shared_product", counting)
+    monkeypatch.setattr(label_product, "shared_product", counting)
     return counted
 
 
@@ -253,7 +254,7 @@ def test_a_fit_ends_with_the_weights_of_the_plain_path(count, embedding, calls, 
     assert len(calls) == 6  # three batches, two epochs; the second layer has no labels to share
     scores = shared.predict(x, verbose=0)
     assert len(calls) > 6  # scoring goes the same way
-    monkeypatch.setattr(shared_product, "applies", lambda layer, inputs: False)
+    monkeypatch.setattr(label_product, "applies", lambda layer, inputs: False)
     calls.clear()
     plain, expected = fitted(embedding, RandomLabels(count, seed=1), x, y)
     assert calls == []
@@ -307,8 +308,8 @@ def test_it_is_not_taken_where_it_is_not_the_same(name, calls):
 def test_it_is_not_taken_for_tensors(calls):
     samples = labelled(Append())
     layer = layer_for(samples)
-    assert shared_product.applies(layer, samples)
-    assert not shared_product.applies(layer, samples.embedded())
+    assert label_product.applies(layer, samples)
+    assert not label_product.applies(layer, samples.embedded())
     np.testing.assert_array_equal(layer.enter(samples.embedded()), layer(samples.embedded()))
     assert calls == []
 

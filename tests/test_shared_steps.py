@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 import keras_ff
+from keras_ff.fast import step_cache
+from keras_ff.fast.fused_step import LEAST_ACTIVITIES
 from keras_ff.layers import FFConv2D, FFDense, FFLayer
-from keras_ff.layers.two_products import LEAST_ACTIVITIES
-from keras_ff.models import shared_steps
 
 pytestmark = pytest.mark.tensorflow("JAX compiles the steps of all layers as one program")
 
 WIDTH = LEAST_ACTIVITIES
-KIND = shared_steps._kind
+KIND = step_cache._kind
 
 
 def dense(**settings):
@@ -77,7 +77,7 @@ def test_the_outcome_is_that_of_steps_of_their_own(name, monkeypatch):
     x, y = batch((8, 8, 8) if name == "convolutions" else (16,))
     ends = []
     for kind in (KIND, lambda *_: None):
-        monkeypatch.setattr(shared_steps, "_kind", kind)
+        monkeypatch.setattr(step_cache, "_kind", kind)
         keras.utils.set_random_seed(1)
         model = MODELS[name]()
         for _ in range(3):
@@ -137,7 +137,7 @@ def test_another_way_of_a_step_waits_for_its_own_layers():
     """It has what is compiled in common, but the other way is not taken."""
     model = model_of([dense() for _ in range(4)])
     model.build((None, 16))
-    steps = shared_steps.SharedSteps(model.layer_order)
+    steps = step_cache.SharedSteps(model.layer_order)
     steps._halves["kind"], steps._learned = "compiled", ["layer"]
     other = steps.copy()
     assert other._halves is steps._halves and other.order is steps.order

@@ -16,7 +16,7 @@ import pytest
 
 import keras_ff
 from keras_ff import cli, datasets, recipes, training
-from keras_ff.learning_rates import ConstantThenLinear
+from keras_ff.optimizers.learning_rates import ConstantThenLinear
 from keras_ff.recipes import TrainingConfig
 
 SMALL = {"units": (24, 16), "epochs": 4, "batch_size": 256, "learning_rate": 0.01}

@@ -6,7 +6,8 @@ import pytest
 from keras.ops import convert_to_numpy
 
 import keras_ff
-from keras_ff import backends, layer_optimizers
+from keras_ff import backends
+from keras_ff.fast import fused_step, fused_update
 from keras_ff.goodness import ClassGroups, MeanOfSquares, SumOfSquares
 from keras_ff.labels import LabelMap
 from keras_ff.layers import (
@@ -17,7 +18,6 @@ from keras_ff.layers import (
     FFResidual,
     LengthNormalization,
     PeerNormalization,
-    two_products,
 )
 from keras_ff.losses import LabelSoftmax, Logistic, SupCon
 from keras_ff.negatives import AllLabels, HybridImages, RandomLabels
@@ -166,10 +166,10 @@ def drawn(shape=SHAPE):
 def trained(name, compiled, monkeypatch, policy="float32", batch_size=6, **compile_arguments):
     """A model after an epoch of two steps, with the logs."""
     far = 0 if compiled else 10**9
-    monkeypatch.setattr(two_products, "LEAST_ACTIVITIES", far)
+    monkeypatch.setattr(fused_step, "LEAST_ACTIVITIES", far)
     # Only where it is what is tested, for compiling takes its time.
     updates = far if "optimizer" in compile_arguments else 10**9
-    monkeypatch.setattr(layer_optimizers, "LEAST_WEIGHTS", updates)
+    monkeypatch.setattr(fused_update, "LEAST_WEIGHTS", updates)
     keras.config.set_dtype_policy(policy)
     keras.utils.set_random_seed(3)
     make, settings = MODELS[name]
@@ -178,10 +178,8 @@ def trained(name, compiled, monkeypatch, policy="float32", batch_size=6, **compi
     arguments = {"optimizer": keras.optimizers.SGD(0.05), **compile_arguments}
     model.compile(**arguments)
     taken = []
-    answer = two_products.answer
-    monkeypatch.setattr(
-        two_products, "answer", lambda *all: (taken.append(all[0]), answer(*all))[1]
-    )
+    answer = fused_step.answer
+    monkeypatch.setattr(fused_step, "answer", lambda *all: (taken.append(all[0]), answer(*all))[1])
     history = model.fit(
         drawn(), np.arange(12) % CLASSES, batch_size=batch_size, shuffle=False, verbose=0
     ).history
@@ -296,10 +294,10 @@ def _frozen(layer):
 
 
 def test_a_missing_shortcut_is_what_the_layer_takes(monkeypatch):
-    monkeypatch.setattr(two_products, "LEAST_ACTIVITIES", 0)
+    monkeypatch.setattr(fused_step, "LEAST_ACTIVITIES", 0)
     taken = []
-    answer = two_products.answer
-    monkeypatch.setattr(two_products, "answer", lambda *all: (taken.append(1), answer(*all))[1])
+    answer = fused_step.answer
+    monkeypatch.setattr(fused_step, "answer", lambda *all: (taken.append(1), answer(*all))[1])
     x, labels = drawn((12, 6, 6, 8)), np.arange(12) % CLASSES
 
     def stepped(**arguments):
@@ -357,10 +355,10 @@ def test_small_layers_stay_plain(monkeypatch):
     keras.utils.set_random_seed(1)
     for width, compiled in ((511, False), (512, True)):
         taken = []
-        answer = two_products.answer
+        answer = fused_step.answer
         with monkeypatch.context() as patch:
             patch.setattr(
-                two_products,
+                fused_step,
                 "answer",
                 lambda *all: (taken.append(1), answer(*all))[1],  # noqa: B023
             )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from keras_ff import zoo
-from keras_ff.experiments import wide_convolutions
+from keras_ff.lab.experiments import wide_convolutions
 
 STILL = {"shift": 0, "flip": False, "erase": None}
 

@@ -21,8 +21,9 @@ from command_line import command
 import keras_ff
 from keras_ff import FFModel, cli, datasets, layers, readouts, report, training, zoo
 from keras_ff.datasets import tfds_images
+from keras_ff.presets import folders, storage
 from keras_ff.recipes import TrainingConfig
-from keras_ff.zoo import folders, measuring, storage
+from keras_ff.zoo import measuring
 
 pytestmark = pytest.mark.usefixtures("packaged_presets_alone")
 

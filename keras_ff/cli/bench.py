@@ -4,7 +4,7 @@ import argparse
 import json
 import pathlib
 
-from keras_ff.benchmarks import BENCHES
+from keras_ff.lab.benchmarks import BENCHES
 
 # The benchmarks in which short work is timed again and again.
 TIMED = ("step", "conv", "predict")
@@ -12,7 +12,8 @@ TIMED = ("step", "conv", "predict")
 
 def bench(names, json_file=None, rounds=None):
     """Run benchmarks and print their tables."""
-    from keras_ff import benchmarks, training
+    from keras_ff import training
+    from keras_ff.lab import benchmarks
 
     print(json.dumps({"machine": training.machine(), **training.versions()}), flush=True)
     arguments = {} if rounds is None else {"rounds": rounds}

@@ -37,8 +37,9 @@ def evaluate(model, dataset=None, as_json=False, batch_size=None, data_dir=None)
 
 def _loaded(name):
     """A model, the record of its run or None, and options of the configuration of its data."""
-    from keras_ff import parts, training, zoo
-    from keras_ff.zoo.preset import is_preset
+    from keras_ff import training, zoo
+    from keras_ff.presets.preset import is_preset
+    from keras_ff.utils import registry
 
     path = pathlib.Path(name)
     if path.exists() and not is_preset(path):
@@ -48,7 +49,7 @@ def _loaded(name):
     if name not in known and not is_preset(path):
         raise ValueError(
             f"There is no model file {name!r}, and no preset of that name. "
-            f"{parts.nearest(name, known, '`keras-ff zoo list` lists all.')}"
+            f"{registry.nearest(name, known, '`keras-ff zoo list` lists all.')}"
         )
     preset = zoo.get(name)
     metadata = preset.metadata

@@ -5,7 +5,7 @@ import pathlib
 
 def reproduce(table=None, data_dir=None, page=None, results=None, runs=None, **chosen):
     """Train a table's cells and print what came of them; without a table, list all."""
-    from keras_ff.experiments import cells, results_page, tables
+    from keras_ff.lab.experiments import cells, results_page, tables
 
     results = results or cells.RESULTS
     if table is not None:

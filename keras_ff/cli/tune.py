@@ -3,8 +3,8 @@
 import argparse
 import pathlib
 
-from keras_ff import text_tables
 from keras_ff.cli import options, runs
+from keras_ff.utils import text_tables
 
 
 def tune(

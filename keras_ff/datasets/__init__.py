@@ -3,9 +3,9 @@
 import collections.abc
 import numbers
 
-from keras_ff import parts
 from keras_ff.datasets import digits, pipelines, splits, standardization, tfds_images
 from keras_ff.datasets.information import DatasetInfo
+from keras_ff.utils import checks
 
 __all__ = ["DatasetInfo", "info", "is_prepared", "load"]
 
@@ -152,7 +152,7 @@ def load(
     """
     _check_name(name)
     batch_size = _integer(batch_size, "batch_size", minimum=1)
-    validation_share = parts.share(validation_share, "validation_share")
+    validation_share = checks.share(validation_share, "validation_share")
     seed = _integer(seed, "seed", minimum=0, maximum=2**32 - 1)
     initial_epoch = _integer(initial_epoch, "initial_epoch", minimum=0)
     image_size = _checked_size(image_size)
@@ -225,7 +225,7 @@ def _checked_augmentation(augment):
     flip = augment.get("flip", False)
     if not isinstance(flip, bool):
         raise ValueError(f"The augmentation 'flip' must be a boolean. Received: flip={flip!r}")
-    rotate = parts.finite_number(augment.get("rotate", 0), "rotate")
+    rotate = checks.finite_number(augment.get("rotate", 0), "rotate")
     if not 0 <= rotate <= 180:
         raise ValueError(
             "The augmentation 'rotate' must be an angle from 0 to 180 degrees. "
@@ -233,13 +233,13 @@ def _checked_augmentation(augment):
         )
     shift = _integer(augment.get("shift", 0), "shift", minimum=0)
     erase = _integer(augment.get("erase", 0), "erase", minimum=0)
-    crop = parts.finite_number(augment.get("crop", 1), "crop")
+    crop = checks.finite_number(augment.get("crop", 1), "crop")
     if not 0 < crop <= 1:
         raise ValueError(
             "The augmentation 'crop' must be a share of the area above 0 and up to 1. "
             f"Received: crop={crop!r}"
         )
-    colors = parts.share(augment.get("colors", 0), "colors")
+    colors = checks.share(augment.get("colors", 0), "colors")
     return {
         "flip": flip,
         "shift": shift,

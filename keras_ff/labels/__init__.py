@@ -15,13 +15,13 @@ Example:
 (2, 74)
 """
 
-from keras_ff import parts
 from keras_ff.labels.append import Append
 from keras_ff.labels.label_embedding import SMALLEST_ENERGY, LabelEmbedding
 from keras_ff.labels.label_map import LabelMap
 from keras_ff.labels.overlay import Overlay
 from keras_ff.labels.spatial_pattern import SpatialPattern
 from keras_ff.labels.token_labels import TokenLabels
+from keras_ff.utils import registry
 
 KNOWN = {
     "append": Append,
@@ -33,5 +33,5 @@ KNOWN = {
 
 
 def get(identifier):
-    """A label embedding by name, object or configuration; see `keras_ff.parts.get`."""
-    return parts.get(identifier, (LabelEmbedding, LabelMap), KNOWN, "label embedding")
+    """A label embedding by name, object or configuration; see `keras_ff.utils.registry.get`."""
+    return registry.get(identifier, (LabelEmbedding, LabelMap), KNOWN, "label embedding")

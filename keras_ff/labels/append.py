@@ -5,7 +5,7 @@ import math
 from keras import ops
 
 from keras_ff.labels.label_embedding import LabelEmbedding, as_rows, label_length
-from keras_ff.parts import registered
+from keras_ff.utils.registry import registered
 
 
 @registered

@@ -4,13 +4,13 @@ import math
 
 from keras import ops
 
-from keras_ff import parts
+from keras_ff.utils import checks, registry
 
 # A blank image still gets a label that can be read.
 SMALLEST_ENERGY = 1e-6
 
 
-class LabelEmbedding(parts.Part):
+class LabelEmbedding(registry.Part):
     """Base of the label embeddings without weights.
 
     Args:
@@ -22,7 +22,7 @@ class LabelEmbedding(parts.Part):
     learned = False
 
     def __init__(self, strength=0.1):
-        self.strength = parts.positive_number(strength, "strength")
+        self.strength = checks.positive_number(strength, "strength")
 
     def __call__(self, x, labels, num_classes):
         raise NotImplementedError

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_ff import parts
 from keras_ff.labels.label_embedding import as_images, as_rows, image_shape, label_length
-from keras_ff.parts import registered
+from keras_ff.utils import checks
+from keras_ff.utils.registry import registered
 
 
 @registered
@@ -50,7 +50,7 @@ class LabelMap(keras.layers.Layer):
 
     def __init__(self, strength=0.1, seed=None, **kwargs):
         super().__init__(autocast=False, **kwargs)
-        self.strength = parts.positive_number(strength, "strength")
+        self.strength = checks.positive_number(strength, "strength")
         self.seed = seed
         self.num_classes = None
         self.maps = None
@@ -68,7 +68,7 @@ class LabelMap(keras.layers.Layer):
         """
         height, width, _ = image_shape(sample_shape, "LabelMap")
         if not self.built:
-            self.num_classes = parts.whole_number(num_classes, "num_classes")
+            self.num_classes = checks.whole_number(num_classes, "num_classes")
             self.build(tuple(sample_shape))
         if tuple(self.maps.shape) != (num_classes, height, width):
             made_for, own_height, own_width = self.maps.shape

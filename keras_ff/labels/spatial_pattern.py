@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_ff.labels.label_embedding import LabelEmbedding, as_images, image_shape, label_length
-from keras_ff.parts import registered
+from keras_ff.utils.registry import registered
 
 
 @registered

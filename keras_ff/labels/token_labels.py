@@ -2,9 +2,9 @@
 
 from keras import ops
 
-from keras_ff import parts, patches
 from keras_ff.labels.label_embedding import LabelEmbedding, as_images, as_rows, image_shape
-from keras_ff.parts import registered
+from keras_ff.utils import checks, patches
+from keras_ff.utils.registry import registered
 
 
 @registered
@@ -44,7 +44,7 @@ class TokenLabels(LabelEmbedding):
 
     def __init__(self, patch_size=4, strength=0.1):
         super().__init__(strength)
-        self.patch_size = parts.whole_number(patch_size, "patch_size")
+        self.patch_size = checks.whole_number(patch_size, "patch_size")
 
     def __call__(self, x, labels, num_classes):
         tokens = patches.cut(as_images(x, "TokenLabels"), self.patch_size)

@@ -4,7 +4,7 @@ import keras
 
 from keras_ff.layers.ff_layer import FFLayer
 from keras_ff.layers.transform_arguments import TransformArguments
-from keras_ff.parts import registered
+from keras_ff.utils.registry import registered
 
 
 @registered

@@ -5,11 +5,11 @@ import math
 import keras
 from keras import ops
 
-from keras_ff.labelled_samples import embedded
-from keras_ff.layers import shared_product
+from keras_ff.fast import label_product
+from keras_ff.labels.labelled_samples import embedded
 from keras_ff.layers.ff_layer import FFLayer
 from keras_ff.layers.transform_arguments import TransformArguments
-from keras_ff.parts import registered
+from keras_ff.utils.registry import registered
 
 
 @registered
@@ -96,7 +96,7 @@ class FFDense(TransformArguments, FFLayer):
     def transformed(self, inputs, training=False):
         # With m negatives a sample this saves m of the layer's m + 1 products with the pixels.
         if self.shares_product(inputs):
-            return shared_product.shared_product(self, inputs)
+            return label_product.shared_product(self, inputs)
         return super().transformed(inputs, training)
 
     def arranged(self, inputs):
@@ -104,7 +104,7 @@ class FFDense(TransformArguments, FFLayer):
         return ops.reshape(inputs, (-1, *_flat(inputs.shape)[1:]))
 
     def shares_product(self, inputs):
-        return shared_product.applies(self, inputs)
+        return label_product.applies(self, inputs)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.units)

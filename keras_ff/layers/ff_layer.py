@@ -7,14 +7,17 @@ import math
 import keras
 from keras import ops
 
-from keras_ff import activations, backends, goodness, losses, parts
-from keras_ff.labelled_samples import embedded
-from keras_ff.layer_optimizers import OptimizerTemplate, update
-from keras_ff.layers import dropout_by_bits, goodness_figures, two_products
-from keras_ff.layers.class_group_normalization import ClassGroupNormalization
-from keras_ff.layers.length_normalization import LengthNormalization
-from keras_ff.parts import registered
-from keras_ff.sample_means import mean_of_samples
+from keras_ff import activations, backends, goodness, losses
+from keras_ff.fast import fused_step
+from keras_ff.fast.fused_update import update
+from keras_ff.labels.labelled_samples import embedded
+from keras_ff.layers import dropout_by_bits, layer_metrics
+from keras_ff.normalizations.class_group_normalization import ClassGroupNormalization
+from keras_ff.normalizations.length_normalization import LengthNormalization
+from keras_ff.optimizers.optimizer_template import OptimizerTemplate
+from keras_ff.utils import checks, keras_internals, registry
+from keras_ff.utils.registry import registered
+from keras_ff.utils.sample_means import mean_of_samples
 
 NORMALIZATIONS = {
     "length": LengthNormalization,
@@ -117,9 +120,9 @@ class FFLayer(keras.layers.Layer):
         known = {
             name: functools.partial(make, dtype=dtype) for name, make in NORMALIZATIONS.items()
         }
-        self.normalization = parts.get(normalization, keras.layers.Layer, known, "normalization")
-        self.pooling = parts.get(pooling, keras.layers.Layer, {}, "pooling")
-        self.dropout = keras.layers.Dropout(parts.share(dropout, "dropout"), dtype=dtype)
+        self.normalization = registry.get(normalization, keras.layers.Layer, known, "normalization")
+        self.pooling = registry.get(pooling, keras.layers.Layer, {}, "pooling")
+        self.dropout = keras.layers.Dropout(checks.share(dropout, "dropout"), dtype=dtype)
         self.auxiliary = _get_auxiliary(auxiliary)
         # A label embedding that learns belongs to the model's first layer.
         self.label_embedding = None
@@ -164,7 +167,7 @@ class FFLayer(keras.layers.Layer):
                 term.build(activities_shape)
         self._unit = self.goodness.unit(activities_shape)
         self.set_objective(self.loss, self.optimizer)
-        parts.keep_frozen(self)
+        keras_internals.keep_frozen(self)
 
     def compute_output_shape(self, input_shape):
         shape = self.transform.compute_output_shape(input_shape)
@@ -214,7 +217,7 @@ class FFLayer(keras.layers.Layer):
             initial = keras.initializers.Constant(self.loss.initial_threshold(self._unit))
             with self._unlocked():
                 self.threshold = self.add_weight(shape=(), initializer=initial, name="threshold")
-            parts.keep_frozen(self)
+            keras_internals.keep_frozen(self)
         elif not self.loss.learns_threshold and self.threshold is not None:
             self._untrack_variable(self.threshold)
             self.threshold = None
@@ -256,14 +259,16 @@ class FFLayer(keras.layers.Layer):
         """What the transform answers to inputs, or to labelled samples."""
         x = self.arranged(inputs)
         if self.normalization is not None:
-            x = self.normalization(x, **parts.training_argument(self.normalization, training))
-        return self.transform(x, **parts.training_argument(self.transform, training))
+            x = self.normalization(
+                x, **keras_internals.training_argument(self.normalization, training)
+            )
+        return self.transform(x, **keras_internals.training_argument(self.transform, training))
 
     def respond(self, transformed, training=False, drawn=None):
         """Activities from what the transform answers; `drawn` is what `draw` gave for them."""
         x = self.activation(transformed)
         if self.pooling is not None:
-            x = self.pooling(x, **parts.training_argument(self.pooling, training))
+            x = self.pooling(x, **keras_internals.training_argument(self.pooling, training))
         if drawn is None and training and self.dropout.rate:
             drawn = self.draw(ops.shape(x))
         return x if drawn is None else dropout_by_bits.dropped(x, drawn, self.dropout.rate)
@@ -324,7 +329,7 @@ class FFLayer(keras.layers.Layer):
     def figure_names(self):
         """Names of the figures that `measure` reports."""
         per_class = self.goodness.per_class
-        return goodness_figures.COMPETITION if per_class else goodness_figures.CONTRAST
+        return layer_metrics.COMPETITION if per_class else layer_metrics.CONTRAST
 
     def measure(
         self, inputs, streams=2, sample_weight=None, training=False, labels=None, shortcut=None
@@ -383,9 +388,9 @@ class FFLayer(keras.layers.Layer):
     def figures_of(self, goodness, streams, sample_weight=None, labels=None):
         """The figures that goodness alone decides: as of `measure`, the loss without penalties."""
         if self.goodness.per_class:
-            sample_losses, figures = goodness_figures.of_competition(self.loss, goodness, labels)
+            sample_losses, figures = layer_metrics.of_competition(self.loss, goodness, labels)
         else:
-            sample_losses, figures = goodness_figures.of_contrast(
+            sample_losses, figures = layer_metrics.of_contrast(
                 self.loss, goodness, streams, self.threshold
             )
         if sample_weight is not None:
@@ -400,7 +405,7 @@ class FFLayer(keras.layers.Layer):
             if getattr(auxiliary, "needs_labels", False):
                 terms.append(auxiliary(positives, labels, training=training))
             else:
-                auxiliary(positives, **parts.training_argument(auxiliary, training))
+                auxiliary(positives, **keras_internals.training_argument(auxiliary, training))
         return terms
 
     def train_step(
@@ -444,8 +449,8 @@ class FFLayer(keras.layers.Layer):
             figures, handed = self.objective(inputs, streams, sample_weight, True, labels, shortcut)
             return self.to_descend(figures, scale_loss), (figures, handed)
 
-        if two_products.applies(self):
-            figures, handed, found = two_products.answer(
+        if fused_step.applies(self):
+            figures, handed, found = fused_step.answer(
                 self, inputs, streams, sample_weight, labels, shortcut, scale_loss
             )
         else:
@@ -461,8 +466,8 @@ class FFLayer(keras.layers.Layer):
 
     def learn(self, found, optimizer):
         """The second half of a local step, which the next layer need not wait for."""
-        if two_products.applies(self):
-            found = two_products.gradients(self, *found)
+        if fused_step.applies(self):
+            found = fused_step.gradients(self, *found)
         update(optimizer, found, self.trainable_variables)
 
     def _check_objective(self, value, name):
@@ -514,7 +519,7 @@ def _get_auxiliary(auxiliary):
     """Auxiliary terms as a list of Keras layers."""
     terms = [] if auxiliary is None else auxiliary
     terms = terms if isinstance(terms, (list, tuple)) else [terms]
-    return [parts.get(term, keras.layers.Layer, {}, "auxiliary term") for term in terms]
+    return [registry.get(term, keras.layers.Layer, {}, "auxiliary term") for term in terms]
 
 
 def _matrices(part):

@@ -3,7 +3,7 @@
 from keras_ff.layers.ff_layer import FFLayer
 from keras_ff.layers.locally_connected2d import LocallyConnected2D
 from keras_ff.layers.transform_arguments import TransformArguments
-from keras_ff.parts import registered
+from keras_ff.utils.registry import registered
 
 
 @registered

@@ -6,11 +6,12 @@ import math
 import keras
 from keras import ops
 
-from keras_ff import backends, parts
-from keras_ff.layers.class_group_normalization import ClassGroupNormalization
+from keras_ff import backends
 from keras_ff.layers.ff_layer import FFLayer
-from keras_ff.layers.length_normalization import LengthNormalization
-from keras_ff.parts import registered
+from keras_ff.normalizations.class_group_normalization import ClassGroupNormalization
+from keras_ff.normalizations.length_normalization import LengthNormalization
+from keras_ff.utils import checks, registry
+from keras_ff.utils.registry import registered
 
 MERGES = ("add", "concatenate", "class_groups")
 
@@ -57,7 +58,7 @@ class FFResidual(FFLayer):
         if merge not in MERGES:
             raise ValueError(
                 f"`merge` must be one of {', '.join(map(repr, MERGES))}. "
-                f"{parts.nearest(merge, MERGES)} Received: merge={merge!r}"
+                f"{registry.nearest(merge, MERGES)} Received: merge={merge!r}"
             )
         if merge == "class_groups" and not self.goodness.per_class:
             raise ValueError(
@@ -65,7 +66,7 @@ class FFResidual(FFLayer):
                 f"'add' or 'concatenate'. Received: merge={merge!r}, goodness={self.goodness!r}"
             )
         self.merge = merge
-        self.span = parts.whole_number(span, "span")
+        self.span = checks.whole_number(span, "span")
 
     def build(self, input_shape):
         normalization = LengthNormalization

@@ -5,8 +5,8 @@ import math
 import keras
 from keras import ops
 
-from keras_ff import parts
-from keras_ff.parts import registered
+from keras_ff.utils import checks
+from keras_ff.utils.registry import registered
 
 
 @registered
@@ -63,7 +63,7 @@ class LocallyConnected2D(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.filters = parts.whole_number(filters, "filters")
+        self.filters = checks.whole_number(filters, "filters")
         self.kernel_size = _pair(kernel_size, "kernel_size")
         self.strides = _pair(strides, "strides")
         if padding not in ("valid", "same"):
@@ -175,7 +175,7 @@ def _pair(value, name):
         raise ValueError(
             f"`{name}` must be an integer or a pair of integers. Received: {name}={value!r}"
         )
-    return tuple(parts.whole_number(one, name) for one in pair)
+    return tuple(checks.whole_number(one, name) for one in pair)
 
 
 def _of_one_position(initializer, positions):

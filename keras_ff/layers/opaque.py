@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_ff import backends
-from keras_ff.parts import registered
+from keras_ff.utils.registry import registered
 
 
 @registered

@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_ff import parts, patches
-from keras_ff.parts import registered
+from keras_ff.utils import checks, patches
+from keras_ff.utils.registry import registered
 
 # Positions must be told apart from the first step on: no later layer makes up for it.
 POSITION_SPREAD = 0.5
@@ -50,12 +50,12 @@ class PatchAttention(keras.layers.Layer):
 
     def __init__(self, num_heads, key_dim, units=None, patch_size=None, **kwargs):
         super().__init__(**kwargs)
-        self.num_heads = parts.whole_number(num_heads, "num_heads")
-        self.key_dim = parts.whole_number(key_dim, "key_dim")
+        self.num_heads = checks.whole_number(num_heads, "num_heads")
+        self.key_dim = checks.whole_number(key_dim, "key_dim")
         self.width = self.num_heads * self.key_dim
-        self.units = self.width if units is None else parts.whole_number(units, "units")
+        self.units = self.width if units is None else checks.whole_number(units, "units")
         if patch_size is not None:
-            patch_size = parts.whole_number(patch_size, "patch_size")
+            patch_size = checks.whole_number(patch_size, "patch_size")
         self.patch_size = patch_size
         dtype = self.dtype_policy
         self.projection = keras.layers.Dense(

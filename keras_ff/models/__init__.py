@@ -1,16 +1,16 @@
 """The Forward-Forward model, and ready architectures: functions that return one, not compiled."""
 
-from keras_ff.models.cnn import cnn
+from keras_ff.models.architectures.cnn import cnn
+from keras_ff.models.architectures.local_receptive_field import local_receptive_field
+from keras_ff.models.architectures.mlp import mlp
+from keras_ff.models.architectures.recurrent import recurrent
+from keras_ff.models.architectures.resnet import resnet
+from keras_ff.models.architectures.vgg import vgg
+from keras_ff.models.architectures.vision_attention import vision_attention
 from keras_ff.models.ff_ensemble import FFEnsemble
 from keras_ff.models.ff_model import FFModel
-from keras_ff.models.local_receptive_field import local_receptive_field
-from keras_ff.models.mlp import mlp
-from keras_ff.models.recurrent import recurrent
 from keras_ff.models.recurrent_dense import RecurrentDense
 from keras_ff.models.recurrent_ff_model import RecurrentFFModel
-from keras_ff.models.resnet import resnet
-from keras_ff.models.vgg import vgg
-from keras_ff.models.vision_attention import vision_attention
 
 __all__ = [
     "FFEnsemble",

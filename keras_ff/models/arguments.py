@@ -4,7 +4,7 @@ import keras
 
 from keras_ff import readouts
 from keras_ff.layers.ff_layer import FFLayer
-from keras_ff.parts import whole_number
+from keras_ff.utils.checks import whole_number
 
 
 def needed(part, name):

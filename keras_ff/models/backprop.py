@@ -9,7 +9,7 @@ from keras_ff import labels
 from keras_ff.layers.ff_layer import FFLayer
 from keras_ff.layers.opaque import Opaque
 from keras_ff.losses import AUTO_THRESHOLD, Logistic
-from keras_ff.parts import registered
+from keras_ff.utils.registry import registered
 
 # How often goodness is measured and scaled anew, and by what logarithm at most; one step is exact
 # for a product under a rectified activation.

@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
-from keras_ff import parts
-from keras_ff.data_checks import checking_data
+from keras_ff.models.data_checks import checking_data
 from keras_ff.models.ff_model import FFModel
-from keras_ff.parts import registered
+from keras_ff.utils import checks
+from keras_ff.utils.registry import registered
 
 
 @registered
@@ -144,7 +144,7 @@ class FFEnsemble(keras.Model):
         >>> len(ensemble.members), ensemble.shares
         (2, [1.0, 0.2])
         """
-        from keras_ff.zoo import loading
+        from keras_ff.presets import loading
 
         return loading.model_of_class(cls, name_or_path, load_weights)
 
@@ -188,4 +188,4 @@ def _checked_shares(shares, number):
         raise ValueError(
             f"There must be a share for each of the {number} members. Received: shares={shares}"
         )
-    return [parts.positive_number(share, "shares") for share in shares]
+    return [checks.positive_number(share, "shares") for share in shares]

@@ -12,18 +12,19 @@ from keras_ff import (
     labels as ff_labels,
     layer_schedules,
     negatives as ff_negatives,
-    parts,
     readouts,
 )
-from keras_ff.data_checks import NO_DATA, checking_data
-from keras_ff.models import arguments, backprop, frozen_activities
-from keras_ff.models.frozen_activities import FrozenActivities
-from keras_ff.models.layer_figures import LayerFigures
+from keras_ff.fast import activation_cache
+from keras_ff.fast.activation_cache import FrozenActivities
+from keras_ff.models import arguments, backprop
+from keras_ff.models.data_checks import NO_DATA, checking_data
+from keras_ff.models.layer_metrics import LayerFigures
 from keras_ff.models.layerwise_compilation import LayerwiseCompilation
 from keras_ff.models.local_learning import LocalLearning
 from keras_ff.models.passage import LayerOrder
 from keras_ff.models.resumable_state import ResumableState
-from keras_ff.parts import registered
+from keras_ff.utils import keras_internals
+from keras_ff.utils.registry import registered
 
 
 @registered
@@ -155,7 +156,7 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
                 f"{error}"
             ) from error
         self.readout.build_for(self)
-        parts.keep_frozen(self)
+        keras_internals.keep_frozen(self)
 
     def _embed_labels_in_first_layer(self, shape):
         """A label embedding that learns belongs to the first layer's tape and optimizer."""
@@ -307,7 +308,7 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
         else:
             self._frozen.kept = FrozenActivities(self, x)
         try:
-            yield frozen_activities.with_rows(x)
+            yield activation_cache.with_rows(x)
         finally:
             self._frozen.kept = None
             self.make_train_function(force=True)
@@ -529,7 +530,7 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
         >>> model.evaluate(test, verbose=0, return_dict=True)["accuracy"] > 0.95
         True
         """
-        from keras_ff.zoo import loading
+        from keras_ff.presets import loading
 
         return loading.model_of_class(cls, name_or_path, load_weights, num_classes, readout)
 
@@ -544,7 +545,8 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
                 `SupCon`, begin anew when a preset learns on. Defaults to `"float16"`.
             config: the `keras_ff.recipes.TrainingConfig` that trains it, so that `keras-ff zoo
                 train` can. Defaults to `None`.
-            **known: further entries of the preset's metadata; see `keras_ff.zoo.facts.KNOWN`.
+            **known: further entries of the preset's metadata; see
+                `keras_ff.presets.metadata.KNOWN`.
 
         Raises:
             ValueError: if the model is not built, a weight is not finite, an argument is unknown,

@@ -5,9 +5,11 @@ import types
 import keras
 
 from keras_ff import losses as ff_losses
-from keras_ff.devices import on_device
-from keras_ff.layer_optimizers import LayerLossScale, LayerOptimizers, OptimizerTemplate
 from keras_ff.models import arguments
+from keras_ff.optimizers.layer_optimizers import LayerOptimizers
+from keras_ff.optimizers.loss_scale import LayerLossScale
+from keras_ff.optimizers.optimizer_template import OptimizerTemplate
+from keras_ff.utils.devices import on_device
 
 
 class LayerwiseCompilation:

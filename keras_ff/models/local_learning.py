@@ -5,8 +5,8 @@ import functools
 from keras import ops
 
 from keras_ff import backends, readouts
-from keras_ff.labelled_samples import LabelledSamples, embedded
-from keras_ff.models import frozen_activities
+from keras_ff.fast import activation_cache
+from keras_ff.labels.labelled_samples import LabelledSamples, embedded
 from keras_ff.models.passage import Passage
 from keras_ff.models.pipeline import Pipeline
 
@@ -195,7 +195,7 @@ class LocalLearning:
     def arrive(self, x, y, sample_weight):
         """A batch before the first layer, and the data that are needed behind the last."""
         self._scored = y is not None
-        _, rows = frozen_activities.rows_of(x)
+        _, rows = activation_cache.rows_of(x)
         x = self._checked_input(x)
         self._build_for(x)
         if self._has_metrics and self.readout_passes > 1 and not self._readout_alone:
@@ -379,7 +379,7 @@ class LocalLearning:
 
     def _checked_input(self, x):
         if self._frozen.kept is not None:
-            x, _ = frozen_activities.rows_of(x)
+            x, _ = activation_cache.rows_of(x)
         if isinstance(x, (dict, list, tuple)):
             raise ValueError(
                 "The model takes one input, a tensor of shape (batch, ...). "

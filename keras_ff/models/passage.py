@@ -6,12 +6,13 @@ import itertools
 import keras
 from keras import ops
 
-from keras_ff import backends, parts
-from keras_ff.devices import on_device
-from keras_ff.labelled_samples import embedded
-from keras_ff.layer_optimizers import update
+from keras_ff import backends
+from keras_ff.fast.fused_update import update
+from keras_ff.fast.step_cache import SharedSteps
+from keras_ff.labels.labelled_samples import embedded
 from keras_ff.layers.ff_layer import FFLayer
-from keras_ff.models.shared_steps import SharedSteps
+from keras_ff.utils import keras_internals
+from keras_ff.utils.devices import on_device
 
 
 class LayerOrder:
@@ -96,7 +97,7 @@ class LayerOrder:
             training: boolean, for the layers between.
         """
         for other in self.before[index]:
-            handed = other(embedded(handed), **parts.training_argument(other, training))
+            handed = other(embedded(handed), **keras_internals.training_argument(other, training))
         if self.reach:
             handed = embedded(handed)
             entered[:] = [*entered, handed][-self.reach :]

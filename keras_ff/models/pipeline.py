@@ -5,8 +5,8 @@ from concurrent import futures
 import keras
 
 from keras_ff import backends
-from keras_ff.devices import on_device
 from keras_ff.models.passage import Passage
+from keras_ff.utils.devices import on_device
 
 
 class Pipeline:

@@ -1,8 +1,8 @@
 """RecurrentDense: a dense layer that hears from above and below, and follows slowly."""
 
-from keras_ff import parts
 from keras_ff.layers import FFDense
-from keras_ff.parts import registered
+from keras_ff.utils import checks
+from keras_ff.utils.registry import registered
 
 
 @registered
@@ -37,7 +37,7 @@ class RecurrentDense(FFDense):
 
     def __init__(self, units, damping=0.3, normalization=None, **kwargs):
         super().__init__(units, normalization=normalization, **kwargs)
-        self.damping = parts.share(damping, "damping")
+        self.damping = checks.share(damping, "damping")
 
     def enter(self, inputs, training=False):
         if not isinstance(inputs, tuple):  # in a model without connections from above

@@ -4,17 +4,17 @@ import math
 
 from keras import ops
 
-from keras_ff import parts
-from keras_ff.labelled_samples import embedded
 from keras_ff.labels import Append
 from keras_ff.labels.label_embedding import SMALLEST_ENERGY
+from keras_ff.labels.labelled_samples import embedded
 from keras_ff.layer_schedules import Simultaneous
 from keras_ff.layers import LengthNormalization
 from keras_ff.models import arguments
 from keras_ff.models.ff_model import FFModel
 from keras_ff.models.passage import Passage
 from keras_ff.models.recurrent_dense import RecurrentDense
-from keras_ff.parts import registered
+from keras_ff.utils import checks
+from keras_ff.utils.registry import registered
 
 
 @registered
@@ -77,8 +77,8 @@ class RecurrentFFModel(FFModel):
     ):
         kwargs = {"label_embedding": label_embedding, "layer_schedule": layer_schedule, **kwargs}
         super().__init__(layers, num_classes, **kwargs)
-        self.iterations = parts.whole_number(iterations, "iterations")
-        self.scored = sorted({parts.whole_number(number, "scored") for number in scored})
+        self.iterations = checks.whole_number(iterations, "iterations")
+        self.scored = sorted({checks.whole_number(number, "scored") for number in scored})
         if not self.scored or self.scored[-1] > self.iterations:
             raise ValueError(
                 f"`scored` must name iterations from 1 to {self.iterations}. "

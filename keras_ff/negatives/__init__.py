@@ -11,12 +11,12 @@ Example:
 (True, False, False)
 """
 
-from keras_ff import parts
 from keras_ff.negatives.adversarial import Adversarial
 from keras_ff.negatives.base import Negatives
 from keras_ff.negatives.image_negatives import HybridImages, ImageNegatives, Perturbation
 from keras_ff.negatives.label_negatives import AllLabels, FixedLabels, HardLabels, RandomLabels
 from keras_ff.negatives.two_views import TwoViews
+from keras_ff.utils import registry
 
 KNOWN = {
     "adversarial": Adversarial,
@@ -46,5 +46,5 @@ __all__ = [
 
 
 def get(identifier):
-    """Negatives by name, object or configuration; see `keras_ff.parts.get`."""
-    return parts.get(identifier, Negatives, KNOWN, "source of negatives")
+    """Negatives by name, object or configuration; see `keras_ff.utils.registry.get`."""
+    return registry.get(identifier, Negatives, KNOWN, "source of negatives")

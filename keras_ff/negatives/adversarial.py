@@ -2,9 +2,10 @@
 
 from keras import ops
 
-from keras_ff import backends, parts
+from keras_ff import backends
 from keras_ff.negatives.base import Negatives, root_mean_square
-from keras_ff.parts import registered
+from keras_ff.utils import checks
+from keras_ff.utils.registry import registered
 
 
 @registered
@@ -39,9 +40,9 @@ class Adversarial(Negatives):
 
     def __init__(self, steps=3, step_size=0.02, limit=0.05, seed=None, **kwargs):
         super().__init__(count=1, seed=seed, **kwargs)
-        self.steps = parts.whole_number(steps, "steps")
-        self.step_size = parts.positive_number(step_size, "step_size")
-        self.limit = parts.positive_number(limit, "limit")
+        self.steps = checks.whole_number(steps, "steps")
+        self.step_size = checks.positive_number(step_size, "step_size")
+        self.limit = checks.positive_number(limit, "limit")
 
     def adjust(self, embedded, goodness):
         """Move samples up their goodness.

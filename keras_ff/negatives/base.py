@@ -5,7 +5,7 @@ import itertools
 import keras
 from keras import ops
 
-from keras_ff import parts
+from keras_ff.utils import checks
 
 # What is drawn, each with seeds of its own, so that no two draws from one seed are alike.
 DRAWS = ("labels", "images", "positives")
@@ -32,7 +32,7 @@ class Negatives(keras.layers.Layer):
 
     def __init__(self, count=1, seed=None, **kwargs):
         super().__init__(**kwargs)
-        self.count = parts.whole_number(count, "count")
+        self.count = checks.whole_number(count, "count")
         self.seed = seed
         self.generator = keras.random.SeedGenerator(seed)
         self.built = True

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_ff import parts
 from keras_ff.negatives.base import Negatives, root_mean_square
-from keras_ff.parts import registered
+from keras_ff.utils import checks
+from keras_ff.utils.registry import registered
 
 
 class ImageNegatives(Negatives):
@@ -129,12 +129,12 @@ class HybridImages(ImageNegatives):
         **kwargs,
     ):
         super().__init__(wrong_labels=wrong_labels, count=count, seed=seed, **kwargs)
-        self.blurs = parts.whole_number(blurs, "blurs")
+        self.blurs = checks.whole_number(blurs, "blurs")
         if not isinstance(coverage, (list, tuple)) or len(coverage) != 2:
             raise ValueError(
                 f"`coverage` must be two shares, (0.3, 0.7). Received: coverage={coverage!r}"
             )
-        lower, upper = (parts.share(bound, "coverage") for bound in coverage)
+        lower, upper = (checks.share(bound, "coverage") for bound in coverage)
         if not 0 < lower < upper:
             raise ValueError(
                 "`coverage` must hold a lower and an upper share, 0 < lower < upper < 1. "
@@ -236,10 +236,10 @@ class Perturbation(ImageNegatives):
         **kwargs,
     ):
         super().__init__(wrong_labels=wrong_labels, count=count, seed=seed, **kwargs)
-        self.noise = parts.finite_number(noise, "noise")
+        self.noise = checks.finite_number(noise, "noise")
         if self.noise < 0:
             raise ValueError(f"`noise` must not be below 0. Received: noise={noise!r}")
-        self.occlusion = parts.share(occlusion, "occlusion")
+        self.occlusion = checks.share(occlusion, "occlusion")
         if not self.noise and not self.occlusion:
             raise ValueError(
                 "Without noise and without occlusion negatives are the positives. "

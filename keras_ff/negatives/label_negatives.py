@@ -5,7 +5,7 @@ import math
 from keras import ops
 
 from keras_ff.negatives.base import Negatives
-from keras_ff.parts import registered
+from keras_ff.utils.registry import registered
 
 
 @registered

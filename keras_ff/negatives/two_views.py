@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from keras_ff import parts
 from keras_ff.negatives.image_negatives import ImageNegatives, another_sample
-from keras_ff.parts import registered
+from keras_ff.utils import registry
+from keras_ff.utils.registry import registered
 
 
 @registered
@@ -45,7 +45,7 @@ class TwoViews(ImageNegatives):
 
     def __init__(self, augmentation=None, count=1, seed=None, **kwargs):
         super().__init__(wrong_labels=False, count=count, seed=seed, **kwargs)
-        self.augmentation = parts.get(augmentation, keras.layers.Layer, {}, "augmentation")
+        self.augmentation = registry.get(augmentation, keras.layers.Layer, {}, "augmentation")
 
     def images(self, x, seed=None):
         draws = self.draws("images", seed)

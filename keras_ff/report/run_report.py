@@ -7,10 +7,10 @@ import pathlib
 import numpy as np
 
 from keras_ff import datasets, measurements, training, visualization, zoo
+from keras_ff.presets import metadata
+from keras_ff.presets.preset import is_preset
 from keras_ff.recipes import TrainingConfig, plainly
 from keras_ff.report import page
-from keras_ff.zoo import facts
-from keras_ff.zoo.preset import is_preset
 
 REPORT_FILE = "report.html"
 # Held-out samples that the layers are measured on, at most.
@@ -86,7 +86,7 @@ def _of_run(folder, data_dir):
     config = TrainingConfig.from_dict(record["config"])
     command, options = record.get("command"), config.to_dict()
     if command is not None:  # the configuration then says of the data alone
-        options = facts.data_of(config)
+        options = metadata.data_of(config)
     return _Subject(
         name=folder.resolve().name,
         model=model,

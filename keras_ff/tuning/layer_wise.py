@@ -5,11 +5,11 @@ import math
 
 import numpy as np
 
-from keras_ff import parts
-from keras_ff.models.frozen_activities import FrozenActivities
+from keras_ff.fast.activation_cache import FrozenActivities
 from keras_ff.recipes import VARIATIONS
 from keras_ff.tuning.hyper_model import FFHyperModel, trained, usual_of
 from keras_ff.tuning.space import Between
+from keras_ff.utils import registry
 
 # What a configuration has for each layer, by the name under which it is searched.
 OF_A_LAYER = {
@@ -58,7 +58,7 @@ class LayerHyperModel(FFHyperModel):
             if name not in OF_A_LAYER:
                 raise ValueError(
                     f"Layer by layer {name!r} cannot be searched. "
-                    f"{parts.nearest(name, OF_A_LAYER)} Received: search={list(self.space)}"
+                    f"{registry.nearest(name, OF_A_LAYER)} Received: search={list(self.space)}"
                 )
         self.below = below
         self.found = found

@@ -9,11 +9,12 @@ import warnings
 import keras
 import keras_tuner
 
-from keras_ff import parts, training
+from keras_ff import training
 from keras_ff.recipes import for_json
 from keras_ff.tuning import snapshots
 from keras_ff.tuning.hyper_model import FFHyperModel
 from keras_ff.tuning.layer_wise import LayerHyperModel, samples_in_memory
+from keras_ff.utils import checks, registry
 
 SEARCH_FILE = "search.json"
 BEST = "best"
@@ -148,7 +149,7 @@ def tune_layers(
         ValueError: as for `tune` and `LayerHyperModel`.
     """
     _check(trials, tuner, [name for name in TUNERS if name != "hyperband"])
-    parts.whole_number(candidates, "candidates")
+    checks.whole_number(candidates, "candidates")
     data = samples_in_memory(base, data_dir)
     layers, below, found = [], [], []
     for number in range(1, len(base.units) + 1):
@@ -183,10 +184,10 @@ def _keep(model, result, folder):
 
 
 def _check(trials, tuner, known):
-    parts.whole_number(trials, "trials")
+    checks.whole_number(trials, "trials")
     if tuner not in known:
         raise ValueError(
-            f"There is no tuner {tuner!r} here. {parts.nearest(tuner, known)} "
+            f"There is no tuner {tuner!r} here. {registry.nearest(tuner, known)} "
             f"Received: tuner={tuner!r}"
         )
 

@@ -7,7 +7,7 @@ scaled goodness too, whatever the width.
 
 import dataclasses
 
-from keras_ff import parts
+from keras_ff.utils import registry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,11 +133,11 @@ def chosen(search):
     if not isinstance(search, dict):
         search = dict.fromkeys([search] if isinstance(search, str) else search)
     if not search:
-        raise ValueError(f"Nothing is searched. {parts.nearest('', SPACE)} Received: {search!r}")
+        raise ValueError(f"Nothing is searched. {registry.nearest('', SPACE)} Received: {search!r}")
     for name in search:
         if name not in SPACE:
             raise ValueError(
-                f"There is no {name!r} to search. {parts.nearest(name, SPACE)} "
+                f"There is no {name!r} to search. {registry.nearest(name, SPACE)} "
                 f"Received: search={list(search)}"
             )
     for one, other in ALTERNATIVES:

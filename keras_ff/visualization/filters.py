@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_ff import parts
+from keras_ff.utils import checks
 from keras_ff.visualization import style
 from keras_ff.visualization.images import tiled
 
@@ -39,7 +39,7 @@ def filters(model, number=64):
     'Filters of layer 1: 16 of 32 units'
     """
     images = filter_images(model)
-    shown = images[: parts.whole_number(number, "number")]
+    shown = images[: checks.whole_number(number, "number")]
     scale = np.maximum(np.abs(shown).max(axis=(1, 2, 3), keepdims=True), 1e-12)
     sheet = tiled(0.5 + 0.5 * shown / scale, min(COLUMNS, len(shown)), gap=1.0)
     height, width = sheet.shape[:2]

@@ -1,10 +1,10 @@
 """Presets: trained networks and configurations, each in a folder of its own, with a card."""
 
+from keras_ff.presets.folders import VARIABLE, get, list_presets, register
+from keras_ff.presets.preset import Preset
+from keras_ff.presets.saving import save
 from keras_ff.zoo.ensembles import publish_ensemble
-from keras_ff.zoo.folders import VARIABLE, get, list_presets, register
-from keras_ff.zoo.preset import Preset
 from keras_ff.zoo.publishing import publish, save_recipe, save_run
-from keras_ff.zoo.saving import save
 
 __all__ = [
     "VARIABLE",

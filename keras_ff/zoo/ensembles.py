@@ -8,8 +8,9 @@ import keras
 import numpy as np
 
 from keras_ff.models.ff_ensemble import FFEnsemble
-from keras_ff.zoo import facts, folders, measuring, saving
-from keras_ff.zoo.preset import CONFIG_FILE, MEMBERS, WEIGHTS_FILE
+from keras_ff.presets import folders, metadata, saving
+from keras_ff.presets.preset import CONFIG_FILE, MEMBERS, WEIGHTS_FILE
+from keras_ff.zoo import measuring
 
 
 def publish_ensemble(path, members, shares=None, data_dir=None, **known):
@@ -29,7 +30,7 @@ def publish_ensemble(path, members, shares=None, data_dir=None, **known):
             ones.
         data_dir: folder of the prepared datasets, as for `keras_ff.datasets.load`. Defaults to
             `None`.
-        **known: further entries of the metadata, see `keras_ff.zoo.facts.KNOWN`, such as
+        **known: further entries of the metadata, see `keras_ff.presets.metadata.KNOWN`, such as
             `description`.
 
     Returns:
@@ -69,7 +70,7 @@ def publish_ensemble(path, members, shares=None, data_dir=None, **known):
         "dataset": data.dataset,
         "dataset_version": first.get("dataset_version"),
         "architecture": "ensemble",
-        "data": facts.data_of(data),
+        "data": metadata.data_of(data),
         "protocol": first.get("protocol"),
         "members": [
             {
@@ -83,9 +84,9 @@ def publish_ensemble(path, members, shares=None, data_dir=None, **known):
         "validation_accuracy": measuring.accuracy(model, validation),
         "test_accuracy": measuring.accuracy(model, test),
     }
-    metadata = facts.of_model(model, known={**found, **known})
+    entries = metadata.of_model(model, known={**found, **known})
     files = {CONFIG_FILE: saving.as_json(config)}
-    return saving.write(path, files, {"storage": MEMBERS, **metadata})
+    return saving.write(path, files, {"storage": MEMBERS, **entries})
 
 
 def members_of(preset):
@@ -187,7 +188,7 @@ def _check_held_out(presets, data_dir):
     for preset, other in zip(presets[1:], others, strict=True):
         if other != first:
             options = [one.data_options() for one in (presets[0], preset)]
-            differing = {name: [one.get(name) for one in options] for name in facts.DATA}
+            differing = {name: [one.get(name) for one in options] for name in metadata.DATA}
             told = [f"{name}={one}" for name, one in differing.items() if one[0] != one[1]]
             raise ValueError(
                 "Members of an ensemble must be measured on the same samples, prepared alike. "

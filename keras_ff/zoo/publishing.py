@@ -6,9 +6,10 @@ import pathlib
 
 import numpy as np
 
-from keras_ff.zoo import facts, loading, measuring, saving, storage
-from keras_ff.zoo.card import FILTERS_PICTURE, GOODNESS_PICTURE
-from keras_ff.zoo.preset import CONFIG_FILE, WEIGHTS_FILE
+from keras_ff.presets import loading, metadata, saving, storage
+from keras_ff.presets.card import FILTERS_PICTURE, GOODNESS_PICTURE
+from keras_ff.presets.preset import CONFIG_FILE, WEIGHTS_FILE
+from keras_ff.zoo import measuring
 
 # Compact weights may lose so much validation accuracy, a fraction.
 LOSS = 0.0005
@@ -29,14 +30,14 @@ def publish(model, path, data, weights=AUTO, config=None, data_dir=None, **known
         path: string or path of the preset's folder, whose name is the preset's. One that holds a
             preset is replaced.
         data: dictionary: the options of a `TrainingConfig` that say how the data were prepared
-            (those of `keras_ff.zoo.facts.DATA`), or `None`: those of `config`.
+            (those of `keras_ff.presets.metadata.DATA`), or `None`: those of `config`.
         weights: `"float32"`, `"float16"`, `"int8"`, `"int6"`, or `"auto"`: the smallest that
             keeps the validation accuracy to 0.05 percentage points. Defaults to `"auto"`.
         config: the `TrainingConfig` by which the model was trained, or `None` where it was not
             trained by one. Defaults to `None`.
         data_dir: folder of the prepared datasets, as for `keras_ff.datasets.load`. Defaults to
             `None`.
-        **known: further entries of the metadata, see `keras_ff.zoo.facts.KNOWN`, such as
+        **known: further entries of the metadata, see `keras_ff.presets.metadata.KNOWN`, such as
             `architecture`, `command`, `epochs`, `seed`, `seconds`, `description`.
 
     Returns:
@@ -60,7 +61,7 @@ def publish(model, path, data, weights=AUTO, config=None, data_dir=None, **known
     from keras_ff.recipes import TrainingConfig
 
     if data is None:
-        data = facts.data_of(config)
+        data = metadata.data_of(config)
     prepared = TrainingConfig.from_dict(data)
     info = datasets.info(prepared.dataset, data_dir=data_dir)
     if info.num_classes != model.num_classes:
@@ -81,7 +82,7 @@ def publish(model, path, data, weights=AUTO, config=None, data_dir=None, **known
     found = {
         "dataset": prepared.dataset,
         "dataset_version": info.version,
-        "data": facts.data_of(prepared),
+        "data": metadata.data_of(prepared),
         "protocol": {
             "training": _samples(train),
             "validation": _samples(validation),
@@ -91,8 +92,8 @@ def publish(model, path, data, weights=AUTO, config=None, data_dir=None, **known
         "test_accuracy": measuring.accuracy(shipped, test),
         "layer_accuracy": {"data": part, **measuring.layer_accuracy(shipped, x, y)},
     }
-    metadata = facts.of_model(shipped, config, {**found, **known})
-    return saving.write(path, files, {"storage": weights, **metadata})
+    entries = metadata.of_model(shipped, config, {**found, **known})
+    return saving.write(path, files, {"storage": weights, **entries})
 
 
 def save_run(run, path, weights=AUTO, data_dir=None, **known):
@@ -139,7 +140,7 @@ def save_run(run, path, weights=AUTO, data_dir=None, **known):
     config = TrainingConfig.from_dict(record["config"])
     data = None
     if "command" in record:  # by which it was trained, and not by the configuration alone
-        data = facts.data_of(config)
+        data = metadata.data_of(config)
         of_run |= {"command": record["command"], "epochs": config.epochs, "seed": config.seed}
         config = None
     return publish(model, path, data, weights, config, data_dir, **{**of_run, **known})

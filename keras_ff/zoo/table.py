@@ -1,7 +1,7 @@
 """All presets in one table, as `ZOO.md` holds it."""
 
-from keras_ff import text_tables
-from keras_ff.zoo.card import percent
+from keras_ff.presets.card import percent
+from keras_ff.utils import text_tables
 
 HEAD = """\
 # The zoo

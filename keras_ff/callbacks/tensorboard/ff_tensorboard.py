@@ -7,8 +7,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_ff import measurements, parts
+from keras_ff import measurements
 from keras_ff.callbacks.tensorboard import hyperparameters, layout, projector, tags
+from keras_ff.utils import checks
 
 # Samples on the sheet of positives, negatives and neutrals.
 SHEET_SAMPLES = 10
@@ -89,12 +90,12 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
     ):
         # Keras's own graph is not supported as of 3.15.
         super().__init__(log_dir=log_dir, write_graph=False, **kwargs)
-        self.sample_count = parts.whole_number(sample_count, "sample_count")
-        self.measure_freq = parts.whole_number(measure_freq, "measure_freq", minimum=0)
-        self.distribution_freq = parts.whole_number(
+        self.sample_count = checks.whole_number(sample_count, "sample_count")
+        self.measure_freq = checks.whole_number(measure_freq, "measure_freq", minimum=0)
+        self.distribution_freq = checks.whole_number(
             distribution_freq, "distribution_freq", minimum=0
         )
-        self.picture_freq = parts.whole_number(picture_freq, "picture_freq", minimum=0)
+        self.picture_freq = checks.whole_number(picture_freq, "picture_freq", minimum=0)
         self.class_names = class_names
         self.hparams = None if hparams is None else hyperparameters.as_values(hparams)
         self.write_projector = write_projector

@@ -1,0 +1,1 @@
+"""Acceleration: the same steps and scores in less time."""

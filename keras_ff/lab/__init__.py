@@ -1,0 +1,1 @@
+"""The lab: experiments that reproduce published tables, and benchmarks."""

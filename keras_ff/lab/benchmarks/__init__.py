@@ -1,0 +1,39 @@
+"""How fast: each benchmark compares sides that take turns in one process.
+
+`keras-ff bench NAME` runs one and prints its table. A benchmark is a module with a function `run`
+that yields rows, dictionaries as from `side_by_side.row`, as they are measured.
+"""
+
+import importlib
+
+# What each compares, by name.
+BENCHES = {
+    "step": "a training step of dense layers, beside backpropagation and the least possible",
+    "conv": "a training step of a residual network of class groups, beside the same",
+    "fit": "fit from a dataset of TFDS with augmentation, beside the bare training step",
+    "callbacks": "fit with FFTensorBoard at its default frequencies, beside fit without it",
+    "predict": "scores by every readout, beside the plain network and the least possible",
+    "memory": "peak memory against depth, beside backpropagation",
+    "pipeline": "layers on devices of their own, beside one device",
+    "backends": "fit under JAX, beside TensorFlow",
+    "schedule": "seconds to an accuracy by the order in which layers learn",
+}
+
+
+def run(name, **arguments):
+    """Rows of a benchmark, one after the other.
+
+    Args:
+        name: one of `BENCHES`.
+        **arguments: as for the `run` of the benchmark's module.
+
+    Returns:
+        An iterator over dictionaries.
+
+    Raises:
+        ValueError: if there is no such benchmark.
+    """
+    if name not in BENCHES:
+        names = ", ".join(map(repr, BENCHES))
+        raise ValueError(f"There are the benchmarks {names}. Received: {name!r}")
+    return importlib.import_module(f"keras_ff.lab.benchmarks.{name}").run(**arguments)

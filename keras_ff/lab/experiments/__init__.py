@@ -1,0 +1,1 @@
+"""Experiments: trainings whose figures this project states, each to be run again."""

@@ -1,0 +1,100 @@
+"""Backpropagation by the configuration of a Forward-Forward network, to stand beside it."""
+
+import pathlib
+import time
+
+import keras
+
+from keras_ff import datasets, training
+from keras_ff.models.resumable_state import generator_states
+from keras_ff.optimizers.learning_rates import ConstantThenLinear
+
+NETWORK_FILE = "network.keras"
+
+
+def train(config, folder, data_dir=None, callbacks=()):
+    """Train the network of a configuration by backpropagation; go on with what is in the folder.
+
+    The layers, their normalisation and dropout, the data, the batches and the learning rate are
+    those of the configuration; a softmax head takes the place of goodness, the cross-entropy that
+    of the layers' losses. Weights are not averaged.
+
+    Args:
+        config: a `TrainingConfig`.
+        folder: string or path. After every epoch it gets the network and the record of its
+            training, from which an interrupted one goes on as if undisturbed.
+        data_dir: folder of the prepared datasets. Defaults to `None`.
+        callbacks: list of `keras.callbacks.Callback`. Defaults to none.
+
+    Returns:
+        The trained `keras.Model`, and a dictionary: the `seconds` that its training took, and its
+        `history`, as of `keras.Model.fit`.
+
+    Example:
+
+    >>> from keras_ff.recipes import TrainingConfig
+    >>> config = TrainingConfig.for_dataset("digits", units=32, epochs=1)
+    >>> network, record = train(config, "runs/backpropagation")
+    >>> network.output_shape
+    (None, 10)
+    """
+    path = pathlib.Path(folder) / NETWORK_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    network, record = None, {"seconds": 0.0, "history": {}}
+    if path.exists():
+        network, record = training.read(path)
+    epoch = len(record["history"].get("loss", []))
+    if epoch == config.epochs:
+        return network, record
+    keras.utils.set_random_seed(config.seed)
+    samples, validation, _ = config.load_data(epoch, data_dir)
+    if network is None:
+        network = _new_network(config, samples, data_dir)
+    else:
+        for state, value in zip(generator_states(network), record["generators"], strict=True):
+            state.assign(value)
+    network.fit(
+        samples,
+        initial_epoch=epoch,
+        epochs=config.epochs,
+        validation_data=validation,
+        callbacks=[_Recorder(record, path), *callbacks],
+        shuffle=False,  # the pipeline does
+        verbose=0,
+    )
+    return network, record
+
+
+def _new_network(config, samples, data_dir):
+    """The network of a configuration, compiled for backpropagation."""
+    image_shape = samples.element_spec[0].shape[1:]
+    num_classes = datasets.info(config.dataset, data_dir=data_dir).num_classes
+    model = config.new_model(tuple(image_shape), num_classes, len(samples))
+    network = model.to_backprop(carry_weights=False)
+    rate = ConstantThenLinear(config.learning_rate, config.epochs * len(samples))
+    network.compile(
+        keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
+    return network
+
+
+class _Recorder(keras.callbacks.Callback):
+    """Writes the network and the record of its training after every epoch, in one file."""
+
+    def __init__(self, record, path):
+        super().__init__()
+        self.record = record
+        self.path = path
+
+    def on_train_begin(self, logs=None):
+        self.begin = time.perf_counter() - self.record["seconds"]
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.record["seconds"] = time.perf_counter() - self.begin
+        for name, value in logs.items():
+            self.record["history"].setdefault(name, []).append(float(value))
+        states = generator_states(self.model)
+        self.record["generators"] = [keras.ops.convert_to_numpy(state).tolist() for state in states]
+        training.save(self.model, self.record, self.path)
+        # Writing is not training: the clock goes on from here.
+        self.begin = time.perf_counter() - self.record["seconds"]

@@ -1,0 +1,85 @@
+"""Greedy: one layer after the other."""
+
+import warnings
+
+from keras_ff.layer_schedules.base import LayerSchedule
+from keras_ff.utils import checks
+from keras_ff.utils.registry import registered
+
+
+@registered
+class Greedy(LayerSchedule):
+    """One layer after the other: layer 1 learns, is frozen, then layer 2 (Hinton 2022).
+
+    `fit(epochs=E)` runs E epochs in all. They are divided evenly among the layers, or as
+    `epochs_per_layer` says.
+
+    Args:
+        epochs_per_layer: `None` (evenly), an integer for every layer, or a list with one integer
+            a layer. Where `fit` runs fewer epochs in all, the later layers stay untrained until
+            it goes on with `initial_epoch`; where it runs more, the last layer goes on learning.
+            Defaults to `None`.
+        cache: boolean. Whether what frozen layers answer is kept, instead of being computed in
+            every epoch, where `fit` is given numpy arrays, negatives are labels, and it takes no
+            more than 2 GiB. Defaults to `True`.
+
+    Raises:
+        ValueError: if an entry is not an integer above 0, or a list has not one entry a layer.
+
+    Example:
+
+    >>> Greedy().learning_layers(epoch=3, epochs=6, num_layers=3)
+    (1,)
+    """
+
+    def __init__(self, epochs_per_layer=None, cache=True):
+        self.caches = bool(cache)
+        listed = isinstance(epochs_per_layer, (list, tuple)) and len(epochs_per_layer) > 0
+        entries = epochs_per_layer if listed else [epochs_per_layer]
+        if epochs_per_layer is not None:
+            try:
+                entries = [checks.whole_number(entry, "epochs_per_layer") for entry in entries]
+            except ValueError:
+                raise ValueError(
+                    "`epochs_per_layer` must be None, an integer above 0 or a list of them. "
+                    f"Received: epochs_per_layer={epochs_per_layer!r}"
+                ) from None
+        self.epochs_per_layer = entries if listed else entries[0]
+
+    def learning_layers(self, epoch, epochs, num_layers):
+        if self.epochs_per_layer is None:
+            # Fewer epochs than layers: an epoch each for the first ones.
+            return (min(epoch * num_layers // max(epochs, num_layers), num_layers - 1),)
+        end = 0
+        for layer, layer_epochs in enumerate(self._list(num_layers)):
+            end += layer_epochs
+            if epoch < end:
+                return (layer,)
+        return (num_layers - 1,)
+
+    def check(self, epochs, num_layers):
+        reached = self.learning_layers(epochs - 1, epochs, num_layers)[-1]
+        if epochs > 0 and reached < num_layers - 1:
+            warnings.warn(
+                f"Greedy training over {epochs} epochs reaches layer {reached + 1} of "
+                f"{num_layers}; the later layers stay untrained and are left out of scores. "
+                "Train for more epochs, or use layer_schedule='simultaneous'.",
+                stacklevel=3,
+            )
+
+    def _list(self, num_layers):
+        if isinstance(self.epochs_per_layer, int):
+            return [self.epochs_per_layer] * num_layers
+        if len(self.epochs_per_layer) != num_layers:
+            raise ValueError(
+                f"`epochs_per_layer` must hold one number a layer, {num_layers} here. "
+                f"Received: {len(self.epochs_per_layer)} numbers, {self.epochs_per_layer!r}"
+            )
+        return self.epochs_per_layer
+
+    def get_config(self):
+        entries = self.epochs_per_layer
+        return {
+            "epochs_per_layer": list(entries) if isinstance(entries, list) else entries,
+            "cache": self.caches,
+        }

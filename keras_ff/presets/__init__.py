@@ -1,0 +1,1 @@
+"""Presets: how a network is stored in a folder, found and read."""

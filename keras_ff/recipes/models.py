@@ -1,0 +1,218 @@
+"""The model that a recipe describes: what its options are the names of."""
+
+import contextlib
+import functools
+import itertools
+
+import keras
+
+from keras_ff import goodness, labels, layer_schedules, layers, losses, negatives, readouts
+from keras_ff.models import FFModel
+from keras_ff.models.architectures.ready import convolutions
+from keras_ff.models.architectures.resnet import LAYERS as RESNET_LAYERS, resnet_layers
+from keras_ff.optimizers.learning_rates import ConstantThenLinear
+from keras_ff.optimizers.optimizer_template import OptimizerTemplate
+
+BEST_LAYERS, MIRRORED_BEST_LAYERS = "best_layers", "mirrored_best_layers"
+BY_VALIDATION = (BEST_LAYERS, MIRRORED_BEST_LAYERS)
+SOFTMAX, SOFTMAX_OF_AVERAGES = "softmax", "softmax_of_averages"
+HEADS = (SOFTMAX, SOFTMAX_OF_AVERAGES)
+# Adam's rate for a head that learns after the layers, falling as a cosine.
+HEAD_RATE = 2e-3
+LOSS_PARAMETERS = ("alpha", "threshold", "margin")
+RATE_SCHEDULES = {
+    "constant_then_linear": ConstantThenLinear,
+    "cosine": functools.partial(keras.optimizers.schedules.CosineDecay, alpha=0.01),
+}
+
+
+def model_of(config, image_shape, num_classes, steps_per_epoch):
+    """As `TrainingConfig.new_model`; `config` is a `TrainingConfig`."""
+    with _dtype_policy(config.dtype_policy):
+        return _model_of(config, image_shape, num_classes, steps_per_epoch)
+
+
+def _model_of(config, image_shape, num_classes, steps_per_epoch):
+    class_groups = goodness_of(config).per_class
+    model = FFModel(
+        _layers_of(config),
+        num_classes=num_classes,
+        # Class groups have neither labels in their input nor negatives.
+        label_embedding=None if class_groups else _label_embedding_of(config),
+        negatives=None if class_groups else _negatives_of(config),
+        layer_schedule=layer_schedules.get(config.layer_schedule),
+        readout=_readout_of(config),
+    )
+    depth = _depth_of(config)
+    rates = learning_rates_of(config)
+    turns = [
+        model.layer_schedule.learning_layers(epoch, config.epochs, depth)
+        for epoch in range(config.epochs)
+    ]
+    for index, layer in enumerate(model.ff_layers):
+        steps = sum(index in turn for turn in turns) * steps_per_epoch
+        layer.own_optimizer = OptimizerTemplate(_optimizer_of(config, rates[index], steps))
+    model.compile(
+        optimizer=_optimizer_of(config, rates[-1], config.epochs * steps_per_epoch),
+        loss=loss_of(config),
+        metrics=["accuracy"],
+    )
+    model.build((None, *image_shape))
+    return model
+
+
+def _layers_of(config):
+    """The layers of the model, without optimizers."""
+    common = {
+        "activation": config.activation,
+        # A goodness may have weights, of which each layer makes its own.
+        "goodness": keras.saving.serialize_keras_object(goodness_of(config)),
+        "normalization": config.normalization,
+        "dropout": config.dropout,
+        "auxiliary": _auxiliary_of(config),
+    }
+    if config.architecture == "mlp":
+        return [layers.FFDense(width, **common) for width in config.units]
+    if config.architecture == "resnet":
+        return resnet_layers(config.units[0], **common)
+    blocks = [[config.units[0]]]
+    for before, width in itertools.pairwise(config.units):
+        if width > before:
+            blocks.append([])
+        blocks[-1].append(width)
+    pooling = keras.layers.AveragePooling2D
+    return convolutions(blocks, pooling, kernel_initializer="he_normal", **common)
+
+
+def goodness_of(config):
+    """The goodness of a layer, or a ValueError where it cannot be scaled as wanted."""
+    part = goodness.get(config.goodness)
+    if config.goodness_scale is None:
+        return part
+    if "scale" not in part.get_config():
+        raise ValueError(
+            f"The goodness {config.goodness!r} has no scale. "
+            f"Received: goodness_scale={config.goodness_scale!r}"
+        )
+    return _with(part, scale=config.goodness_scale)
+
+
+def _auxiliary_of(config):
+    """Terms of a layer's loss besides that on goodness, of which each layer makes its own."""
+    terms = []
+    if config.peer_normalization:
+        terms.append(layers.PeerNormalization(config.peer_normalization))
+    if config.supervised_contrast is not None:
+        regions = config.supervised_contrast_regions or 1
+        terms.append(losses.SupCon(weight=config.supervised_contrast, regions=regions))
+    return [keras.saving.serialize_keras_object(term) for term in terms]
+
+
+def _depth_of(config):
+    return RESNET_LAYERS if config.architecture == "resnet" else len(config.units)
+
+
+def learning_rates_of(config):
+    """Learning rates, a tuple with one a layer, or a ValueError where there are more or fewer."""
+    depth = _depth_of(config)
+    if not isinstance(config.learning_rate, tuple):
+        return (config.learning_rate,) * depth
+    if len(config.learning_rate) != depth:
+        raise ValueError(
+            f"`learning_rate` must be one number or one for each of the {depth} "
+            f"layers. Received: learning_rate={config.learning_rate!r}"
+        )
+    return config.learning_rate
+
+
+def _optimizer_of(config, learning_rate, total_steps):
+    arguments = {"clipnorm": config.clip_norm}
+    if config.weight_averaging:
+        arguments |= {"use_ema": True, "ema_momentum": config.weight_averaging}
+    # A layer whose turn never comes takes no steps, but has an optimizer all the same.
+    rate = RATE_SCHEDULES[config.rate_schedule](learning_rate, max(total_steps, 1))
+    if config.weight_decay:
+        return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, **arguments)
+    return keras.optimizers.Adam(rate, **arguments)
+
+
+def _label_embedding_of(config):
+    return _with(labels.get(config.label_embedding), strength=config.label_strength)
+
+
+def _negatives_of(config):
+    source = negatives.get(config.negatives)
+    # All wrong labels have no count of their own.
+    if "count" not in source.get_config():
+        return source
+    return _with(source, count=config.negatives_count)
+
+
+def _readout_of(config):
+    """The readout while layers learn."""
+    if config.readout_epochs is not None:
+        return readouts.Goodness(readouts.VALIDATION if config.validation_share else readouts.ALL)
+    if config.readout in BY_VALIDATION:
+        mirrored = config.readout == MIRRORED_BEST_LAYERS
+        return readouts.Goodness(readouts.VALIDATION, mirrored=mirrored)
+    if config.readout == SOFTMAX_OF_AVERAGES:
+        return _softmax_of_averages(config)
+    return readouts.get(config.readout)
+
+
+def head_of(config, steps_per_epoch):
+    """The softmax readout that learns after the layers; `config` is a `TrainingConfig`."""
+    steps = config.readout_epochs * steps_per_epoch
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(HEAD_RATE, steps))
+    if config.readout == SOFTMAX_OF_AVERAGES:
+        return _softmax_of_averages(config, optimizer=optimizer)
+    return readouts.Softmax(optimizer=optimizer)
+
+
+def _softmax_of_averages(config, **arguments):
+    return readouts.Softmax(
+        readouts.ALL,
+        regions=1,
+        standardized=True,
+        # Views that the layers were trained on.
+        mirrored=config.flip,
+        shift=min(config.shift, 1),
+        **arguments,
+    )
+
+
+def loss_of(config):
+    """The loss, or a ValueError where it lacks a parameter that is given."""
+    loss = losses.get(config.loss)
+    parameters = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name in LOSS_PARAMETERS
+        if (value := getattr(config, name)) is not None
+    }
+    for name in parameters:
+        if name not in loss.get_config():
+            takers = [other for other in losses.KNOWN if name in losses.get(other).get_config()]
+            raise ValueError(
+                f"The loss {config.loss!r} has no {name}; "
+                f"{' and '.join(repr(taker) for taker in takers)} "
+                f"{'has' if len(takers) == 1 else 'have'} one. "
+                f"Received: {name}={getattr(config, name)!r}"
+            )
+    return _with(loss, **parameters)
+
+
+def _with(part, **changed):
+    """A part like `part`, with some arguments changed."""
+    # Not by `from_config`, by which Keras makes a TypeError of a part's ValueError.
+    return type(part)(**{**part.get_config(), **changed})
+
+
+@contextlib.contextmanager
+def _dtype_policy(name):
+    """Keras's dtype policy while a model is made."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,0 +1,27 @@
+"""Training runs: one folder per run, which can be resumed after any interruption."""
+
+from keras_ff.training.run import (
+    BOARD_SAMPLES,
+    CONFIG_FILE,
+    GOODNESS_FILE,
+    HISTORY_FILE,
+    LEARNING_CURVES_FILE,
+    METRICS_FILE,
+    MODEL_FILE,
+    NOTHING_MEASURED,
+    PICTURE_SAMPLES,
+    READOUT_SECONDS,
+    RUN_ENTRY,
+    TENSORBOARD_FOLDER,
+    check_same,
+    figures,
+    load,
+    machine,
+    read,
+    read_json,
+    report,
+    save,
+    train,
+    versions,
+    write_json,
+)

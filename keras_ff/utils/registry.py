@@ -1,0 +1,84 @@
+"""Parts by name: how a goodness, loss, negative, ... is found, described and saved."""
+
+import difflib
+
+import keras
+
+PACKAGE = "keras_ff"
+
+
+def registered(part):
+    """Register a class with Keras, so that models holding it load without custom objects."""
+    return keras.saving.register_keras_serializable(package=PACKAGE)(part)
+
+
+class Part:
+    """A small object without state, described by its constructor's arguments.
+
+    Subclasses list these arguments in `get_config`, as Keras objects do. Two parts of one class
+    with equal configurations are equal.
+    """
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self.get_config() == other.get_config()
+
+    def __hash__(self):
+        return hash((type(self), repr(self.get_config())))
+
+    def __repr__(self):
+        arguments = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"
+
+
+def nearest(name, names, otherwise=None):
+    """A sentence naming the valid names closest to `name`; where none is, all or `otherwise`."""
+    close = difflib.get_close_matches(str(name).lower(), names, n=3, cutoff=0.5)
+    if close:
+        return "Did you mean " + " or ".join(repr(match) for match in close) + "?"
+    if otherwise is not None:
+        return otherwise
+    return "Valid names: " + ", ".join(repr(valid) for valid in sorted(names)) + "."
+
+
+def get(identifier, kind, known, what):
+    """The part that `identifier` stands for.
+
+    Args:
+        identifier: a name out of `known`, an instance of `kind`, a serialised
+            configuration (a dictionary), or `None`.
+        kind: the class, or tuple of classes, that an instance must belong to.
+        known: dictionary from name to class.
+        what: what the part is called in error messages.
+
+    Returns:
+        An instance of `kind`, or `None` where `identifier` is `None`.
+
+    Raises:
+        ValueError: if the name is unknown (the nearest valid ones are named) or the object is
+            of another kind.
+    """
+    if identifier is None or isinstance(identifier, kind):
+        return identifier
+    if isinstance(identifier, str) and known:
+        if identifier not in known:
+            raise ValueError(
+                f"Unknown {what}: {identifier!r}. {nearest(identifier, known)} "
+                f"Received: {identifier!r}"
+            )
+        return known[identifier]()
+    if isinstance(identifier, dict) and "class_name" in identifier:
+        return get(keras.saving.deserialize_keras_object(identifier), kind, known, what)
+    if isinstance(identifier, type):
+        hint = f" Pass an instance: `{identifier.__name__}()`."
+    else:
+        hint = ""
+    names = ", ".join(repr(name) for name in sorted(known))
+    wanted = f"a name ({names}) or an object of keras_ff" if known else "a Keras layer"
+    raise ValueError(f"A {what} must be {wanted}.{hint} Received: {identifier!r}")
