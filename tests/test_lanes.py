@@ -67,7 +67,7 @@ def test_figures_of_samples_and_their_gradients(shape, figure):
             figures = of_squares(keras.ops.square(x), axes)
             return keras.ops.sum(weight * figures), figures
 
-        figures, (gradient,) = backends.auxiliary_and_gradients(objective, [], [x])
+        figures, (gradient,) = backends.value_and_grad(objective, [], [x])
         return figures, gradient
 
     found, gradient = backends.fused(judged)(*map(keras.ops.convert_to_tensor, (x, weight)))

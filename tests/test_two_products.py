@@ -327,10 +327,10 @@ def test_a_bias_has_its_gradient_summed_in_float32():
     kernel, bias = keras.ops.zeros((3, 3, 4, 4), "bfloat16"), keras.ops.zeros((4,), "bfloat16")
 
     def multiplied(kernel, bias):
-        return backends.biased(keras.ops.conv(rows, kernel, padding="same"), bias)
+        return backends.bias_add(keras.ops.conv(rows, kernel, padding="same"), bias)
 
     gradients = backends.compiled(
-        lambda delta: backends.pull_back(multiplied, [kernel, bias], delta)
+        lambda delta: backends.vjp(multiplied, [kernel, bias], delta)
     )
     by_kernel, by_bias = gradients(keras.ops.ones_like(rows))
     np.testing.assert_allclose(convert_to_numpy(by_bias).astype("float32"), 4800, rtol=2**-8)

@@ -1,11 +1,11 @@
-"""Training in which every layer works one step behind the layer before it."""
+"""The runner of `Pipelined`: every layer works one step behind the layer before it."""
 
 from concurrent import futures
 
 import keras
 
 from keras_ff import backends
-from keras_ff.models.passage import Passage
+from keras_ff.layer_schedules.base import mark_trained
 from keras_ff.utils.devices import on_device
 
 
@@ -20,12 +20,13 @@ class Pipeline:
         self.model = model
         compiled = (lambda function: function) if model.run_eagerly else self._compile
         number = len(model.ff_layers)
-        self.stages = [compiled(self._arrive)]
+        self.stages = [compiled(self._first_stage)]
         self.stages += [compiled(self._stage(index)) for index in range(1, number)]
-        self.last = compiled(self._leave)
+        self.last = compiled(self._finish)
         self._compiled = compiled
         self._logs = None
-        self.streams = None
+        # A batch in front of the first layer, for what is no tensor and the same in all batches.
+        self._batch = None
         # What each layer will work on, as arguments of its stage, and what has left the last one.
         self.waiting = [None] * (number + 1)
         self._runs = [
@@ -61,11 +62,11 @@ class Pipeline:
         self._move()
 
     def logs(self):
-        """Figures and metrics so far."""
+        """Metrics so far."""
         return (self._logs or self.model.get_metrics_result)()
 
     def drain(self):
-        """Work off what is under way."""
+        """Let the layers finish what is under way."""
         while any(batch is not None for batch in self.waiting):
             self._move()
 
@@ -75,17 +76,19 @@ class Pipeline:
             # Before a batch has left there are metrics that do not exist yet.
             self._logs = self._logs or self._compiled(self.model.get_metrics_result)
         working = [index for index, batch in enumerate(self.waiting[:-1]) if batch is not None]
-        answers = {}
+        results = {}
         for group in self._groups(working):
-            answers |= self._work(group)
-            self.model.count_trained([(index,) for index in group])
+            results |= self._work(group)
+            mark_trained(self.model, group)
         self.waiting = [None] * len(self.waiting)
-        for index, batch in answers.items():
+        for index, batch in results.items():
             self.waiting[index + 1] = (batch,)
 
     def _groups(self, working):
         """The layers that may work at the same time, in the order of the groups."""
-        if not self.model.first_layer_asks_others:
+        negatives = self.model.negatives
+        scores_first = self.model.has_metrics and self.model.scoring_passes > 1
+        if not (scores_first or (negatives is not None and negatives.needs_scores)):
             return [working]
         return [[index for index in working if index], [index for index in working if not index]]
 
@@ -96,17 +99,16 @@ class Pipeline:
         # Functions are compiled one after the other.
         side_by_side = len(runs) > 1 and shapes <= self._compiled_for
         each = self._threads.map if side_by_side else map
-        answers = [answer for of_run in each(self._work_off, runs) for answer in of_run]
+        results = [result for of_run in each(self._work_on_device, runs) for result in of_run]
         self._compiled_for |= shapes
-        return dict(answers)
+        return dict(results)
 
-    def _work_off(self, run):
-        """The work of one device."""
-        answers = []
+    def _work_on_device(self, run):
+        results = []
         for index in reversed(run):
             with on_device(self.model.layer_devices[index]):
-                answers.append((index, self.stages[index](*self.waiting[index])))
-        return answers
+                results.append((index, self.stages[index](*self.waiting[index])))
+        return results
 
     def _shape(self, index):
         """Shape of the samples that wait for a layer."""
@@ -115,27 +117,23 @@ class Pipeline:
 
     # A batch is a dictionary of tensors between the stages, which are compiled one by one.
 
-    def _arrive(self, x, y, sample_weight):
-        passage, data = self.model.arrive(x, y, sample_weight)
-        self.streams = passage.streams  # a number, and the same for all batches
-        batch = {"passage": None, "data": data, "total": 0.0, "class_goodness": []}
-        return self._learn(passage, batch, 0)
+    def _first_stage(self, x, y, sample_weight):
+        batch, metrics = self.model.begin_step(x, y, sample_weight)
+        self._batch = batch.replace(inputs=None, stream_labels=None, perturbation=None)
+        return self._learn(batch, (x, y, sample_weight), metrics)
 
     def _stage(self, index):
-        def stage(batch):
-            passage = Passage.unpacked(self.model.layer_order, self.streams, batch["passage"])
-            return self._learn(passage, batch, index)
+        def stage(passed):
+            batch = self._batch.replace(layer=index).with_tensors(passed["tensors"])
+            return self._learn(batch, passed["data"], passed["metrics"])
 
         return stage
 
-    def _learn(self, passage, batch, index):
-        total, class_goodness = self.model.learn_chains(passage, [(index,)], None)
-        return {
-            **batch,
-            "passage": passage.packed(),
-            "total": batch["total"] + total,
-            "class_goodness": [*batch["class_goodness"], *class_goodness],
-        }
+    def _learn(self, batch, data, metrics):
+        schedule = self.model.layer_schedule
+        of_layer, batch = schedule.step(self.model, batch, last=batch.layer)
+        return {"tensors": batch.tensors(), "data": data, "metrics": [*metrics, *of_layer]}
 
-    def _leave(self, batch):
-        self.model.leave(*batch["data"], batch["total"], batch["class_goodness"], None)
+    def _finish(self, passed):
+        with self.model.optimizer.step():
+            self.model.end_step(*passed["data"], passed["metrics"])
