@@ -15,6 +15,7 @@ from keras_ff.callbacks import FFTensorBoard
 from keras_ff.callbacks.tensorboard import hyperparameters, layout, projector
 from keras_ff.layers import FFConv2D, FFDense
 from keras_ff.recipes import TrainingConfig
+from keras_ff.training import checkpoint
 from keras_ff.visualization import style
 
 CLASSES, IMAGE, SAMPLES = 3, (6, 6, 1), 45
@@ -543,7 +544,7 @@ def test_a_resumed_run_goes_on_in_the_same_folder(tmp_path, monkeypatch):
 
     config = TrainingConfig.for_dataset("digits", epochs=3, **SMALL)
     with monkeypatch.context() as patched:
-        patched.setattr(training._Checkpoint, "on_epoch_begin", on_epoch_begin)
+        patched.setattr(checkpoint.Checkpoint, "on_epoch_begin", on_epoch_begin)
         with pytest.raises(Interruption):
             training.train(config, tmp_path / "run", verbose=0, tensorboard=True)
     training.train(config, tmp_path / "run", resume=True, verbose=0)

@@ -16,7 +16,7 @@ from keras_ff import (
 )
 from keras_ff.fast import activation_cache
 from keras_ff.fast.activation_cache import FrozenActivities
-from keras_ff.models import arguments, backprop
+from keras_ff.models import arguments, backprop, rebuild
 from keras_ff.models.data_checks import NO_DATA, checking_data
 from keras_ff.models.layer_metrics import LayerFigures
 from keras_ff.models.layerwise_compilation import LayerwiseCompilation
@@ -530,9 +530,9 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
         >>> model.evaluate(test, verbose=0, return_dict=True)["accuracy"] > 0.95
         True
         """
-        from keras_ff.presets import loading
+        from keras_ff.presets import listing
 
-        return loading.model_of_class(cls, name_or_path, load_weights, num_classes, readout)
+        return listing.model_of_class(cls, name_or_path, load_weights, num_classes, readout)
 
     def save_to_preset(self, path, weights="float16", config=None, **known):
         """Write the network as a preset, which `from_preset` reads.
@@ -560,9 +560,16 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
         >>> FFModel.from_preset("my_preset").count_params() == model.count_params()
         True
         """
-        from keras_ff import zoo
+        from keras_ff.presets import saving
 
-        zoo.save(self, path, weights, config, **known)
+        saving.save(self, path, weights, config, **known)
+
+    def rebuild(self, num_classes=None, readout=None):
+        """A model of the same layers and weights for other classes, or with another readout.
+
+        Arguments, return value and errors as for `keras_ff.models.rebuild.rebuild`.
+        """
+        return rebuild.rebuild(self, num_classes, readout)
 
     # --- configuration -------------------------------------------------------------------
 

@@ -1,9 +1,7 @@
 """The card of a preset: what it is, how it was trained, what it can do and what it cannot."""
 
-from keras_ff.presets.preset import MEMBERS
-
-GOODNESS_PICTURE = "goodness_separation.png"
-FILTERS_PICTURE = "first_layer_filters.png"
+from keras_ff.presets.metadata import locality
+from keras_ff.presets.names import FILTERS_PICTURE, GOODNESS_PICTURE, MEMBERS
 
 
 def card(metadata):
@@ -55,7 +53,7 @@ def _figures(metadata):
         ("validation accuracy", _of_samples(metadata, "validation")),
         ("dataset", _named(metadata, "dataset", "dataset_version")),
         ("family", metadata["family"]),
-        ("locality", metadata.locality(metadata["locality"])),
+        ("locality", locality(metadata["locality"])),
         ("weights", _weights(metadata)),
     ]
     return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows if value)]

@@ -10,11 +10,11 @@ import keras
 import keras_tuner
 
 from keras_ff import training
-from keras_ff.recipes import for_json
 from keras_ff.tuning import snapshots
 from keras_ff.tuning.hyper_model import FFHyperModel
 from keras_ff.tuning.layer_wise import LayerHyperModel, samples_in_memory
 from keras_ff.utils import checks, registry
+from keras_ff.utils.files import for_json
 
 SEARCH_FILE = "search.json"
 BEST = "best"

@@ -13,10 +13,10 @@ import keras
 
 import keras_ff
 from keras_ff import datasets, models
+from keras_ff.datasets import DataConfig
 from keras_ff.losses import Logistic
 from keras_ff.optimizers.learning_rates import ConstantThenLinear
 from keras_ff.readouts import Softmax
-from keras_ff.recipes import TrainingConfig
 
 S1 = "Tantravahi, Thota and Katti 2024"
 S2 = "Kesanapalli, Rangarajan, Jain and Jain"
@@ -30,7 +30,7 @@ class Published:
 
     Args:
         model: function of the number of steps an epoch; gives a compiled `FFModel`, not built.
-        data: dictionary, options of a `TrainingConfig` that say how data are prepared.
+        data: dictionary, options of a `DataConfig`.
         epochs: integer.
         architecture: string.
         description: string.
@@ -246,9 +246,9 @@ def write(name, folder, data_dir=None):
         The `keras_ff.zoo.Preset`.
     """
     published = PUBLISHED[name]
-    data = TrainingConfig.from_dict(published.data)
+    data = DataConfig.from_dict(published.data)
     info = datasets.info(data.dataset, data_dir=data_dir)
-    train, _, _ = data.load_data(data_dir=data_dir)
+    train, _, _ = data.load(data_dir=data_dir)
     keras.utils.clear_session()  # names of layers begin anew, whatever was made before
     model = published.model(len(train))
     model.build((None, *train.element_spec[0].shape[1:]))

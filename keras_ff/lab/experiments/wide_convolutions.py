@@ -24,7 +24,6 @@ import numpy as np
 from keras_ff import FFModel, readouts, training, zoo
 from keras_ff.datasets import splits, tfds_images
 from keras_ff.lab.experiments import convolutional_recipes
-from keras_ff.presets import metadata
 from keras_ff.zoo import measuring
 
 DATASET, CLASSES = "cifar10", 10
@@ -226,7 +225,7 @@ def publish(trained, path, config):
     return zoo.publish(
         model,
         path,
-        metadata.data_of(config),
+        config.data.to_dict(),
         # int8 loses too much by the zoo's rule as well, and float16 takes more than a file may.
         weights="int6",
         architecture="wide_cnn",
