@@ -111,7 +111,7 @@ def test_the_figures_of_layers_are_those_of_the_history(shown):
                 ("loss", "loss"),
                 ("positive_goodness", "positive goodness"),
                 ("negative_goodness", "negative goodness"),
-                ("pairs_told_apart", "pairs told apart"),
+                ("pairs_told_apart", "pair accuracy"),
             ):
                 steps, values = events.of(tag + written)
                 assert steps == list(range(EPOCHS))
@@ -412,7 +412,7 @@ def test_learning_without_labels(tmp_path):
     model.fit(x, epochs=2, batch_size=15, verbose=0, callbacks=[board])
     events = Events(tmp_path / "validation")
     told = measurements.measure(model, x).layers[1].pairs_told_apart
-    assert events.last("layer_2/pairs told apart") == pytest.approx(told)
+    assert events.last("layer_2/pair accuracy") == pytest.approx(told)
     assert {"layer_1/filters", "samples/positives, negatives and neutrals"} <= set(events.tags)
     assert not [tag for tag in events.tags if "accuracy" in tag or "by label" in tag]
     assert not (tmp_path / "train" / "labels.tsv").exists()
@@ -467,7 +467,7 @@ def test_keras_waits_for_the_figures_of_batches_only_where_they_are_written(
 def test_samples_that_are_given_win_over_validation_data_and_are_not_all_taken():
     x, y = data()
     board = FFTensorBoard(samples=(x, y), sample_count=7)
-    board.show((x[10:], y[10:]))
+    board.show_validation_data((x[10:], y[10:]))
     np.testing.assert_array_equal(board.samples[0], x[:7])
     other = FFTensorBoard(sample_count=7)
     other.show((x[10:], y[10:]))

@@ -65,7 +65,7 @@ def add_configuration(parser):
         "--supervised-contrast-regions",
         type=int,
         metavar="N",
-        help="a side, of which it sees the averages",
+        help="per side, of which it sees the averages",
     )
     network.add_argument("--label-embedding", metavar="NAME", help=f"of classes: {names(labels)}")
     network.add_argument(
@@ -105,12 +105,12 @@ def add_configuration(parser):
         help="of the logistic loss, for all layers or each",
     )
     objective.add_argument("--negatives", metavar="NAME", help=names(negatives))
-    objective.add_argument("--negatives-count", type=int, metavar="N", help="negatives a sample")
+    objective.add_argument("--negatives-count", type=int, metavar="N", help="negatives per sample")
 
     learning = parser.add_argument_group("training")
     learning.add_argument("--layer-schedule", metavar="NAME", help=names(layer_schedules))
     learning.add_argument("--epochs", type=int, metavar="N", help="epochs in all")
-    learning.add_argument("--batch-size", type=int, metavar="N", help="samples a step")
+    learning.add_argument("--batch-size", type=int, metavar="N", help="samples per step")
     learning.add_argument(
         "--learning-rate",
         type=_numbers_or_name,

@@ -59,7 +59,7 @@ def evaluate(names=(), every=False, folders=(), data_dir=None):
 
 
 def _measured(preset, data_dir, kept):
-    """Print a preset's figures; whether they agree, None where there is nothing to compare."""
+    """Print a preset's accuracy; whether it agrees, None where there is nothing to compare."""
     from keras_ff import datasets
     from keras_ff.zoo import measuring
 

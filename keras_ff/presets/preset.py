@@ -1,4 +1,4 @@
-"""Preset: a folder with a network's configuration, weights, figures and card."""
+"""Preset: a folder with a network's configuration, weights, metadata and card."""
 
 import dataclasses
 import json

@@ -141,7 +141,7 @@ class _Subject:
         command: string, what trained it, or `None`.
         epochs: integer or string, how long it was trained, or `None`.
         history: dictionary, as of `keras.Model.fit`.
-        metrics: dictionary of figures, as in a run's `metrics.json`.
+        metrics: dictionary, as in a run's `metrics.json`.
         left: string, the command that goes on with the training, or `None` where it is complete.
         data_dir: folder of the prepared datasets, or `None`.
     """
@@ -201,7 +201,7 @@ def _heading(run):
         page.element("h1", run.name),
         page.element("p", words, class_="faint"),
         state,
-        page.figures([(name, value) for name, value in pairs if value is not None]),
+        page.metrics([(name, value) for name, value in pairs if value is not None]),
     )
 
 
@@ -227,7 +227,7 @@ def _layers(run):
             "positive goodness": _number(layer.positive_goodness.mean()),
             "negative goodness": _number(layer.negative_goodness.mean()),
             "separation": _number(layer.separation),
-            "pairs told apart": _percent(layer.pairs_told_apart),
+            "pair accuracy": _percent(layer.pairs_told_apart),
             "accuracy alone": _percent(alone) or "–",
             "accuracy with layers below": _percent(together) or "–",
             "dead units": _percent(layer.dead_share),
@@ -372,7 +372,7 @@ def _with_unit(value, unit):
 
 
 def _last(history, name):
-    """The last value of a figure that is known, as text."""
+    """The last known value of a metric, as text."""
     known = [value for value in history.get(name, []) if value is not None]
     known = [value for value in known if math.isfinite(value)]
     return _number(known[-1]) if known else "–"

@@ -218,7 +218,7 @@ def _searched(hyper_model, folder, trials, tuner, resume, verbose, seed):
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
-    """Writes the figures of epochs alone, so that none of a batch is waited for.
+    """Writes the metrics of epochs alone, so that none of a batch is waited for.
 
     KerasTuner shows the trials of a search on the page HParams where a callback has this name.
     """

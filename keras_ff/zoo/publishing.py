@@ -1,4 +1,4 @@
-"""A trained network becomes a preset with figures and pictures, all of the files as shipped."""
+"""A trained network becomes a preset with metrics and pictures of the files as shipped."""
 
 import contextlib
 import io
@@ -24,7 +24,8 @@ PICTURE_SAMPLES, FILTERS, RESOLUTION = 1000, 48, 80
 def publish(model, path, data, weights=AUTO, config=None, data_dir=None, **known):
     """Make a preset with a card of a trained model.
 
-    All figures and pictures are of the compact weights, loaded back. The test set decides nothing.
+    All metrics and pictures are those of the compact weights, loaded back. The test set decides
+    nothing.
 
     Args:
         model: a trained `FFModel`.

@@ -2,7 +2,7 @@
 
 `python -m keras_ff.experiments.published_networks` writes them to the folder `zoo`. The recipes are
 those of the sources as far as these tell them; what they leave open has the default of keras_ff.
-Trainings that reach more are those of `keras_ff.experiments.mlp_recipes`.
+Trainings that reach more are those of `keras_ff.lab.experiments.mlp_recipes`.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class Published:
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A row of S1's table 4.1."""
+    """A row of table 4.1 of Tantravahi et al."""
 
     batch_size: int
     learning_rate: float
@@ -226,7 +226,11 @@ PUBLISHED = {
         f"The Trifecta, {S3}: 12 layers, the best of the thesis behind it.",
     ),
     "mnist_mlp_s2_relu": Published(
-        _s2, _mnist(512), 240, "mlp_s2", f"The Forward-Forward baseline of {S2}: 60 epochs a layer."
+        _s2,
+        _mnist(512),
+        240,
+        "mlp_s2",
+        f"The Forward-Forward baseline of {S2}: 60 epochs per layer.",
     ),
     "mnist_mlp_s4_elu": Published(
         _s4, _mnist(10_000), 2000, "mlp_s4", f"The best network of {S4}: ELU, margin 1."

@@ -214,7 +214,7 @@ def told_of(trained):
 
 
 def publish(trained, path, config):
-    """Make a preset with figures and a card of the network that `read_out` wrote."""
+    """Make a preset with metrics and a card of the network that `read_out` wrote."""
     model = FFModel.from_preset(trained)
     _, validation, test = config.load_data()
     known = told_of(trained)
