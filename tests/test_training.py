@@ -459,12 +459,12 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(changes, tmp_path, monkey
     # Once more between the last epoch and the trained model; then between that and the figures.
     saves = iter([training.save, training.save, interrupt])
     with monkeypatch.context() as patched:
-        patched.setattr(training, "save", lambda *args: next(saves)(*args))
+        patched.setattr(checkpoint, "save", lambda *args: next(saves)(*args))
         with pytest.raises(Interruption):
             training.train(config, tmp_path / "run", resume=True, verbose=0)
     assert training.load(tmp_path / "run")[1]["epoch"] == 3
     with monkeypatch.context() as patched:
-        patched.setattr(training, "figures", interrupt)
+        patched.setattr("keras_ff.training.run.classification_metrics", interrupt)
         with pytest.raises(Interruption):
             training.train(config, tmp_path / "run", resume=True, verbose=0)
     assert not (tmp_path / "run" / "metrics.json").exists()
@@ -522,9 +522,9 @@ def test_a_readout_that_was_interrupted_ends_as_an_undisturbed_one(
     with monkeypatch.context() as patched:
         if broken_off == "before":  # it is written
             saves = iter([training.save] * (config.epochs + 1) + [interrupt])
-            patched.setattr(training, "save", lambda *args: next(saves)(*args))
+            patched.setattr(checkpoint, "save", lambda *args: next(saves)(*args))
         else:
-            patched.setattr(training, "figures", interrupt)
+            patched.setattr("keras_ff.training.run.classification_metrics", interrupt)
         with pytest.raises(Interruption):
             training.train(config, tmp_path / "run", verbose=0)
     model, run = training.load(tmp_path / "run")
@@ -537,7 +537,7 @@ def test_a_readout_that_was_interrupted_ends_as_an_undisturbed_one(
 
 def test_seconds_are_those_of_all_parts(tmp_path, monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr(training.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(checkpoint.time, "perf_counter", lambda: clock[0])
 
     def on_epoch_begin(self, epoch, logs=None):
         clock[0] += 7.0  # an epoch takes 7 seconds

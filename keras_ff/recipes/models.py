@@ -160,10 +160,10 @@ def negatives_of(config):
 def _readout_of(config):
     """The readout while layers learn."""
     if config.readout_epochs is not None:
-        return readouts.Goodness(readouts.VALIDATION if config.validation_share else readouts.ALL)
+        return readouts.Goodness("validation" if config.validation_share else "all")
     if config.readout in BY_VALIDATION:
         mirrored = config.readout == MIRRORED_BEST_LAYERS
-        return readouts.Goodness(readouts.VALIDATION, mirrored=mirrored)
+        return readouts.Goodness("validation", mirrored=mirrored)
     if config.readout == SOFTMAX_OF_AVERAGES:
         return _softmax_of_averages(config)
     return readouts.get(config.readout)
@@ -180,7 +180,7 @@ def head_of(config, steps_per_epoch):
 
 def _softmax_of_averages(config, **arguments):
     return readouts.Softmax(
-        readouts.ALL,
+        "all",
         regions=1,
         standardized=True,
         # Views that the layers were trained on.
