@@ -194,7 +194,7 @@ def test_a_recipe_and_the_picture_of_class_groups(digits):
     goodness_of_layer = keras.ops.convert_to_numpy(goodness_of_layer)
     true = goodness_of_layer[np.arange(200), y[500:700]]
     ahead = (true[:, np.newaxis] > goodness_of_layer).sum(axis=1) / 9
-    assert figure.axes[1].get_title() == f"Layer 2: {100 * ahead.mean():.1f} % of pairs told apart"
+    assert figure.axes[1].get_title() == f"Layer 2: pair accuracy {100 * ahead.mean():.1f} %"
     assert np.mean(ahead == 1) == pytest.approx(logs["layer_2/accuracy"])
 
 

@@ -14,6 +14,7 @@ import pytest
 
 import keras_ff
 from keras_ff import cli, recipes, training
+from keras_ff.cli import printing, runs
 from keras_ff.version import __version__
 
 SMALL = ("--units", "24,16", "--epochs", "2", "--batch-size", "256", "--learning-rate", "0.01")
@@ -92,20 +93,20 @@ def test_a_line_an_epoch_where_there_is_no_terminal(trained):
 
 
 def test_a_progress_bar_on_a_terminal(monkeypatch):
-    assert cli._verbosity() == 2
+    assert printing.verbosity() == 2
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr("sys.stdout", terminal)
-    assert cli._verbosity() == 1
+    assert printing.verbosity() == 1
 
 
 def test_folders_of_runs_are_new_ones(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    first = cli._new_folder("emnist/letters:3.0.0")
+    first = runs.new_folder("emnist/letters:3.0.0")
     assert first.parent == pathlib.Path("runs")
     assert first.name.startswith("emnist-letters-3.0.0-")
     for _ in range(3):
-        folder = cli._new_folder("digits")
+        folder = runs.new_folder("digits")
         assert not folder.exists()
         folder.mkdir(parents=True)
 

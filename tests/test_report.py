@@ -110,7 +110,7 @@ def test_layers_are_said_to_do_what_they_do(run, written):
         ("positive goodness", lambda layer: f"{layer.positive_goodness.mean():.4g}"),
         ("negative goodness", lambda layer: f"{layer.negative_goodness.mean():.4g}"),
         ("separation", lambda layer: f"{layer.separation:.4g}"),
-        ("pairs told apart", lambda layer: f"{100 * layer.pairs_told_apart:.2f} %"),
+        ("pair accuracy", lambda layer: f"{100 * layer.pairs_told_apart:.2f} %"),
         ("dead units", lambda layer: f"{100 * layer.dead_share:.2f} %"),
         ("saturated activities", lambda layer: f"{100 * layer.saturated_share:.2f} %"),
     ):

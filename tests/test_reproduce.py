@@ -157,8 +157,8 @@ def test_unknown_names_are_named(folders):
         reproduce(folders, names=["relu"])
     with pytest.raises(ValueError, match="full, quick"):
         reproduce(folders, budget="slow")
-    with pytest.raises(ValueError, match="s4_widths"):
-        tables.get("s4_width")
+    with pytest.raises(ValueError, match="li_chen2023_widths"):
+        tables.get("li_chen2023_width")
 
 
 def test_the_command_trains_prints_and_writes_the_page(folders, tmp_path, capsys, monkeypatch):
@@ -173,7 +173,14 @@ def test_the_command_trains_prints_and_writes_the_page(folders, tmp_path, capsys
     for name in tables.TABLES:
         assert f"keras-ff reproduce {name}" in page
     assert cli.main(["reproduce"]) == 0
-    assert "s1_activations: " in capsys.readouterr().out
+    assert "tantravahi2024_activations: " in capsys.readouterr().out
+
+
+def test_former_names_stand_for_the_same_tables(capsys):
+    for former, name in tables.FORMER_NAMES.items():
+        assert tables.get(former).name == name
+    assert cli.main(["reproduce", "s4_widths", "--cells", "none"]) == 2
+    assert "The table li_chen2023_widths has no cell 'none'" in capsys.readouterr().err
 
 
 def test_all_tables_have_cells_of_different_names():

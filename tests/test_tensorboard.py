@@ -15,6 +15,7 @@ from keras_ff.callbacks import FFTensorBoard
 from keras_ff.callbacks.tensorboard import hyperparameters, layout, projector
 from keras_ff.layers import FFConv2D, FFDense
 from keras_ff.recipes import TrainingConfig
+from keras_ff.training import checkpoint
 from keras_ff.visualization import style
 
 CLASSES, IMAGE, SAMPLES = 3, (6, 6, 1), 45
@@ -110,7 +111,7 @@ def test_the_figures_of_layers_are_those_of_the_history(shown):
                 ("loss", "loss"),
                 ("positive_goodness", "positive goodness"),
                 ("negative_goodness", "negative goodness"),
-                ("pairs_told_apart", "pairs told apart"),
+                ("pairs_told_apart", "pair accuracy"),
             ):
                 steps, values = events.of(tag + written)
                 assert steps == list(range(EPOCHS))
@@ -411,7 +412,7 @@ def test_learning_without_labels(tmp_path):
     model.fit(x, epochs=2, batch_size=15, verbose=0, callbacks=[board])
     events = Events(tmp_path / "validation")
     told = measurements.measure(model, x).layers[1].pairs_told_apart
-    assert events.last("layer_2/pairs told apart") == pytest.approx(told)
+    assert events.last("layer_2/pair accuracy") == pytest.approx(told)
     assert {"layer_1/filters", "samples/positives, negatives and neutrals"} <= set(events.tags)
     assert not [tag for tag in events.tags if "accuracy" in tag or "by label" in tag]
     assert not (tmp_path / "train" / "labels.tsv").exists()
@@ -466,7 +467,7 @@ def test_keras_waits_for_the_figures_of_batches_only_where_they_are_written(
 def test_samples_that_are_given_win_over_validation_data_and_are_not_all_taken():
     x, y = data()
     board = FFTensorBoard(samples=(x, y), sample_count=7)
-    board.show((x[10:], y[10:]))
+    board.show_validation_data((x[10:], y[10:]))
     np.testing.assert_array_equal(board.samples[0], x[:7])
     other = FFTensorBoard(sample_count=7)
     other.show((x[10:], y[10:]))
@@ -543,7 +544,7 @@ def test_a_resumed_run_goes_on_in_the_same_folder(tmp_path, monkeypatch):
 
     config = TrainingConfig.for_dataset("digits", epochs=3, **SMALL)
     with monkeypatch.context() as patched:
-        patched.setattr(training._Checkpoint, "on_epoch_begin", on_epoch_begin)
+        patched.setattr(checkpoint.Checkpoint, "on_epoch_begin", on_epoch_begin)
         with pytest.raises(Interruption):
             training.train(config, tmp_path / "run", verbose=0, tensorboard=True)
     training.train(config, tmp_path / "run", resume=True, verbose=0)

@@ -18,6 +18,8 @@ import keras_ff
 from keras_ff import cli, datasets, recipes, training
 from keras_ff.optimizers.learning_rates import ConstantThenLinear
 from keras_ff.recipes import TrainingConfig
+from keras_ff.training import checkpoint
+from keras_ff.utils import files
 
 SMALL = {"units": (24, 16), "epochs": 4, "batch_size": 256, "learning_rate": 0.01}
 
@@ -169,7 +171,7 @@ def test_a_configuration_survives_json():
     config = TrainingConfig.for_dataset("digits", loss="logistic", threshold=[1.0, 2.0, 3.0])
     assert config.threshold == (1.0, 2.0, 3.0)
     assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-    with pytest.raises(ValueError, match="not the configuration of a training"):
+    with pytest.raises(ValueError, match="not a TrainingConfig"):
         TrainingConfig.from_dict({"depth": 3})
 
 
@@ -400,7 +402,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
         raise OSError("no space left")
 
     with pytest.raises(OSError, match="no space"):
-        training._write_atomically(path, half)
+        files.write_whole(path, half)
     assert training.read_json(path) == {"a": 1}
 
 
@@ -449,7 +451,7 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(changes, tmp_path, monkey
             raise Interruption
 
     with monkeypatch.context() as patched:
-        patched.setattr(training._Checkpoint, "on_epoch_begin", on_epoch_begin)
+        patched.setattr(checkpoint.Checkpoint, "on_epoch_begin", on_epoch_begin)
         with pytest.raises(Interruption):
             training.train(config, tmp_path / "run", verbose=0)
     assert training.load(tmp_path / "run")[1]["epoch"] == 1
@@ -457,12 +459,12 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(changes, tmp_path, monkey
     # Once more between the last epoch and the trained model; then between that and the figures.
     saves = iter([training.save, training.save, interrupt])
     with monkeypatch.context() as patched:
-        patched.setattr(training, "save", lambda *args: next(saves)(*args))
+        patched.setattr(checkpoint, "save", lambda *args: next(saves)(*args))
         with pytest.raises(Interruption):
             training.train(config, tmp_path / "run", resume=True, verbose=0)
     assert training.load(tmp_path / "run")[1]["epoch"] == 3
     with monkeypatch.context() as patched:
-        patched.setattr(training, "figures", interrupt)
+        patched.setattr("keras_ff.training.run.classification_metrics", interrupt)
         with pytest.raises(Interruption):
             training.train(config, tmp_path / "run", resume=True, verbose=0)
     assert not (tmp_path / "run" / "metrics.json").exists()
@@ -520,9 +522,9 @@ def test_a_readout_that_was_interrupted_ends_as_an_undisturbed_one(
     with monkeypatch.context() as patched:
         if broken_off == "before":  # it is written
             saves = iter([training.save] * (config.epochs + 1) + [interrupt])
-            patched.setattr(training, "save", lambda *args: next(saves)(*args))
+            patched.setattr(checkpoint, "save", lambda *args: next(saves)(*args))
         else:
-            patched.setattr(training, "figures", interrupt)
+            patched.setattr("keras_ff.training.run.classification_metrics", interrupt)
         with pytest.raises(Interruption):
             training.train(config, tmp_path / "run", verbose=0)
     model, run = training.load(tmp_path / "run")
@@ -535,14 +537,14 @@ def test_a_readout_that_was_interrupted_ends_as_an_undisturbed_one(
 
 def test_seconds_are_those_of_all_parts(tmp_path, monkeypatch):
     clock = [100.0]
-    monkeypatch.setattr(training.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(checkpoint.time, "perf_counter", lambda: clock[0])
 
     def on_epoch_begin(self, epoch, logs=None):
         clock[0] += 7.0  # an epoch takes 7 seconds
         if epoch == 1 and not resumed:
             raise Interruption
 
-    monkeypatch.setattr(training._Checkpoint, "on_epoch_begin", on_epoch_begin)
+    monkeypatch.setattr(checkpoint.Checkpoint, "on_epoch_begin", on_epoch_begin)
     resumed = False
     with pytest.raises(Interruption):
         training.train(small(epochs=3), tmp_path / "run", verbose=0)

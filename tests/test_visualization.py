@@ -112,7 +112,7 @@ def test_goodness_separation_tells_the_share_of_pairs_that_the_model_measures(tw
     figure = visualization.goodness_separation(model, x, y)
     for number, axes in enumerate(figure.axes, start=1):
         share = 100 * logs[f"layer_{number}/pairs_told_apart"]
-        assert axes.get_title() == f"Layer {number}: {share:.1f} % of pairs told apart"
+        assert axes.get_title() == f"Layer {number}: pair accuracy {share:.1f} %"
         assert axes.get_xlabel() == "goodness (mean of squares of activities)"
     assert 0.5 < logs["layer_1/pairs_told_apart"] < 1
 

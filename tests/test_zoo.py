@@ -115,7 +115,7 @@ def test_packaged_presets_are_whole_and_small(name):
     assert name == f"{preset.dataset}_{preset.architecture}_{preset.activation}"
     assert max(one["bytes"] for one in preset.metadata["files"].values()) <= 12e6
     assert f"# {name}\n" in preset.card()
-    recipe = preset.recipe()
+    recipe = TrainingConfig.of_preset(preset)
     if recipe is not None:
         assert recipe.command() == preset.metadata["command"]
     # A network that was not trained has no limits yet.
@@ -173,7 +173,7 @@ def test_the_command_on_the_card_is_the_recipe(name):
     words = shlex.split(preset.metadata["command"])
     options = vars(cli._parser().parse_args(words[1:]))
     del options["command"]
-    assert TrainingConfig.for_dataset(**options) == preset.recipe()
+    assert TrainingConfig.for_dataset(**options) == TrainingConfig.of_preset(preset)
 
 
 def test_layers_are_measured_alone_and_together():
@@ -373,7 +373,7 @@ def test_a_configuration_without_weights(tmp_path):
         FFModel.from_preset(tmp_path / "best")
     model = FFModel.from_preset(tmp_path / "best", load_weights=False)
     assert [layer.units for layer in model.ff_layers] == [24, 16]
-    assert preset.recipe() == config and preset.test_accuracy is None
+    assert TrainingConfig.of_preset(preset) == config and preset.test_accuracy is None
     assert "load_weights=False" in preset.card()
 
 
@@ -725,7 +725,7 @@ def test_a_run_becomes_a_preset_with_the_figures_of_its_files(run, tmp_path):
     preset = zoo.save_run(run, tmp_path / "own", description="A small one.")
     config = TrainingConfig.from_dict(json.loads((run / "config.json").read_text()))
     metrics = json.loads((run / "metrics.json").read_text())
-    assert preset.recipe() == config
+    assert TrainingConfig.of_preset(preset) == config
     assert (preset.dataset, preset.architecture, preset.activation) == ("digits", "mlp", "tanh")
     told = preset.metadata
     assert told["protocol"] == {"training": 1198, "validation": 240, "test": 359}
@@ -778,7 +778,7 @@ def test_models_of_other_trainings_are_published_too(tmp_path, monkeypatch):
         seconds=1.0,
     )
     assert preset.activation == "relu" and preset.metadata["family"] == "class groups"
-    assert measuring.measure(preset).agrees and preset.recipe() is None
+    assert measuring.measure(preset).agrees and TrainingConfig.of_preset(preset) is None
     code, _, err = command("zoo", "train", preset.folder, "--out", tmp_path / "run")
     assert code == 2 and "but by python train.py" in err
     monkeypatch.setattr(zoo.publishing, "LARGEST_FILE", 10)
@@ -893,7 +893,10 @@ def test_a_network_that_no_configuration_describes_is_trained_too(tmp_path):
     assert code == 2 and f"There is '{tmp_path / 'other'}' already" in err
     # And becomes a preset with weights, by whose card it is trained again.
     made = zoo.save_run(tmp_path / "run", tmp_path / "trained", "float32")
-    assert made.recipe() is None and made.metadata["command"] == "keras-ff zoo train other"
+    assert (
+        TrainingConfig.of_preset(made) is None
+        and made.metadata["command"] == "keras-ff zoo train other"
+    )
     assert made.test_accuracy > 0.3
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
     assert made.test_accuracy == pytest.approx(metrics["test_accuracy"], abs=1e-6)
@@ -909,7 +912,7 @@ def test_train_takes_a_presets_recipe_and_changes_to_it(tmp_path):
     code, _, err = command(*words, "1", "--out", tmp_path / "run")
     assert code == 0, err
     config = json.loads((tmp_path / "run" / "config.json").read_text())
-    recipe = zoo.get("digits_mlp_tanh").recipe().to_dict()
+    recipe = TrainingConfig.of_preset(zoo.get("digits_mlp_tanh")).to_dict()
     assert config == {**recipe, "epochs": 1, "units": [16]}
     # To go on means to go on with the same.
     resumed = ("--resume", "--out", tmp_path / "run")

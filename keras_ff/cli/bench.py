@@ -21,22 +21,22 @@ def bench(names, json_file=None, rounds=None):
     for name in dict.fromkeys(names):
         own = arguments if name in TIMED else {}
         for row in benchmarks.run(name, **own):
-            print(_figures(row), flush=True)
+            print(_values(row), flush=True)
             rows.append(row)
             if json_file is not None:  # as they come: some take long
                 json_file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
-def _figures(row):
+def _values(row):
     """A row of a benchmark as a line."""
     head = f"{row['bench']}: {row['case']}, {row['dtype']} ({row['unit']}): "
     apart = ("bench", "case", "dtype", "unit")
-    figures = [
+    values = [
         f"{name} {figure:,.4g}" if isinstance(figure, float) else f"{name} {figure}"
         for name, figure in row.items()
         if name not in apart and figure is not None and not isinstance(figure, list)
     ]
-    return head + ", ".join(figures)
+    return head + ", ".join(values)
 
 
 def add_to(commands):

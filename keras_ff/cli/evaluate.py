@@ -25,9 +25,9 @@ def evaluate(model, dataset=None, as_json=False, batch_size=None, data_dir=None)
     validation_accuracy = None
     # Which samples were held out from training is known of our own runs alone.
     if run and validation is not None:
-        validation_accuracy = training.figures(model, validation)["accuracy"]
-    figures = training.figures(model, test)
-    report = training.report(model, config, run, validation_accuracy, figures)
+        validation_accuracy = training.classification_metrics(model, validation)["accuracy"]
+    measured = training.classification_metrics(model, test)
+    report = training.report(model, config, run, validation_accuracy, measured)
     if as_json:
         print(json.dumps(report, indent=1))
     else:
@@ -38,7 +38,7 @@ def evaluate(model, dataset=None, as_json=False, batch_size=None, data_dir=None)
 def _loaded(name):
     """A model, the record of its run or None, and options of the configuration of its data."""
     from keras_ff import training, zoo
-    from keras_ff.presets.preset import is_preset
+    from keras_ff.presets.folders import is_preset
     from keras_ff.utils import registry
 
     path = pathlib.Path(name)

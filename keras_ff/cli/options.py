@@ -8,135 +8,6 @@ import argparse
 from keras_ff import goodness, labels, layer_schedules, losses, negatives, readouts
 
 
-def add_configuration(parser):
-    """The options of a `TrainingConfig`."""
-    data = parser.add_argument_group("data")
-    data.add_argument("--dataset", metavar="NAME", help="digits (default) or a dataset of TFDS")
-    data.add_argument("--data-dir", metavar="FOLDER", help="TFDS's folder of prepared datasets")
-    data.add_argument(
-        "--validation-share", type=float, metavar="SHARE", help="of the training samples"
-    )
-    data.add_argument(
-        "--standardize",
-        action=argparse.BooleanOptionalAction,
-        help="subtract each channel's mean, divide by its standard deviation",
-    )
-    data.add_argument("--shift", type=int, metavar="PIXELS", help="shift training images at random")
-    data.add_argument(
-        "--rotate", type=float, metavar="DEGREES", help="turn training images at random"
-    )
-    data.add_argument(
-        "--flip",
-        action=argparse.BooleanOptionalAction,
-        help="mirror training images at random",
-    )
-    data.add_argument(
-        "--crop", type=float, metavar="SHARE", help="crop training images to this share or more"
-    )
-    data.add_argument(
-        "--colors", type=float, metavar="SHARE", help="change training images' colours up to this"
-    )
-    data.add_argument(
-        "--erase", type=int, metavar="PIXELS", help="erase a square of training images at random"
-    )
-    data.add_argument(
-        "--image-size", type=_integers, metavar="HEIGHT,WIDTH", help="resize images to this"
-    )
-
-    network = parser.add_argument_group("network")
-    network.add_argument("--architecture", metavar="NAME", help="mlp (default), cnn, resnet")
-    network.add_argument("--layers", type=int, metavar="N", help="number of layers")
-    network.add_argument(
-        "--units", type=_integers, metavar="N[,N…]", help="width of all layers, or of each"
-    )
-    network.add_argument("--activation", metavar="NAME", help="relu, tanh or another of Keras")
-    network.add_argument("--normalization", metavar="NAME", help="between layers: length, batch, …")
-    network.add_argument("--dropout", type=float, metavar="SHARE", help="of the activities")
-    network.add_argument(
-        "--peer-normalization", type=float, metavar="WEIGHT", help="keeps units equally active"
-    )
-    network.add_argument(
-        "--supervised-contrast",
-        type=float,
-        metavar="WEIGHT",
-        help="draws samples of a class together",
-    )
-    network.add_argument(
-        "--supervised-contrast-regions",
-        type=int,
-        metavar="N",
-        help="a side, of which it sees the averages",
-    )
-    network.add_argument("--label-embedding", metavar="NAME", help=f"of classes: {names(labels)}")
-    network.add_argument(
-        "--label-strength", type=float, metavar="SHARE", help="of a sample's energy"
-    )
-    network.add_argument(
-        "--readout",
-        metavar="NAME",
-        help=f"{names(readouts)}, softmax_of_averages, best_layers, mirrored_best_layers",
-    )
-    network.add_argument(
-        "--readout-epochs",
-        type=int,
-        metavar="N",
-        help="in which a softmax readout learns after the layers (default: beside them)",
-    )
-
-    objective = parser.add_argument_group("objective of each layer")
-    objective.add_argument("--goodness", metavar="NAME", help=names(goodness))
-    objective.add_argument(
-        "--goodness-scale", type=float, metavar="NUMBER", help="multiplies the goodness"
-    )
-    objective.add_argument("--loss", metavar="NAME", help=names(losses))
-    objective.add_argument(
-        "--alpha", type=_number_or_name, metavar="NUMBER", help="steepness of symba, label_softmax"
-    )
-    objective.add_argument(
-        "--threshold",
-        type=_numbers_or_name,
-        metavar="NUMBER[,NUMBER…]",
-        help="of the logistic loss, for all layers or each; auto, learned",
-    )
-    objective.add_argument(
-        "--margin",
-        type=_numbers_or_name,
-        metavar="NUMBER[,NUMBER…]",
-        help="of the logistic loss, for all layers or each",
-    )
-    objective.add_argument("--negatives", metavar="NAME", help=names(negatives))
-    objective.add_argument("--negatives-count", type=int, metavar="N", help="negatives a sample")
-
-    learning = parser.add_argument_group("training")
-    learning.add_argument("--layer-schedule", metavar="NAME", help=names(layer_schedules))
-    learning.add_argument("--epochs", type=int, metavar="N", help="epochs in all")
-    learning.add_argument("--batch-size", type=int, metavar="N", help="samples a step")
-    learning.add_argument(
-        "--learning-rate",
-        type=_numbers_or_name,
-        metavar="RATE[,RATE…]",
-        help="of Adam, at the beginning",
-    )
-    learning.add_argument(
-        "--rate-schedule",
-        metavar="NAME",
-        help="constant_then_linear: for half of the steps, then falling to 0; or cosine",
-    )
-    learning.add_argument(
-        "--weight-decay", type=float, metavar="SHARE", help="times the rate, a step; 0: none"
-    )
-    learning.add_argument(
-        "--clip-norm", type=float, metavar="LENGTH", help="of a layer's gradient, at most"
-    )
-    learning.add_argument(
-        "--weight-averaging", type=float, metavar="MOMENTUM", help="of averaged weights; 0: none"
-    )
-    learning.add_argument(
-        "--dtype-policy", metavar="NAME", help="float32, mixed_bfloat16 or another of Keras"
-    )
-    learning.add_argument("--seed", type=int, metavar="N", help="decides all that is random")
-
-
 def names(module):
     return ", ".join(module.KNOWN)
 
@@ -164,3 +35,86 @@ def _numbers_or_name(text):
 # What argparse calls them in its errors.
 _integers.__name__ = "integer or list of integers"
 _numbers_or_name.__name__ = "number or list of numbers"
+
+_MORE_READOUTS = "softmax_of_averages, best_layers, mirrored_best_layers"
+# By groups: type (`bool` for an option and its opposite), what stands for the value, and help.
+_OPTIONS = {
+    "data": {
+        "dataset": (str, "NAME", "digits (default) or a dataset of TFDS"),
+        "data_dir": (str, "FOLDER", "TFDS's folder of prepared datasets"),
+        "validation_share": (float, "SHARE", "of the training samples"),
+        "standardize": (bool, None, "subtract each channel's mean, divide by its deviation"),
+        "shift": (int, "PIXELS", "shift training images at random"),
+        "rotate": (float, "DEGREES", "turn training images at random"),
+        "flip": (bool, None, "mirror training images at random"),
+        "crop": (float, "SHARE", "crop training images to this share or more"),
+        "colors": (float, "SHARE", "change training images' colours up to this"),
+        "erase": (int, "PIXELS", "erase a square of training images at random"),
+        "image_size": (_integers, "HEIGHT,WIDTH", "resize images to this"),
+    },
+    "network": {
+        "architecture": (str, "NAME", "mlp (default), cnn, resnet"),
+        "layers": (int, "N", "number of layers"),
+        "units": (_integers, "N[,N…]", "width of all layers, or of each"),
+        "activation": (str, "NAME", "relu, tanh or another of Keras"),
+        "normalization": (str, "NAME", "between layers: length, batch, …"),
+        "dropout": (float, "SHARE", "of the activities"),
+        "peer_normalization": (float, "WEIGHT", "keeps units equally active"),
+        "supervised_contrast": (float, "WEIGHT", "draws samples of a class together"),
+        "supervised_contrast_regions": (int, "N", "per side, of which it sees the averages"),
+        "label_embedding": (str, "NAME", f"of classes: {names(labels)}"),
+        "label_strength": (float, "SHARE", "of a sample's energy"),
+        "readout": (str, "NAME", f"{names(readouts)}, {_MORE_READOUTS}"),
+        "readout_epochs": (
+            int,
+            "N",
+            "in which a softmax readout learns after the layers (default: beside them)",
+        ),
+    },
+    "objective of each layer": {
+        "goodness": (str, "NAME", names(goodness)),
+        "goodness_scale": (float, "NUMBER", "multiplies the goodness"),
+        "loss": (str, "NAME", names(losses)),
+        "alpha": (_number_or_name, "NUMBER", "steepness of symba, label_softmax"),
+        "threshold": (
+            _numbers_or_name,
+            "NUMBER[,NUMBER…]",
+            "of the logistic loss, for all layers or each; auto, learned",
+        ),
+        "margin": (
+            _numbers_or_name,
+            "NUMBER[,NUMBER…]",
+            "of the logistic loss, for all layers or each",
+        ),
+        "negatives": (str, "NAME", names(negatives)),
+        "negatives_count": (int, "N", "negatives per sample"),
+    },
+    "training": {
+        "layer_schedule": (str, "NAME", names(layer_schedules)),
+        "epochs": (int, "N", "epochs in all"),
+        "batch_size": (int, "N", "samples per step"),
+        "learning_rate": (_numbers_or_name, "RATE[,RATE…]", "of Adam, at the beginning"),
+        "rate_schedule": (
+            str,
+            "NAME",
+            "constant_then_linear: for half of the steps, then falling to 0; or cosine",
+        ),
+        "weight_decay": (float, "SHARE", "times the rate, per step; 0: none"),
+        "clip_norm": (float, "LENGTH", "of a layer's gradient, at most"),
+        "weight_averaging": (float, "MOMENTUM", "of averaged weights; 0: none"),
+        "dtype_policy": (str, "NAME", "float32, mixed_bfloat16 or another of Keras"),
+        "seed": (int, "N", "decides all that is random"),
+    },
+}
+
+
+def add_configuration(parser):
+    """The options of a `TrainingConfig`."""
+    for title, options in _OPTIONS.items():
+        group = parser.add_argument_group(title)
+        for name, (kind, metavar, text) in options.items():
+            option = "--" + name.replace("_", "-")
+            if kind is bool:
+                group.add_argument(option, action=argparse.BooleanOptionalAction, help=text)
+            else:
+                group.add_argument(option, type=kind, metavar=metavar, help=text)

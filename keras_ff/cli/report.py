@@ -18,7 +18,7 @@ def add_to(commands):
         help="write a page about a run or a preset, pictures included",
         description=(
             "Write one HTML page about a run or a preset: configuration, curves, every layer's "
-            "figures, separation, confusion and misclassified samples. It needs nothing from "
+            "metrics, separation, confusion and misclassified samples. It needs nothing from "
             "elsewhere."
         ),
         argument_default=argparse.SUPPRESS,

@@ -30,10 +30,10 @@ def add_to(commands):
     """Add `reproduce` to the parser's commands."""
     parser = commands.add_parser(
         "reproduce",
-        help="train the tables of RESULTS.md, beside published figures",
+        help="train the tables of RESULTS.md, beside published values",
         description=(
             "Train the cells of a published table that have no result yet, and print the "
-            "source's figures, ours and their difference. Without a table: list them."
+            "source's values, ours and their difference. Without a table: list them."
         ),
         allow_abbrev=False,
     )

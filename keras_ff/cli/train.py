@@ -1,7 +1,6 @@
 """`keras-ff train`: train a model, into a folder of its own."""
 
 import argparse
-import dataclasses
 import pathlib
 
 from keras_ff import distribution as distributions
@@ -13,6 +12,7 @@ def train(
     resume=False,
     data_dir=None,
     preset=None,
+    config=None,
     dataset=None,
     layers=None,
     units=None,
@@ -30,9 +30,9 @@ def train(
     if dataset is not None:
         chosen["dataset"] = dataset
     saved = runs.saved_config(out) if resume else None
-    if preset is not None:  # a run that has another configuration is refused by `training.train`
-        recipe = _recipe(preset)
-        config = dataclasses.replace(recipe, **_with_widths(chosen, layers, units, recipe))
+    given = _recipe(preset) if preset is not None else _config(config)
+    if given is not None:  # a run that has another configuration is refused by `training.train`
+        config = given.changed(**_with_widths(chosen, layers, units, given))
     elif saved is not None:
         config = saved
         training.check_same(saved.to_dict(), _with_widths(chosen, layers, units, saved))
@@ -70,12 +70,24 @@ def _with_widths(chosen, layers, units, config):
     return {**chosen, "units": recipes.widths(units, layers, config.units)}
 
 
+def _config(file):
+    """The configuration in a file, or None without one."""
+    from keras_ff import recipes, training
+
+    if file is None:
+        return None
+    content = training.read_json(file)
+    if not isinstance(content, dict):
+        raise ValueError(f"{str(file)!r} holds no configuration. Received: {content!r}")
+    return recipes.TrainingConfig.from_dict(content)
+
+
 def _recipe(name):
     """The configuration that a preset was trained by."""
-    from keras_ff import zoo
+    from keras_ff import recipes, zoo
 
     preset = zoo.get(name)
-    recipe = preset.recipe()
+    recipe = recipes.TrainingConfig.of_preset(preset)
     if recipe is None:
         command = preset.metadata.get("command")
         raise ValueError(
@@ -92,17 +104,25 @@ def add_to(commands):
         "train",
         help="train a model, into a folder of its own",
         description=(
-            "Train a model into a folder of its own: model, figures, pictures. Without options: "
+            "Train a model into a folder of its own: model, metrics, pictures. Without options: "
             "scikit-learn's digits, within a minute. What is not given is what suits the dataset."
         ),
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
     parser.set_defaults(command=train)
-    parser.add_argument(
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument(
         "--preset",
         metavar="NAME",
         help="by the recipe of a preset, from new weights; options given as well change it",
+    )
+    given.add_argument(
+        "--config",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="by a JSON file such as a run's config.json, whose `model` may be a serialised "
+        "FFModel; options given as well change it",
     )
     options.add_configuration(parser)
     run = parser.add_argument_group("run")

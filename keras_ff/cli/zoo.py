@@ -59,7 +59,7 @@ def evaluate(names=(), every=False, folders=(), data_dir=None):
 
 
 def _measured(preset, data_dir, kept):
-    """Print a preset's figures; whether they agree, None where there is nothing to compare."""
+    """Print a preset's accuracy; whether it agrees, None where there is nothing to compare."""
     from keras_ff import datasets
     from keras_ff.zoo import measuring
 
@@ -84,11 +84,11 @@ def _measured(preset, data_dir, kept):
 
 def train_again(name, out, resume=False, folders=(), data_dir=None):
     """Train a preset by its own recipe."""
-    from keras_ff import zoo
+    from keras_ff import recipes, zoo
 
     preset = zoo.get(name, folders)
     # A network that another program trains is refused there.
-    if preset.recipe() is not None or not _trained_here(preset):
+    if recipes.TrainingConfig.of_preset(preset) is not None or not _trained_here(preset):
         train.train(out=out, resume=resume, data_dir=data_dir, preset=preset.folder)
     else:
         _train_network(preset, out, resume, data_dir)

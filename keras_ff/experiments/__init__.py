@@ -1,5 +1,5 @@
-"""The former place of `keras_ff.lab.experiments`, whose commands still run from here."""
+"""The former place of `keras_ff.lab.experiments`, whose modules are found here as well."""
 
-import pathlib
+from keras_ff.lab import experiments
 
-__path__ = [str(pathlib.Path(__file__).parents[1] / "lab" / "experiments")]
+__path__ = experiments.__path__

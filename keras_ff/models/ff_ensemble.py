@@ -144,9 +144,9 @@ class FFEnsemble(keras.Model):
         >>> len(ensemble.members), ensemble.shares
         (2, [1.0, 0.2])
         """
-        from keras_ff.presets import loading
+        from keras_ff.presets import listing
 
-        return loading.model_of_class(cls, name_or_path, load_weights)
+        return listing.model_of_class(cls, name_or_path, load_weights)
 
     def get_config(self):
         return {

@@ -18,7 +18,7 @@ from keras_ff.fast import activation_cache
 from keras_ff.layer_schedules.base import learns, mark_trained
 from keras_ff.layer_schedules.readout_only import ReadoutOnly
 from keras_ff.layers.layer_metrics import LayerMetrics
-from keras_ff.models import arguments, backprop, data_checks, own_callbacks, scoring, state
+from keras_ff.models import arguments, backprop, data_checks, own_callbacks, rebuild, scoring, state
 from keras_ff.models.data_checks import NO_DATA, checking_data
 from keras_ff.models.stack import Stack
 from keras_ff.models.streams import VALIDATION_SEED, Streams
@@ -726,9 +726,9 @@ class FFModel(backends.Trainer, keras.Model):
         >>> model.evaluate(test, verbose=0, return_dict=True)["accuracy"] > 0.95
         True
         """
-        from keras_ff.presets import loading
+        from keras_ff.presets import listing
 
-        return loading.model_of_class(cls, name_or_path, load_weights, num_classes, readout)
+        return listing.model_of_class(cls, name_or_path, load_weights, num_classes, readout)
 
     def save_to_preset(self, path, weights="float16", config=None, **known):
         """Write the network as a preset, which `from_preset` reads.
@@ -756,9 +756,16 @@ class FFModel(backends.Trainer, keras.Model):
         >>> FFModel.from_preset("my_preset").count_params() == model.count_params()
         True
         """
-        from keras_ff import zoo
+        from keras_ff.presets import saving
 
-        zoo.save(self, path, weights, config, **known)
+        saving.save(self, path, weights, config, **known)
+
+    def rebuild(self, num_classes=None, readout=None):
+        """A model of the same layers and weights for other classes, or with another readout.
+
+        Arguments, return value and errors as for `keras_ff.models.rebuild.rebuild`.
+        """
+        return rebuild.rebuild(self, num_classes, readout)
 
     # --- configuration -------------------------------------------------------------------
 

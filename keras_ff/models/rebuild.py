@@ -8,7 +8,7 @@ from keras_ff.utils import checks
 CLASSES = "num_classes"
 
 
-def remade(model, num_classes=None, readout=None):
+def rebuild(model, num_classes=None, readout=None):
     """A model of the same layers and weights, as far as these do not depend on what changes.
 
     Args:

@@ -1,16 +1,14 @@
-"""The card of a preset: what it is, how it was trained, what it can do and what it cannot."""
+"""The card of a preset: what it is, how it was trained, what it can do, what it cannot."""
 
-from keras_ff.presets.preset import MEMBERS
-
-GOODNESS_PICTURE = "goodness_separation.png"
-FILTERS_PICTURE = "first_layer_filters.png"
+from keras_ff.presets.metadata import locality
+from keras_ff.presets.names import FILTERS_PICTURE, GOODNESS_PICTURE, MEMBERS
 
 
 def card(metadata):
     """A preset's card, in Markdown.
 
     Args:
-        metadata: dictionary, that of the preset; what it does not tell is left out.
+        metadata: dictionary, that of the preset; what it lacks is left out.
 
     Returns:
         The text.
@@ -18,7 +16,7 @@ def card(metadata):
     parts = [
         f"# {metadata['name']}",
         _what(metadata),
-        "\n".join(_figures(metadata)),
+        "\n".join(_overview(metadata)),
         _use(metadata),
         _training(metadata),
         _members(metadata),
@@ -49,13 +47,13 @@ def _what(metadata):
     return text + "."
 
 
-def _figures(metadata):
+def _overview(metadata):
     rows = [
         ("test accuracy", _of_samples(metadata, "test")),
         ("validation accuracy", _of_samples(metadata, "validation")),
         ("dataset", _named(metadata, "dataset", "dataset_version")),
         ("family", metadata["family"]),
-        ("locality", metadata.locality(metadata["locality"])),
+        ("locality", locality(metadata["locality"])),
         ("weights", _weights(metadata)),
     ]
     return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows if value)]
@@ -113,7 +111,7 @@ def _training(metadata):
         lines += ["Train it again, by the recipe in `metadata.json`:", ""]
         lines += ["```sh", f"keras-ff zoo train {metadata['name']} --out runs/again", "```", ""]
     if metadata.get("command"):
-        written_out = "The command, with every option written out:"
+        written_out = "The command, with all options:"
         lines += [written_out if metadata.get("recipe") else "The command:", ""]
         lines += ["```sh", metadata["command"], "```", ""]
     protocol = metadata.get("protocol")
@@ -173,8 +171,8 @@ def _layers(metadata):
     lines = [
         "## Layers",
         "",
-        f"Accuracy on {found['data']} data by what each layer says of the classes alone, and by "
-        "the sum over the first ones:",
+        f"Accuracy on {found['data']} data of each layer alone, and of the sum over the first "
+        "layers:",
         "",
         "| layer | alone | with those before it |",
         "|---|---|---|",
@@ -202,8 +200,8 @@ def _limits(metadata):
         limits.append(f"The accuracies are those of one run{each} with one seed.")
     if metadata.get("dataset"):
         limits.append(
-            f"It knows the images of `{metadata['dataset']}` alone, prepared as above: others "
-            "get scores as well, which mean nothing."
+            f"It was trained on the images of `{metadata['dataset']}` alone, prepared as above: "
+            "scores of other images mean nothing."
         )
-    limits.append("Scores tell which class is likelier; they are no probabilities.")
+    limits.append("Scores say which class is likelier; they are not probabilities.")
     return "\n".join(["## Limits", "", *(f"- {limit}" for limit in limits)])

@@ -2,7 +2,6 @@
 
 import keras
 
-from keras_ff.models import FFEnsemble
 from keras_ff.utils import registry
 
 # Entries that a model does not know of itself.
@@ -12,7 +11,7 @@ KNOWN = {
     "dataset_version": "string: the dataset's version",
     "architecture": "string, such as 'mlp'",
     "activation": "string; told by the model where all layers have the same",
-    "data": "dictionary: the options of a TrainingConfig that prepare the data",
+    "data": "dictionary: how the data are prepared, as of `keras_ff.datasets.DataConfig`",
     "protocol": "dictionary: number of training, validation and test samples",
     "recipe": "dictionary: the TrainingConfig that trains it",
     "command": "string: the command that trains it",
@@ -28,22 +27,6 @@ KNOWN = {
     "layer_accuracy": "dictionary, as of `keras_ff.zoo.measuring.layer_accuracy`",
     "limits": "list of strings: sentences on what it is not good for",
 }
-
-# Options of a TrainingConfig that say how data are prepared.
-DATA = (
-    "dataset",
-    "batch_size",
-    "validation_share",
-    "standardize",
-    "shift",
-    "rotate",
-    "flip",
-    "crop",
-    "colors",
-    "erase",
-    "image_size",
-    "seed",
-)
 
 
 def of_model(model, config=None, known=None):
@@ -67,11 +50,11 @@ def of_model(model, config=None, known=None):
                 f"A preset's metadata have no entry {name!r}. {registry.nearest(name, KNOWN)} "
                 f"Received: {name}={known[name]!r}"
             )
-    networks = model.members if isinstance(model, FFEnsemble) else [model]
+    networks = getattr(model, "members", [model])
     layers = [layer for network in networks for layer in network.ff_layers]
     found = {"activation": _activation(layers)}
     if config is not None:
-        found |= of_config(config)
+        found |= {name: value for name, value in of_config(config).items() if value is not None}
     found |= known
     return {
         **{name: found[name] for name in KNOWN if found.get(name) is not None},
@@ -89,20 +72,15 @@ def of_config(config):
     recipe = config.to_dict()
     return {
         "dataset": config.dataset,
-        "architecture": config.architecture,
-        "activation": config.activation,
-        "data": data_of(config),
+        # A configuration that holds a model leaves these to the model.
+        "architecture": recipe.get("architecture"),
+        "activation": recipe.get("activation"),
+        "data": config.data.to_dict(),
         "recipe": recipe,
         "command": config.command(),
         "epochs": config.epochs,
         "seed": config.seed,
     }
-
-
-def data_of(config):
-    """The options of a `TrainingConfig` that say how data are prepared, a dictionary."""
-    recipe = config.to_dict()
-    return {name: recipe[name] for name in DATA}
 
 
 def locality(number):

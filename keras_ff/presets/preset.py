@@ -1,18 +1,19 @@
-"""Preset: a folder with a network's configuration, weights, figures and card."""
+"""Preset: a folder with a network's configuration, weights, metadata and card."""
 
 import dataclasses
 import json
 import pathlib
 
-from keras_ff.presets import checksums, loading
+from keras_ff.presets import checksums, ensembles, loading
+from keras_ff.presets.names import (
+    CARD_FILE,
+    CONFIG_FILE,
+    FORMAT,
+    MEMBERS,
+    METADATA_FILE,
+    WEIGHTS_FILE,
+)
 
-FORMAT = 1
-METADATA_FILE = "metadata.json"
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "weights.npz"
-# The storage of an ensemble, whose weights are those of other presets.
-MEMBERS = "members"
-CARD_FILE = "README.md"
 # Larger ones are not those of a preset, and not worth being read.
 LARGEST_METADATA = 10**6
 
@@ -112,8 +113,6 @@ class Preset:
 
     def members(self):
         """The members of an ensemble, a list of pairs, a `Preset` and its share; else none."""
-        from keras_ff.zoo import ensembles
-
         return ensembles.members_of(self) if self.storage == MEMBERS else []
 
     def model(self, load_weights=True, num_classes=None, readout=None):
@@ -122,8 +121,6 @@ class Preset:
         That of an ensemble is an `FFEnsemble`, of which neither classes nor readout can be changed.
         """
         if self.storage == MEMBERS:
-            from keras_ff.zoo import ensembles
-
             if num_classes is not None or readout is not None:
                 raise ValueError(
                     f"{self.name!r} is an ensemble: change classes or readout of its members. "
@@ -138,21 +135,17 @@ class Preset:
         # Both files are checked before either is made sense of.
         config = self.read(CONFIG_FILE)
         weights = self.read(WEIGHTS_FILE) if load_weights else None
-        return loading.model_of(config, weights, str(self.folder), num_classes, readout)
+        model = loading.model_of(config, weights, str(self.folder))
+        if num_classes in (None, model.num_classes) and readout is None:
+            return model
+        return model.rebuild(num_classes, readout)
 
     def card(self):
         """The card, as Markdown."""
         return self.read(CARD_FILE).decode("utf-8")
 
-    def recipe(self):
-        """The `TrainingConfig` that trains the preset, or `None` where it is trained otherwise."""
-        from keras_ff.recipes import TrainingConfig
-
-        recipe = self.metadata.get("recipe")
-        return None if recipe is None else TrainingConfig.from_dict(recipe)
-
     def data_options(self):
-        """Options of a `TrainingConfig` that say how the preset's data are prepared, or `None`."""
+        """How the preset's data are prepared, as of `DataConfig.to_dict`, or `None`."""
         return self.metadata.get("data")
 
     def load_data(self, data_dir=None):
@@ -175,7 +168,7 @@ class Preset:
         >>> test.element_spec[0].shape
         TensorShape([None, 8, 8, 1])
         """
-        from keras_ff.recipes import TrainingConfig
+        from keras_ff.datasets import DataConfig
 
         options = self.data_options()
         if options is None:
@@ -183,17 +176,12 @@ class Preset:
                 f"The preset {self.name!r} does not say on what data it was trained: load them "
                 "with `keras_ff.datasets.load`. Received: metadata without 'data'"
             )
-        return TrainingConfig.from_dict(options).load_data(data_dir=data_dir)
+        return DataConfig.from_dict(options).load(data_dir=data_dir)
 
     @property
     def bytes(self):
         """Size of all files together."""
         return sum(described["bytes"] for described in self.metadata["files"].values())
-
-
-def is_preset(folder):
-    """Whether a folder has what a preset has, readable or not."""
-    return (pathlib.Path(folder) / METADATA_FILE).is_file()
 
 
 def _metadata(folder):

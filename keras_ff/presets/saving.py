@@ -7,18 +7,11 @@ import tempfile
 
 import keras
 
-from keras_ff.models import FFEnsemble
 from keras_ff.presets import checksums, metadata, storage
 from keras_ff.presets.card import card
-from keras_ff.presets.preset import (
-    CARD_FILE,
-    CONFIG_FILE,
-    FORMAT,
-    METADATA_FILE,
-    WEIGHTS_FILE,
-    Preset,
-    is_preset,
-)
+from keras_ff.presets.folders import is_preset
+from keras_ff.presets.names import CARD_FILE, CONFIG_FILE, FORMAT, METADATA_FILE, WEIGHTS_FILE
+from keras_ff.presets.preset import Preset
 
 
 def save(model, path, weights="float16", config=None, **known):
@@ -59,7 +52,7 @@ def save(model, path, weights="float16", config=None, **known):
 
 def contents(model, weights):
     """A model's configuration and weights as files: a dictionary from name to bytes."""
-    if isinstance(model, FFEnsemble):
+    if hasattr(model, "members"):
         raise ValueError(
             "An ensemble has no weights of its own: save its members, and make a preset of these "
             f"by `keras_ff.zoo.publish_ensemble`. Received: {model!r}"

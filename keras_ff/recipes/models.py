@@ -39,7 +39,7 @@ def _model_of(config, image_shape, num_classes, steps_per_epoch):
         num_classes=num_classes,
         # Class groups have neither labels in their input nor negatives.
         label_embedding=None if class_groups else _label_embedding_of(config),
-        negatives=None if class_groups else _negatives_of(config),
+        negatives=None if class_groups else negatives_of(config),
         layer_schedule=layer_schedules.get(config.layer_schedule),
         readout=_readout_of(config),
     )
@@ -113,7 +113,7 @@ def _depth_of(config):
 
 
 def learning_rates_of(config):
-    """Learning rates, a tuple with one a layer, or a ValueError where there are more or fewer."""
+    """Learning rates, a tuple with one per layer, or a ValueError where there are more or fewer."""
     depth = _depth_of(config)
     if not isinstance(config.learning_rate, tuple):
         return (config.learning_rate,) * depth
@@ -136,11 +136,20 @@ def _optimizer_of(config, learning_rate, total_steps):
     return keras.optimizers.Adam(rate, **arguments)
 
 
+def is_unsupervised(config):
+    """Whether negatives are images, so that layers learn without labels."""
+    source = negatives.get(config.negatives)
+    return source.are_images and not source.wrong_labels
+
+
 def _label_embedding_of(config):
+    if is_unsupervised(config):
+        return None
     return _with(labels.get(config.label_embedding), strength=config.label_strength)
 
 
-def _negatives_of(config):
+def negatives_of(config):
+    """The source of negatives."""
     source = negatives.get(config.negatives)
     # All wrong labels have no count of their own.
     if "count" not in source.get_config():
@@ -151,10 +160,10 @@ def _negatives_of(config):
 def _readout_of(config):
     """The readout while layers learn."""
     if config.readout_epochs is not None:
-        return readouts.Goodness(readouts.VALIDATION if config.validation_share else readouts.ALL)
+        return readouts.Goodness("validation" if config.validation_share else "all")
     if config.readout in BY_VALIDATION:
         mirrored = config.readout == MIRRORED_BEST_LAYERS
-        return readouts.Goodness(readouts.VALIDATION, mirrored=mirrored)
+        return readouts.Goodness("validation", mirrored=mirrored)
     if config.readout == SOFTMAX_OF_AVERAGES:
         return _softmax_of_averages(config)
     return readouts.get(config.readout)
@@ -171,7 +180,7 @@ def head_of(config, steps_per_epoch):
 
 def _softmax_of_averages(config, **arguments):
     return readouts.Softmax(
-        readouts.ALL,
+        "all",
         regions=1,
         standardized=True,
         # Views that the layers were trained on.

@@ -1,91 +1,26 @@
-"""Recipes: what a training run depends on, and what suits each dataset."""
+"""TrainingConfig: what a training run depends on."""
 
 import dataclasses
-import math
 import shlex
 
 from keras_ff import datasets, goodness
-from keras_ff.recipes.models import (
-    BEST_LAYERS,
-    HEADS,
-    LOSS_PARAMETERS,
-    RATE_SCHEDULES,
-    goodness_of,
-    head_of,
-    learning_rates_of,
-    loss_of,
-    model_of,
-)
-from keras_ff.utils import checks, registry
-from keras_ff.version import __version__
-
-# What to train with where nothing else is asked for, by dataset. Datasets that are not listed
-# take the defaults of `TrainingConfig`.
-DEFAULTS = {
-    "digits": {
-        "units": (300, 300, 300),
-        "layer_schedule": "simultaneous",
-        "epochs": 30,
-        "batch_size": 64,
-        "learning_rate": 3e-3,
-    },
-    "mnist": {
-        "units": (500, 500, 500),
-        "negatives_count": 9,
-        "alpha": 32.0,
-        "label_strength": 0.05,
-        "standardize": False,
-        "shift": 1,
-        "layer_schedule": "simultaneous",
-        "epochs": 12,
-        "batch_size": 128,
-        "learning_rate": 2e-3,
-        "dtype_policy": "mixed_bfloat16",
-    },
-}
-
-
-# What suits an architecture, whatever the dataset.
-_CLASS_GROUP_CONVOLUTIONS = {
-    "goodness": "class_groups",
-    "normalization": "class_groups",
-    "loss": "sparse_categorical_crossentropy",
-    "alpha": None,
-    "layer_schedule": "simultaneous",
-    "readout": BEST_LAYERS,
-    "epochs": 20,
-    "batch_size": 128,
-    "learning_rate": 0.01,
-    "rate_schedule": "cosine",
-    "weight_decay": 5e-4,
-    "clip_norm": 1.0,
-    "dtype_policy": "mixed_bfloat16",
-}
-ARCHITECTURES = {
-    "mlp": {},
-    "cnn": {"units": (40, 80, 80, 160, 160), **_CLASS_GROUP_CONVOLUTIONS},
-    "resnet": {"units": (20,), "dropout": 0.2, **_CLASS_GROUP_CONVOLUTIONS},
-}
-
-# Options that vary training images, with the values by which images stay as they are.
-VARIATIONS = {
-    "shift": 0,
-    "rotate": None,
-    "flip": False,
-    "crop": None,
-    "colors": None,
-    "erase": None,
-}
+from keras_ff.datasets import DataConfig
+from keras_ff.recipes.checks import check, idle, refuse_idle
+from keras_ff.recipes.defaults import ARCHITECTURES, DEFAULTS
+from keras_ff.recipes.models import LOSS_PARAMETERS, head_of, loss_of, model_of
+from keras_ff.recipes.serialized import read_model
+from keras_ff.utils import checks, files, registry
+from keras_ff.utils.text_tables import plainly
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingConfig:
-    """All that a training run depends on: two runs of one configuration end with equal figures.
+class TrainingConfig(DataConfig):
+    """All that a training run depends on: data, a model, epochs and a seed.
 
-    `TrainingConfig.for_dataset` starts from what suits a dataset.
+    Two runs of one configuration end with equal metrics. The model is described by options, or
+    given as a whole. `TrainingConfig.for_dataset` starts from what suits a dataset.
 
     Args:
-        dataset: string, a name for `keras_ff.datasets.load`.
         architecture: string: `"mlp"`, dense layers; `"cnn"`, convolutions of 3 × 3, with average
             pooling where layers grow wider; or `"resnet"`, the seventeen convolutions of
             `keras_ff.models.architectures.resnet`.
@@ -104,7 +39,7 @@ class TrainingConfig:
             default. Thresholds, margins and alpha are meant for the scaled goodness.
         alpha, threshold, margin: parameters of the loss, for those losses that have them;
             `None` stands for the loss's default.
-        negatives_count: integer, negatives a sample.
+        negatives_count: integer, negatives per sample.
         label_strength: float, energy of the label as a share of the sample's.
         normalization: string, a name for `FFLayer`.
         dropout: float in [0, 1).
@@ -114,8 +49,7 @@ class TrainingConfig:
         supervised_contrast_regions: integer, into how many regions a side that head divides
             images, or `None` for `SupCon`'s default.
         epochs: integer, epochs in all.
-        batch_size: integer.
-        learning_rate: float, or a tuple with one a layer: Adam's rate at the beginning.
+        learning_rate: float, or a tuple with one per layer: Adam's rate at the beginning.
         rate_schedule: string: `"constant_then_linear"`, for the first half of a layer's steps,
             from where on the rate falls linearly to 0; or `"cosine"`, which falls to a hundredth.
         weight_decay: float of at least 0, share of the weights taken off in each step, times the
@@ -123,22 +57,12 @@ class TrainingConfig:
         clip_norm: float above 0 at which the length of a layer's gradient is cut off, or `None`.
         weight_averaging: float in [0, 1), momentum of a moving average of the weights which takes
             their place in validation and at the end; 0 for none.
-        validation_share: float in [0, 1), share of the training samples kept for validation.
-        standardize: boolean. Whether channels are standardised.
-        shift: integer, pixels by which training images are shifted at most; the pixels at the
-            edge are repeated.
-        rotate: float from 0 to 180, degrees by which training images are turned at most, or
-            `None`.
-        flip: boolean. Whether training images are mirrored at random.
-        crop: float in (0, 1], the least share of its area that a training image is cropped to, or
-            `None`.
-        colors: float in [0, 1) by which brightness, contrast, saturation and hue of training images
-            change at most, as `keras_ff.datasets.load` says, or `None`.
-        erase: integer, side in pixels of a square at a random place of each training image that
-            gets the image's mean colour, or `None`.
-        image_size: tuple (height, width) to resize images to, or `None`.
         dtype_policy: string, a Keras dtype policy.
-        seed: integer: of the split, the order of samples, the weights and the negatives.
+        model: dictionary, a compiled `FFModel` as `keras.saving.serialize_keras_object` describes
+            it, in the place of all options about the network and its optimizers, which then keep
+            their defaults; or `None`.
+        **data: the options of `keras_ff.datasets.DataConfig`. Weights and negatives go by their
+            `seed` as well.
 
     Raises:
         ValueError: if a name is unknown, a value is out of its range or a parameter is not one of
@@ -150,7 +74,6 @@ class TrainingConfig:
     'auto'
     """
 
-    dataset: str = datasets.digits.NAME
     architecture: str = "mlp"
     units: tuple = (500, 500, 500)
     activation: str = "relu"
@@ -173,103 +96,37 @@ class TrainingConfig:
     readout: str = "goodness"
     readout_epochs: int | None = None
     epochs: int = 30
-    batch_size: int = 128
     learning_rate: float | tuple = 1e-3
     rate_schedule: str = "constant_then_linear"
     weight_decay: float = 0.0
     clip_norm: float | None = None
     weight_averaging: float = 0.0
-    validation_share: float = 1 / 6
-    standardize: bool = True
-    shift: int = 0
-    rotate: float | None = None
-    flip: bool = False
-    crop: float | None = None
-    colors: float | None = None
-    erase: int | None = None
-    image_size: tuple | None = None
     dtype_policy: str = "float32"
-    seed: int = 0
+    model: dict | None = None
 
     def __post_init__(self):
-        for name, value in dataclasses.asdict(self).items():
+        super().__post_init__()
+        checks.whole_number(self.epochs, "epochs")
+        if self.model is not None:
+            object.__setattr__(self, "model", files.for_json(self.model))
+            self._check_nothing_beside_model()
+            return
+        for name, value in vars(self).items():
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
-        if not isinstance(self.units, tuple) or not self.units:
-            raise ValueError(
-                "`units` must hold the width of each layer, at least one. "
-                f"Received: units={self.units!r}"
-            )
-        for width in self.units:
-            checks.whole_number(width, "units")
-        checks.whole_number(self.epochs, "epochs")
-        checks.whole_number(self.batch_size, "batch_size")
-        checks.whole_number(self.seed, "seed", minimum=0)
-        for rate in learning_rates_of(self):
-            checks.positive_number(rate, "learning_rate")
-        if checks.finite_number(self.peer_normalization, "peer_normalization") < 0:
-            raise ValueError(
-                "`peer_normalization` must be a weight above 0, or 0 for none. "
-                f"Received: peer_normalization={self.peer_normalization!r}"
-            )
-        if self.supervised_contrast is not None:
-            checks.positive_number(self.supervised_contrast, "supervised_contrast")
-        if self.supervised_contrast_regions is not None:
-            checks.whole_number(self.supervised_contrast_regions, "supervised_contrast_regions")
-            if self.supervised_contrast is None:
-                raise ValueError(
-                    "Without `supervised_contrast` there is nothing to divide into regions. "
-                    f"Received: supervised_contrast_regions={self.supervised_contrast_regions}"
-                )
-        if checks.finite_number(self.weight_decay, "weight_decay") < 0:
-            raise ValueError(
-                "`weight_decay` must be a share above 0, or 0 for none. "
-                f"Received: weight_decay={self.weight_decay!r}"
-            )
-        if self.clip_norm is not None:
-            checks.positive_number(self.clip_norm, "clip_norm")
-        for name, known in (("architecture", ARCHITECTURES), ("rate_schedule", RATE_SCHEDULES)):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"`{name}` must be one of {', '.join(known)}. "
-                    f"{registry.nearest(getattr(self, name), known)} "
-                    f"Received: {name}={getattr(self, name)!r}"
-                )
-        if self.architecture == "mlp" and self.supervised_contrast_regions is not None:
-            raise ValueError(
-                "Activities of architecture='mlp' have no positions to divide into regions. "
-                f"Received: supervised_contrast_regions={self.supervised_contrast_regions}"
-            )
-        if self.architecture != "mlp" and self.peer_normalization:
-            raise ValueError(
-                "Peer normalization is here for architecture='mlp' alone. "
-                f"Received: architecture={self.architecture!r}, "
-                f"peer_normalization={self.peer_normalization}"
-            )
-        if self.architecture == "resnet" and len(self.units) != 1:
-            raise ValueError(
-                "Of a 'resnet' `units` is the width of the first layers alone. "
-                f"Received: units={self.units}"
-            )
-        if self.readout_epochs is not None:
-            checks.whole_number(self.readout_epochs, "readout_epochs")
-            if self.readout not in HEADS:
-                raise ValueError(
-                    f"`readout_epochs` are for a readout that learns: {' or '.join(HEADS)}. "
-                    f"Received: readout={self.readout!r}, readout_epochs={self.readout_epochs}"
-                )
-            if self.negatives == "hard_labels":
-                raise ValueError(
-                    "Hard labels are drawn by a readout that learns beside the layers: leave "
-                    "`readout_epochs` out. Received: negatives='hard_labels', "
-                    f"readout_epochs={self.readout_epochs}"
-                )
-        goodness_of(self)
-        checks.share(self.weight_averaging, "weight_averaging")
+        check(self)
         # Parameters of the loss are written out, so that a configuration says all.
         for name, value in loss_of(self).get_config().items():
             if name in LOSS_PARAMETERS:
                 object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
+
+    def _check_nothing_beside_model(self):
+        for field in dataclasses.fields(self):
+            if field.name not in BESIDE_MODEL and getattr(self, field.name) != field.default:
+                raise ValueError(
+                    "A configuration that holds a model takes no option about the network: leave "
+                    f"`{field.name}` out. Received: {field.name}={getattr(self, field.name)!r}"
+                )
 
     @classmethod
     def for_dataset(
@@ -289,77 +146,85 @@ class TrainingConfig:
             num_classes: integer, where the dataset is not to be asked for it. Defaults to `None`.
             **chosen: arguments of `TrainingConfig`; `units` may be one integer for all layers. A
                 threshold or a margin without a loss implies the logistic loss, class groups the
-            cross-entropy.
+                cross-entropy.
 
         Returns:
             A `TrainingConfig`.
 
         Raises:
-            ValueError: as for `TrainingConfig`, or if the dataset is unknown or `layers` and
-                `units` contradict each other.
+            ValueError: as for `TrainingConfig`, or if the dataset is unknown, `layers` and
+                `units` contradict each other, or what is chosen would do nothing, such as
+                negatives for class groups.
         """
         if num_classes is None:
             num_classes = datasets.info(dataset, data_dir=data_dir).num_classes
-        fallback = {field.name: field.default for field in dataclasses.fields(cls)}
         known = DEFAULTS.get(dataset.partition(":")[0], {})
         own = ARCHITECTURES.get(chosen.get("architecture"), {})
-        recipe = {**fallback, **known, "dataset": dataset, **own}
-        recipe["negatives_count"] = min(recipe["negatives_count"], num_classes - 1)
-        recipe["units"] = widths(chosen.pop("units", None), layers, recipe["units"])
-        if not {"threshold", "margin"}.isdisjoint(chosen):
-            chosen.setdefault("loss", "logistic")
-        if goodness.get(chosen.get("goodness", recipe["goodness"])).per_class:
-            chosen.setdefault("loss", "sparse_categorical_crossentropy")
-        # The steepness of a loss suits that loss and the goodness it is measured on.
-        if any(chosen.get(name, recipe[name]) != recipe[name] for name in ("loss", "goodness")):
-            recipe["alpha"] = None
-        unknown = [name for name in chosen if name not in recipe]
-        if unknown:
-            raise ValueError(
-                f"A training has no option {unknown[0]!r}. {registry.nearest(unknown[0], recipe)} "
-                f"Received: {unknown[0]}={chosen[unknown[0]]!r}"
-            )
-        return cls(**{**recipe, **chosen})
+        recipe = {**_DEFAULTS, **known, "dataset": dataset, **own}
+        if chosen.get("model") is not None:
+            # A network has its own options.
+            recipe = {**_DEFAULTS, **{name: recipe[name] for name in BESIDE_MODEL}}
+        else:
+            recipe["negatives_count"] = min(recipe["negatives_count"], num_classes - 1)
+            recipe["units"] = widths(chosen.pop("units", None), layers, recipe["units"])
+        for name in chosen:
+            if name not in _DEFAULTS:
+                raise ValueError(
+                    f"A training has no option {name!r}. {registry.nearest(name, _DEFAULTS)} "
+                    f"Received: {name}={chosen[name]!r}"
+                )
+        return cls(**{**recipe, **_implied(recipe, chosen)})._without_idle(chosen)
 
     @classmethod
-    def from_dict(cls, config):
-        """The configuration that `to_dict` gave, or a ValueError where it is of another kind."""
-        try:
-            return cls(**config)
-        except TypeError as error:
-            raise ValueError(
-                f"This is not the configuration of a training of keras_ff {__version__} "
-                f"({error}). Received: {config!r}"
-            ) from error
+    def of_preset(cls, preset):
+        """The configuration that trains a preset, or `None` where it is trained otherwise."""
+        recipe = preset.metadata.get("recipe")
+        return None if recipe is None else cls.from_dict(recipe)
+
+    def changed(self, **chosen):
+        """This configuration with other options, which imply others as in `for_dataset`.
+
+        Raises:
+            ValueError: as for `for_dataset`.
+        """
+        return dataclasses.replace(self, **_implied(vars(self), chosen))._without_idle(chosen)
+
+    def _without_idle(self, chosen):
+        """This configuration, or a ValueError where one of the options `chosen` does nothing."""
+        if self.model is None:
+            refuse_idle(self, chosen)
+        return self
+
+    @property
+    def data(self):
+        """The `keras_ff.datasets.DataConfig`."""
+        return DataConfig(**{name: getattr(self, name) for name in DATA})
+
+    load_data = DataConfig.load
 
     def to_dict(self):
-        """The configuration as JSON holds it."""
-        return for_json(dataclasses.asdict(self))
+        """The configuration as JSON holds it: data and options, or data and the model."""
+        found = super().to_dict()
+        if self.model is None:
+            del found["model"]
+            return found
+        return {name: found[name] for name in BESIDE_MODEL}
 
     def command(self):
-        """The command that trains by this configuration, every option written out."""
+        """The command that trains by this configuration, with every option that does something."""
         words = ["keras-ff", "train"]
+        if self.model is not None:
+            return shlex.join([*words, "--config", "config.json"])
+        without_effect = idle(self)
         for name, value in self.to_dict().items():
             option = "--" + name.replace("_", "-")
+            if value is None or name in without_effect:
+                continue
             if isinstance(value, bool):
                 words.append(option if value else option.replace("--", "--no-", 1))
-            elif value is not None:
+            else:
                 words += [option, plainly(value)]
         return shlex.join(words)
-
-    def load_data(self, initial_epoch=0, data_dir=None):
-        """Training, validation and test pipelines, the first one from epoch `initial_epoch` on."""
-        return datasets.load(
-            self.dataset,
-            self.batch_size,
-            validation_share=self.validation_share,
-            seed=self.seed,
-            standardize=self.standardize,
-            augment={name: value for name in VARIATIONS if (value := getattr(self, name))},
-            image_size=self.image_size,
-            data_dir=data_dir,
-            initial_epoch=initial_epoch,
-        )
 
     def new_model(self, image_shape, num_classes, steps_per_epoch):
         """An `FFModel`, built and compiled under the dtype policy. Seeds are for the caller to set.
@@ -369,29 +234,53 @@ class TrainingConfig:
         Args:
             image_shape: tuple, shape of a sample.
             num_classes: integer.
-            steps_per_epoch: integer, batches an epoch: the learning rates fall by them.
+            steps_per_epoch: integer, batches per epoch: the learning rates fall by them.
+
+        Raises:
+            ValueError: if the model of the configuration is for other samples or classes.
         """
+        if self.model is not None:
+            return read_model(self.model, image_shape, num_classes)
         return model_of(self, image_shape, num_classes, steps_per_epoch)
 
     def new_head(self, steps_per_epoch):
         """The softmax readout that is to learn after the layers, for `readout_epochs`.
 
         Args:
-            steps_per_epoch: integer, batches an epoch: the learning rate falls by them.
+            steps_per_epoch: integer, batches per epoch: the learning rate falls by them.
         """
         return head_of(self, steps_per_epoch)
+
+
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
+# Options that say how data are prepared, and those that a configuration with a model has.
+DATA = tuple(field.name for field in dataclasses.fields(DataConfig))
+BESIDE_MODEL = (*DATA, "epochs", "model")
+
+
+def _implied(options, chosen):
+    """Chosen options and what they imply for others: the loss, and the end of its parameters."""
+    chosen = dict(chosen)
+    if not {"threshold", "margin"}.isdisjoint(chosen):
+        chosen.setdefault("loss", "logistic")
+    if "goodness" in chosen and goodness.get(chosen["goodness"]).per_class:
+        chosen.setdefault("loss", "sparse_categorical_crossentropy")
+    # The parameters of a loss suit that loss and the goodness it is measured on.
+    if any(chosen.get(name, options[name]) != options[name] for name in ("loss", "goodness")):
+        return {**dict.fromkeys(LOSS_PARAMETERS), **chosen}
+    return chosen
 
 
 def widths(units, layers, default):
     """The width of each layer, as a tuple.
 
     Args:
-        units: `None`, an integer for all layers, or a list with one integer a layer.
+        units: `None`, an integer for all layers, or a list with one integer per layer.
         layers: `None` or the number of layers.
         default: tuple, the widths where neither says anything.
 
     Raises:
-        ValueError: if a list of units has not one entry a layer.
+        ValueError: if a list of units does not have one entry per layer.
     """
     if layers is not None:
         checks.whole_number(layers, "layers")
@@ -405,19 +294,3 @@ def widths(units, layers, default):
             f"Received: layers={layers}, units={','.join(map(str, units))}"
         )
     return tuple(units)
-
-
-def plainly(value):
-    """A value as it is written on the command line."""
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def for_json(content):
-    """`content` with lists for tuples and None for what JSON has no number for."""
-    if isinstance(content, dict):
-        return {name: for_json(value) for name, value in content.items()}
-    if isinstance(content, (list, tuple)):
-        return [for_json(value) for value in content]
-    if isinstance(content, float) and not math.isfinite(content):
-        return None
-    return content

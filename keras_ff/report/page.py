@@ -62,10 +62,10 @@ def table(head, rows, class_=""):
     return element("div", element("table", *parts, class_=class_), class_="wide")
 
 
-def figures(pairs):
+def metrics(pairs):
     """Names and values, as a row of tiles."""
     tiles = [element("div", element("dt", name), element("dd", value)) for name, value in pairs]
-    return element("dl", *tiles, class_="figures")
+    return element("dl", *tiles, class_="metrics")
 
 
 def picture(figure, words):

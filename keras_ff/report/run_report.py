@@ -7,10 +7,10 @@ import pathlib
 import numpy as np
 
 from keras_ff import datasets, measurements, training, visualization, zoo
-from keras_ff.presets import metadata
-from keras_ff.presets.preset import is_preset
-from keras_ff.recipes import TrainingConfig, plainly
+from keras_ff.presets.folders import is_preset
+from keras_ff.recipes import TrainingConfig
 from keras_ff.report import page
+from keras_ff.utils.text_tables import plainly
 
 REPORT_FILE = "report.html"
 # Held-out samples that the layers are measured on, at most.
@@ -86,11 +86,11 @@ def _of_run(folder, data_dir):
     config = TrainingConfig.from_dict(record["config"])
     command, options = record.get("command"), config.to_dict()
     if command is not None:  # the configuration then says of the data alone
-        options = metadata.data_of(config)
+        options = config.data.to_dict()
     return _Subject(
         name=folder.resolve().name,
         model=model,
-        data=config,
+        data=config.data,
         options=options,
         command=command or config.command(),
         epochs=f"{record['epoch']} of {config.epochs}",
@@ -119,7 +119,7 @@ def _of_preset(preset, data_dir):
     return _Subject(
         name=preset.name,
         model=preset.model(),
-        data=TrainingConfig.from_dict(options),
+        data=datasets.DataConfig.from_dict(options),
         options=preset.metadata.get("recipe") or options,
         command=preset.metadata.get("command"),
         epochs=preset.metadata.get("epochs"),
@@ -136,12 +136,12 @@ class _Subject:
     Args:
         name: string.
         model: an `FFModel`.
-        data: a `TrainingConfig` whose data it is measured on.
+        data: the `DataConfig` of the data it is measured on.
         options: dictionary, the configuration of its training as far as it is known.
         command: string, what trained it, or `None`.
         epochs: integer or string, how long it was trained, or `None`.
         history: dictionary, as of `keras.Model.fit`.
-        metrics: dictionary of figures, as in a run's `metrics.json`.
+        metrics: dictionary, as in a run's `metrics.json`.
         left: string, the command that goes on with the training, or `None` where it is complete.
         data_dir: folder of the prepared datasets, or `None`.
     """
@@ -160,7 +160,7 @@ class _Subject:
         self.left = left
         info = datasets.info(data.dataset, data_dir=data_dir)
         self.class_names = list(info.class_names)
-        _, validation, test = data.load_data(data_dir=data_dir)
+        _, validation, test = data.load(data_dir=data_dir)
         self.part = "test" if validation is None else "validation"
         held_out = test if validation is None else validation
         self.x, self.y = measurements.first_samples(held_out, SAMPLES)
@@ -201,7 +201,7 @@ def _heading(run):
         page.element("h1", run.name),
         page.element("p", words, class_="faint"),
         state,
-        page.figures([(name, value) for name, value in pairs if value is not None]),
+        page.metrics([(name, value) for name, value in pairs if value is not None]),
     )
 
 
@@ -227,7 +227,7 @@ def _layers(run):
             "positive goodness": _number(layer.positive_goodness.mean()),
             "negative goodness": _number(layer.negative_goodness.mean()),
             "separation": _number(layer.separation),
-            "pairs told apart": _percent(layer.pairs_told_apart),
+            "pair accuracy": _percent(layer.pairs_told_apart),
             "accuracy alone": _percent(alone) or "–",
             "accuracy with layers below": _percent(together) or "–",
             "dead units": _percent(layer.dead_share),
@@ -372,7 +372,7 @@ def _with_unit(value, unit):
 
 
 def _last(history, name):
-    """The last value of a figure that is known, as text."""
+    """The last known value of a metric, as text."""
     known = [value for value in history.get(name, []) if value is not None]
     known = [value for value in known if math.isfinite(value)]
     return _number(known[-1]) if known else "–"

@@ -1,27 +1,30 @@
 """Training runs: one folder per run, which can be resumed after any interruption."""
 
+from keras_ff.training.checkpoint import (
+    HISTORY_FILE,
+    MODEL_FILE,
+    READOUT_SECONDS,
+    RUN_ENTRY,
+    load,
+    read,
+    save,
+)
+from keras_ff.training.machine import machine, versions
+from keras_ff.training.results import (
+    classification_metrics,
+    classification_metrics as figures,  # its name in earlier versions
+    report,
+)
 from keras_ff.training.run import (
     BOARD_SAMPLES,
     CONFIG_FILE,
     GOODNESS_FILE,
-    HISTORY_FILE,
     LEARNING_CURVES_FILE,
     METRICS_FILE,
-    MODEL_FILE,
     NOTHING_MEASURED,
     PICTURE_SAMPLES,
-    READOUT_SECONDS,
-    RUN_ENTRY,
     TENSORBOARD_FOLDER,
     check_same,
-    figures,
-    load,
-    machine,
-    read,
-    read_json,
-    report,
-    save,
     train,
-    versions,
-    write_json,
 )
+from keras_ff.utils.files import read_json, write_json

@@ -12,7 +12,7 @@ from keras_ff.recipes import TrainingConfig
 from keras_ff.tuning import space
 from keras_ff.tuning.calibration import calibrated_thresholds
 
-# What a trial that failed is given for figures that must be low, and high.
+# What a trial that failed is given for metrics that must be low, and high.
 WORST = {"min": 1e9, "max": 0.0}
 
 
@@ -200,7 +200,7 @@ class FFHyperModel(keras_tuner.HyperModel):
             *args, **kwargs: what the tuner's `search` was given, for `FFModel.fit`.
 
         Returns:
-            The best epoch's figures by validation accuracy, a dictionary, with `failed`: 1 where
+            The best epoch's metrics by validation accuracy, a dictionary, with `failed`: 1 where
             the training was ended because nothing could come of it, else 0.
         """
         config = self.config(hp)
@@ -271,16 +271,16 @@ def trained(model, config, *args, callbacks=None, **kwargs):
     if "val_accuracy" not in history:
         raise ValueError(
             "A trial is judged by its validation accuracy: give `search` validation data. "
-            f"Received: figures {sorted(history)}"
+            f"Received: metrics {sorted(history)}"
         )
     accuracies = history["val_accuracy"]
     best = int(np.argmax(np.nan_to_num(accuracies, nan=-1.0))) - len(accuracies)
     # From behind, since validation may have come in the last epochs alone.
-    figures = {name: float(values[best]) for name, values in history.items()}
-    for name, value in figures.items():
+    found = {name: float(values[best]) for name, values in history.items()}
+    for name, value in found.items():
         if not math.isfinite(value):
-            figures[name] = WORST["max" if "accuracy" in name else "min"]
-    return {**figures, "failed": float(failing.failed)}
+            found[name] = WORST["max" if "accuracy" in name else "min"]
+    return {**found, "failed": float(failing.failed)}
 
 
 class _Failing(keras.callbacks.Callback):

@@ -133,7 +133,7 @@ class LayerHyperModel(FFHyperModel):
         """
         config = self.config(hp)
         self._lend_frozen(model, self._candidate(hp))
-        figures = trained(
+        metrics = trained(
             model,
             config,
             *args,
@@ -145,11 +145,11 @@ class LayerHyperModel(FFHyperModel):
             validation_freq=self.epochs,
             **kwargs,
         )
-        if model.readout.chooses and not figures["failed"]:
+        if model.readout.chooses and not metrics["failed"]:
             # The layers that score were chosen by the one validation, which came too late for it.
             found = model.evaluate(self._data["validation_data"], verbose=0, return_dict=True)
-            figures["val_accuracy"] = found["accuracy"]
-        return figures
+            metrics["val_accuracy"] = found["accuracy"]
+        return metrics
 
     def _lend_frozen(self, model, candidate):
         x = self._data["x"]

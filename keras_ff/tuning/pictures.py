@@ -21,7 +21,7 @@ UNITS = {
     "negatives_count": "a sample",
     "learning_rate": "no unit",
     "dropout": "share",
-    "width": "units a layer",
+    "width": "units per layer",
     "depth": "layers",
     "batch_size": "samples",
 }

@@ -10,11 +10,11 @@ import keras
 import keras_tuner
 
 from keras_ff import training
-from keras_ff.recipes import for_json
 from keras_ff.tuning import snapshots
 from keras_ff.tuning.hyper_model import FFHyperModel
 from keras_ff.tuning.layer_wise import LayerHyperModel, samples_in_memory
 from keras_ff.utils import checks, registry
+from keras_ff.utils.files import for_json
 
 SEARCH_FILE = "search.json"
 BEST = "best"
@@ -218,7 +218,7 @@ def _searched(hyper_model, folder, trials, tuner, resume, verbose, seed):
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
-    """Writes the figures of epochs alone, so that none of a batch is waited for.
+    """Writes the metrics of epochs alone, so that none of a batch is waited for.
 
     KerasTuner shows the trials of a search on the page HParams where a callback has this name.
     """

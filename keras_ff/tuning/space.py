@@ -79,7 +79,7 @@ class Among:
 
 
 # By name: what is searched where nothing else is asked for. `thresholds`, `margins` and
-# `learning_rates` are one a layer; `threshold_rule` is where thresholds come from, see
+# `learning_rates` are one per layer; `threshold_rule` is where thresholds come from, see
 # `keras_ff.losses.Logistic` and `keras_ff.tuning.calibrated_thresholds`.
 SPACE = {
     "threshold": Between(0.05, 4.0, logarithmic=True),

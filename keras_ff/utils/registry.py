@@ -12,6 +12,11 @@ def registered(part):
     return keras.saving.register_keras_serializable(package=PACKAGE)(part)
 
 
+def registered_class(name):
+    """A class of keras_ff by its name, for those that lie below it."""
+    return keras.saving.get_registered_object(f"{PACKAGE}>{name}")
+
+
 class Part:
     """A small object without state, described by its constructor's arguments.
 

@@ -51,3 +51,8 @@ def markdown(rows, numbers=()):
     rules = ["---:" if name in numbers else "---" for name in columns]
     lines = [columns, rules, *(list(cells.values()) for cells in rows)]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def plainly(value):
+    """A value as it is written on the command line."""
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

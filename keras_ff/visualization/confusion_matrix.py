@@ -19,7 +19,7 @@ def confusion_matrix(counts, class_names=None, title="Confusion matrix"):
         colour is the share of the true class's samples.
 
     Raises:
-        ValueError: if the counts are no square matrix, or the names are not one a class.
+        ValueError: if the counts are no square matrix, or the names are not one per class.
 
     Example:
 

@@ -47,9 +47,9 @@ def goodness_separation(model, x, y=None, seed=0):
         _histograms(axes, layer, *measured.stream_names)
         if layer.threshold is not None:
             axes.axvline(layer.threshold, color="black", linestyle="--", label="threshold")
-        told_apart = 100 * layer.pairs_told_apart
+        pair_accuracy = 100 * layer.pairs_told_apart
         axes.set(
-            title=f"Layer {layer.number}: {told_apart:.1f} % of pairs told apart",
+            title=f"Layer {layer.number}: pair accuracy {pair_accuracy:.1f} %",
             xlabel=f"goodness ({layer.goodness_name} of activities)",
         )
         if index % columns == 0:

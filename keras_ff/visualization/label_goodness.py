@@ -24,7 +24,7 @@ def label_goodness(measured, class_names=None):
 
     Raises:
         ValueError: if no layer says anything of classes, there are no labels, or the names are not
-            one a class.
+            one per class.
 
     Example:
 

@@ -9,9 +9,9 @@ def learning_curves(history):
     """Loss of each layer and accuracy of the model, epoch by epoch.
 
     Args:
-        history: dictionary from the name of a figure to its values, one an epoch, as
+        history: dictionary from the name of a metric to its values, one per epoch, as
             `model.fit(...).history` or a run's `history.json` hold it. `None` and nan stand for
-            epochs without the figure.
+            epochs without the metric.
 
     Returns:
         A `matplotlib.figure.Figure`: on the left `layer_1/loss`, `layer_2/loss`, … in training

@@ -7,7 +7,7 @@ def model_comparison(metrics):
     """Accuracy and seconds of training of several models.
 
     Args:
-        metrics: dictionary from a model's name to its figures, as a run's `metrics.json` holds
+        metrics: dictionary from a model's name to its metrics, as a run's `metrics.json` holds
             them: `test_accuracy` and `validation_accuracy` as fractions, and `seconds`. What is
             missing or `None` is left out.
 
@@ -28,24 +28,24 @@ def model_comparison(metrics):
     >>> figure.savefig("model_comparison.png")
     """
     kinds = {"test_accuracy": ("test", "o"), "validation_accuracy": ("validation", "s")}
-    for name, figures in metrics.items():
-        if all(figures.get(kind) is None for kind in kinds):
+    for name, values in metrics.items():
+        if all(values.get(kind) is None for kind in kinds):
             raise ValueError(
                 f"A comparison needs {' or '.join(map(repr, kinds))} of every model. "
-                f"Received: {name!r} with {sorted(figures)}"
+                f"Received: {name!r} with {sorted(values)}"
             )
     if not metrics:
         raise ValueError("There is nothing to compare. Received: no models")
     rows = list(range(len(metrics)))
-    timed = any(figures.get("seconds") is not None for figures in metrics.values())
+    timed = any(values.get("seconds") is not None for values in metrics.values())
     figure = style.new_figure(10 if timed else 6.5, 1.6 + 0.4 * len(rows))
     every = figure.subplots(1, 2 if timed else 1, squeeze=False, sharey=True)[0]
     accuracy = every[0]
     for index, (kind, (label, marker)) in enumerate(kinds.items()):
         found = [
-            (100 * figures[kind], row)
-            for row, figures in zip(rows, metrics.values(), strict=True)
-            if figures.get(kind) is not None
+            (100 * values[kind], row)
+            for row, values in zip(rows, metrics.values(), strict=True)
+            if values.get(kind) is not None
         ]
         if found:
             accuracy.plot(
@@ -64,13 +64,13 @@ def model_comparison(metrics):
     accuracy.grid(alpha=0.3)
     if timed:
         seconds = every[1]
-        values = [figures.get("seconds") or 0.0 for figures in metrics.values()]
+        values = [one.get("seconds") or 0.0 for one in metrics.values()]
         bars = seconds.barh(
             rows, values, height=0.6, facecolor="#dddddd", edgecolor="black", hatch="//"
         )
         texts = [
-            "not known" if figures.get("seconds") is None else f"{figures['seconds']:.3g} s"
-            for figures in metrics.values()
+            "not known" if one.get("seconds") is None else f"{one['seconds']:.3g} s"
+            for one in metrics.values()
         ]
         seconds.bar_label(bars, texts, padding=4)
         seconds.margins(x=0.2)

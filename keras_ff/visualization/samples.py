@@ -26,11 +26,11 @@ def samples(model, x, y=None, number=10, class_names=None, seed=0):
 
     Returns:
         A `matplotlib.figure.Figure` with a column for each sample and a row for each kind. A label
-        that stands beside the sample is drawn as a strip below it, one cell a class; one that is a
-        further channel is drawn below it.
+        that stands beside the sample is drawn as a strip below it, one cell per class; one that is
+        a further channel is drawn below it.
 
     Raises:
-        ValueError: if the samples are no images, or the names are not one a class.
+        ValueError: if the samples are no images, or the names are not one per class.
 
     Example:
 

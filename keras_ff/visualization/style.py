@@ -13,7 +13,7 @@ POSITIVE_COLOR, NEGATIVE_COLOR = "#0072b2", "#e69f00"
 POSITIVE_HATCH, NEGATIVE_HATCH = "////", "\\\\\\\\"
 # Its lightness grows steadily, also for the colour-blind.
 COLOR_MAP = "cividis"
-# Cells of a matrix with more classes than this have no figures in them.
+# Cells of a matrix with more classes than this have no numbers in them.
 MOST_CLASSES_WITH_FIGURES = 20
 # Names of classes longer than this are set aslant.
 LONGEST_LEVEL_NAME = 3

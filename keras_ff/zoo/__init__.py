@@ -1,6 +1,7 @@
 """Presets: trained networks and configurations, each in a folder of its own, with a card."""
 
-from keras_ff.presets.folders import VARIABLE, get, list_presets, register
+from keras_ff.presets.folders import VARIABLE, register
+from keras_ff.presets.listing import get, list_presets
 from keras_ff.presets.preset import Preset
 from keras_ff.presets.saving import save
 from keras_ff.zoo.ensembles import publish_ensemble

@@ -1,15 +1,14 @@
-"""Presets of ensembles: no weights of their own, but the names of other presets."""
+"""Trained networks become the preset of an ensemble."""
 
 import hashlib
-import json
 import pathlib
 
-import keras
 import numpy as np
 
+from keras_ff.datasets import DataConfig
 from keras_ff.models.ff_ensemble import FFEnsemble
-from keras_ff.presets import folders, metadata, saving
-from keras_ff.presets.preset import CONFIG_FILE, MEMBERS, WEIGHTS_FILE
+from keras_ff.presets import ensembles, listing, metadata, saving
+from keras_ff.presets.names import CONFIG_FILE, MEMBERS
 from keras_ff.zoo import measuring
 
 
@@ -51,17 +50,15 @@ def publish_ensemble(path, members, shares=None, data_dir=None, **known):
     >>> len(preset.model().members)
     2
     """
-    from keras_ff.recipes import TrainingConfig
-
     path = pathlib.Path(path).resolve()
     presets = _found(members, path)
     _check_held_out(presets, data_dir)
     model = FFEnsemble([preset.model() for preset in presets], shares)
-    data = TrainingConfig.from_dict(presets[0].data_options())
-    _, validation, test = data.load_data(data_dir=data_dir)
+    data = DataConfig.from_dict(presets[0].data_options())
+    _, validation, test = data.load(data_dir=data_dir)
     config = {
         "members": [
-            {"preset": preset.name, "share": share, "sha256": _identity(preset)}
+            {"preset": preset.name, "share": share, "sha256": ensembles.identity(preset)}
             for preset, share in zip(presets, model.shares, strict=True)
         ]
     }
@@ -70,7 +67,7 @@ def publish_ensemble(path, members, shares=None, data_dir=None, **known):
         "dataset": data.dataset,
         "dataset_version": first.get("dataset_version"),
         "architecture": "ensemble",
-        "data": metadata.data_of(data),
+        "data": data.to_dict(),
         "protocol": first.get("protocol"),
         "members": [
             {
@@ -89,91 +86,22 @@ def publish_ensemble(path, members, shares=None, data_dir=None, **known):
     return saving.write(path, files, {"storage": MEMBERS, **entries})
 
 
-def members_of(preset):
-    """The members of an ensemble.
-
-    Args:
-        preset: a `keras_ff.zoo.Preset` whose storage is `"members"`.
-
-    Returns:
-        A list of pairs, a `Preset` and its share.
-
-    Raises:
-        ValueError: if the configuration cannot be read, or a member is missing or another one
-            than the ensemble was made of.
-    """
-    config = preset.read(CONFIG_FILE)
-    try:
-        described = [
-            (one["preset"], float(one["share"]), dict(one["sha256"]))
-            for one in json.loads(config)["members"]
-        ]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"The configuration of {str(preset.folder)!r} is not that of an ensemble: {error}."
-        ) from error
-    found = []
-    for name, share, sha256 in described:
-        member = _single(folders.get(name, _beside(preset.folder.resolve())))
-        if _identity(member) != sha256:
-            raise ValueError(
-                f"The ensemble {preset.name!r} was made of another preset {name!r} than the one "
-                f"in {str(member.folder)!r}: put that one beside the ensemble. "
-                f"Received: sha256 {_identity(member)}, not {sha256}"
-            )
-        found.append((member, share))
-    return found
-
-
-def model_of(preset, load_weights):
-    """The `FFEnsemble` of a preset, compiled to tell accuracy."""
-    members = members_of(preset)
-    model = FFEnsemble(
-        [member.model(load_weights) for member, _ in members], [share for _, share in members]
-    )
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(loss=loss, metrics=["accuracy"])
-    return model
-
-
-def _beside(path):
-    """The folder of presets that a preset's folder lies in, in a list; none where there is none."""
-    return [path.parent] if path.parent.is_dir() else []
-
-
-def _single(preset):
-    """A preset, which must be that of one trained network."""
-    if preset.storage in (None, MEMBERS):
-        kind = "a configuration without weights" if preset.storage is None else "an ensemble"
-        raise ValueError(
-            f"Members of an ensemble are single networks with weights. Received: {preset.name!r}, "
-            f"{kind}"
-        )
-    return preset
-
-
-def _identity(preset):
-    """What tells a network apart from every other: the sha256 of its files."""
-    files = preset.metadata["files"]
-    return {name: files[name]["sha256"] for name in (CONFIG_FILE, WEIGHTS_FILE)}
-
-
 def _found(names, path):
     """The presets of an ensemble at `path`, checked to be what can be found again."""
-    presets = [_single(folders.get(name, _beside(path))) for name in names]
+    presets = [ensembles.single(listing.get(name, ensembles.beside(path))) for name in names]
     for preset in presets:
         if preset.name == path.name:
             raise ValueError(
                 "An ensemble needs a name of its own, not that of a member. "
                 f"Received: {path.name!r}"
             )
-        others = folders.list_presets(folders=_beside(path))
+        others = listing.list_presets(folders=ensembles.beside(path))
         if preset.name not in others or not preset.folder.samefile(others[preset.name].folder):
             raise ValueError(
                 "Members are found by their names: put them beside the ensemble, or register the "
                 f"folder that they lie in. Received: {str(preset.folder)!r}"
             )
-    identities = [str(_identity(preset)) for preset in presets]
+    identities = [str(ensembles.identity(preset)) for preset in presets]
     if len(set(identities)) < len(identities):
         raise ValueError(
             "Two members of an ensemble are the same network. "
@@ -188,7 +116,7 @@ def _check_held_out(presets, data_dir):
     for preset, other in zip(presets[1:], others, strict=True):
         if other != first:
             options = [one.data_options() for one in (presets[0], preset)]
-            differing = {name: [one.get(name) for one in options] for name in metadata.DATA}
+            differing = {name: [one.get(name) for one in options] for name in options[0]}
             told = [f"{name}={one}" for name, one in differing.items() if one[0] != one[1]]
             raise ValueError(
                 "Members of an ensemble must be measured on the same samples, prepared alike. "

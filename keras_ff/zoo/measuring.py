@@ -1,8 +1,10 @@
-"""Figures of a preset, measured on its dataset."""
+"""Accuracies of a preset, measured on its dataset."""
 
 import dataclasses
 
 import numpy as np
+
+from keras_ff.utils.files import for_json
 
 # Accuracies on cards hold to this many percentage points.
 TOLERANCE = 0.05
@@ -46,7 +48,7 @@ def measure(preset, data_dir=None, kept=None):
         A `Measured`.
 
     Raises:
-        ValueError: if the preset's files are not intact, it has no weights or no figure, or its
+        ValueError: if the preset's files are not intact, it has no weights or no accuracy, or its
             data cannot be loaded.
 
     Example:
@@ -80,7 +82,7 @@ def accuracy(model, data):
     """Share of the samples of a pipeline that a model tells right, `None` without a pipeline."""
     from keras_ff import training
 
-    return None if data is None else training.figures(model, data)["accuracy"]
+    return None if data is None else training.classification_metrics(model, data)["accuracy"]
 
 
 def layer_accuracy(model, x, y):
@@ -91,11 +93,10 @@ def layer_accuracy(model, x, y):
         x, y: arrays of samples and their labels.
 
     Returns:
-        A dictionary with `alone` and `first`, lists of fractions with one entry a layer, `None`
+        A dictionary with `alone` and `first`, lists of fractions with one entry per layer, `None`
         where a layer says nothing of classes.
     """
     from keras_ff import measurements
-    from keras_ff.recipes import for_json
 
     measured = measurements.measure(model, x, y)
     return for_json({"alone": measured.accuracy_alone(), "first": measured.accuracy_of_first()})

@@ -1,4 +1,4 @@
-"""A trained network becomes a preset with figures and pictures, all of the files as shipped."""
+"""A trained network becomes a preset with metrics and pictures of the files as shipped."""
 
 import contextlib
 import io
@@ -6,9 +6,10 @@ import pathlib
 
 import numpy as np
 
+from keras_ff import datasets
 from keras_ff.presets import loading, metadata, saving, storage
-from keras_ff.presets.card import FILTERS_PICTURE, GOODNESS_PICTURE
-from keras_ff.presets.preset import CONFIG_FILE, WEIGHTS_FILE
+from keras_ff.presets.names import CONFIG_FILE, FILTERS_PICTURE, GOODNESS_PICTURE, WEIGHTS_FILE
+from keras_ff.recipes import TrainingConfig
 from keras_ff.zoo import measuring
 
 # Compact weights may lose so much validation accuracy, a fraction.
@@ -23,14 +24,15 @@ PICTURE_SAMPLES, FILTERS, RESOLUTION = 1000, 48, 80
 def publish(model, path, data, weights=AUTO, config=None, data_dir=None, **known):
     """Make a preset with a card of a trained model.
 
-    All figures and pictures are of the compact weights, loaded back. The test set decides nothing.
+    All metrics and pictures are those of the compact weights, loaded back. The test set decides
+    nothing.
 
     Args:
         model: a trained `FFModel`.
         path: string or path of the preset's folder, whose name is the preset's. One that holds a
             preset is replaced.
-        data: dictionary: the options of a `TrainingConfig` that say how the data were prepared
-            (those of `keras_ff.presets.metadata.DATA`), or `None`: those of `config`.
+        data: dictionary: how the data were prepared, as of `keras_ff.datasets.DataConfig`, or
+            `None`: those of `config`.
         weights: `"float32"`, `"float16"`, `"int8"`, `"int6"`, or `"auto"`: the smallest that
             keeps the validation accuracy to 0.05 percentage points. Defaults to `"auto"`.
         config: the `TrainingConfig` by which the model was trained, or `None` where it was not
@@ -57,19 +59,14 @@ def publish(model, path, data, weights=AUTO, config=None, data_dir=None, **known
     >>> 0 < preset.test_accuracy < 0.3
     True
     """
-    from keras_ff import datasets
-    from keras_ff.recipes import TrainingConfig
-
-    if data is None:
-        data = metadata.data_of(config)
-    prepared = TrainingConfig.from_dict(data)
+    prepared = config.data if data is None else datasets.DataConfig.from_dict(data)
     info = datasets.info(prepared.dataset, data_dir=data_dir)
     if info.num_classes != model.num_classes:
         raise ValueError(
             f"The model tells {model.num_classes} classes apart, and {prepared.dataset!r} has "
             f"{info.num_classes}. Received: data={data!r}"
         )
-    train, validation, test = prepared.load_data(data_dir=data_dir)
+    train, validation, test = prepared.load(data_dir=data_dir)
     if weights == AUTO:
         weights = smallest_storage(model, validation)
     files = saving.contents(model, weights)
@@ -82,7 +79,7 @@ def publish(model, path, data, weights=AUTO, config=None, data_dir=None, **known
     found = {
         "dataset": prepared.dataset,
         "dataset_version": info.version,
-        "data": metadata.data_of(prepared),
+        "data": prepared.to_dict(),
         "protocol": {
             "training": _samples(train),
             "validation": _samples(validation),
@@ -114,11 +111,10 @@ def save_run(run, path, weights=AUTO, data_dir=None, **known):
     >>> from keras_ff import recipes, training
     >>> config = recipes.TrainingConfig.for_dataset("digits", units=16, epochs=1)
     >>> metrics = training.train(config, "runs/small", verbose=0)
-    >>> save_run("runs/small", "presets/digits_mlp_relu", "int8").recipe() == config
+    >>> save_run("runs/small", "presets/digits_mlp_relu", "int8").test_accuracy > 0.1
     True
     """
     from keras_ff import training
-    from keras_ff.recipes import TrainingConfig
 
     run = pathlib.Path(run)
     if not (run / training.METRICS_FILE).exists():
@@ -140,7 +136,7 @@ def save_run(run, path, weights=AUTO, data_dir=None, **known):
     config = TrainingConfig.from_dict(record["config"])
     data = None
     if "command" in record:  # by which it was trained, and not by the configuration alone
-        data = metadata.data_of(config)
+        data = config.data.to_dict()
         of_run |= {"command": record["command"], "epochs": config.epochs, "seed": config.seed}
         config = None
     return publish(model, path, data, weights, config, data_dir, **{**of_run, **known})
@@ -164,13 +160,11 @@ def save_recipe(config, path, data_dir=None, **known):
     >>> from keras_ff.recipes import TrainingConfig
     >>> config = TrainingConfig.for_dataset("digits", activation="tanh")
     >>> preset = save_recipe(config, "presets/digits_mlp_tanh")
-    >>> preset.recipe() == config
+    >>> TrainingConfig.of_preset(preset) == config
     True
     >>> preset.storage is None
     True
     """
-    from keras_ff import datasets
-
     info = datasets.info(config.dataset, data_dir=data_dir)
     train, _, _ = config.load_data(data_dir=data_dir)
     image_shape = train.element_spec[0].shape[1:]

@@ -6,7 +6,7 @@ from keras_ff.utils import text_tables
 HEAD = """\
 # The zoo
 
-Trained Forward-Forward networks, each in a folder with its configuration, weights, figures and
+Trained Forward-Forward networks, each in a folder with its configuration, weights, metrics and
 card. One line loads one, after which it can be evaluated, looked into and trained on:
 
 ```python

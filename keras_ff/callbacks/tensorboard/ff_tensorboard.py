@@ -21,7 +21,7 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
     On top of what Keras's callback writes, there are:
 
     - scalars of every layer, `layer_1/goodness separation` and the like: loss, positive and
-      negative goodness, their separation and the share of pairs told apart, in training and in
+      negative goodness, their separation and pair accuracy, in training and in
       validation; the learning rate; on held-out samples also the accuracy of the layer alone and
       with all layers below it, and the shares of dead units and of saturated activities (see
       `keras_ff.measurements.LayerMeasurements`);
@@ -104,7 +104,7 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
         self.samples = self._given = None
         if samples is not None:
             self.samples = self._given = self._first(samples)
-        # Nothing is done after a batch then, so that Keras need not wait for its figures.
+        # Nothing is done after a batch then, so that Keras need not wait for its logs.
         self.async_safe = (
             self.update_freq == "epoch"
             and not self._should_trace
@@ -113,7 +113,7 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
         self._begun = False
         self._last = None
 
-    def show(self, validation_data):
+    def show_validation_data(self, validation_data):
         """Take the samples to measure on from validation data, unless they were given.
 
         Args:
@@ -122,6 +122,8 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
         """
         if self._given is None:
             self.samples = measurements.first_samples(validation_data, self.sample_count)
+
+    show = show_validation_data  # its name in earlier versions
 
     def _first(self, samples):
         found = measurements.first_samples(samples, self.sample_count)
@@ -140,12 +142,12 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
         if self.hparams is not None:
             from tensorboard.plugins.hparams import api
 
-            # In the run that has the figures to compare by.
+            # In the run that has the metrics to compare by.
             with self._val_writer.as_default():
                 api.hparams(self.hparams)
 
     def on_train_batch_end(self, batch, logs=None):
-        # Keras would ask TensorFlow for a scalar of every figure, each batch, to write none.
+        # Keras would ask TensorFlow for a scalar of every metric, each batch, to write none.
         super().on_train_batch_end(batch, None if self.update_freq == "epoch" else logs)
 
     def on_test_end(self, logs=None):

@@ -8,7 +8,7 @@ def as_values(hparams):
         hparams: dictionary, or a `TrainingConfig`.
 
     Returns:
-        A dictionary. Lists are joined by commas; what is `None` is left out.
+        A dictionary. Lists are joined by commas; what is `None` or a dictionary is left out.
 
     Raises:
         ValueError: if it is neither.
@@ -25,7 +25,11 @@ def as_values(hparams):
             "`hparams` must be a dictionary or a TrainingConfig. "
             f"Received: hparams={hparams!r} of type {type(hparams).__name__}"
         )
-    return {name: _value(value) for name, value in hparams.items() if value is not None}
+    return {
+        name: _value(value)
+        for name, value in hparams.items()
+        if value is not None and not isinstance(value, dict)
+    }
 
 
 def _value(value):

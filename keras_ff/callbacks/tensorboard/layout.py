@@ -8,7 +8,7 @@ from keras_ff.callbacks.tensorboard import tags
 CHARTS = {
     "goodness of positives and negatives": (tags.POSITIVE, tags.NEGATIVE),
     "goodness separation: positive minus negative": (tags.SEPARATION,),
-    "share of pairs told apart": (tags.TOLD_APART,),
+    "pair accuracy": (tags.PAIR_ACCURACY,),
     "loss (nats)": (tags.LOSS,),
     "accuracy, alone and with layers below": (tags.ACCURACY_ALONE, tags.ACCURACY_TOGETHER),
     "shares of dead units and saturated activities": (tags.DEAD, tags.SATURATED),
@@ -39,15 +39,15 @@ def layout(num_layers):
         chart("accuracy", ["epoch_accuracy"]),
         chart("loss: sum over the layers", ["epoch_loss"]),
         *[
-            chart(title, [rf"layer_\d+/{re.escape(figure)}"])
-            for title, figure in OF_ALL_LAYERS.items()
+            chart(title, [rf"layer_\d+/{re.escape(metric)}"])
+            for title, metric in OF_ALL_LAYERS.items()
         ],
     ]
     categories = [layout_pb2.Category(title="Forward-Forward: all layers", chart=network)]
     for number in range(1, num_layers + 1):
         charts = [
-            chart(title, [re.escape(tags.of_layer(number, figure)) for figure in figures])
-            for title, figures in CHARTS.items()
+            chart(title, [re.escape(tags.of_layer(number, metric)) for metric in metrics])
+            for title, metrics in CHARTS.items()
         ]
         categories.append(layout_pb2.Category(title=f"Layer {number}", chart=charts))
     return layout_pb2.Layout(category=categories)

@@ -21,7 +21,7 @@ def write(folder, activities, labels, x):
     Args:
         folder: string or path, that of a run.
         activities: list with an array of shape (samples, units) for every layer.
-        labels: list of strings, one a sample; `None` where they are not known.
+        labels: list of strings, one per sample; `None` where they are not known.
         x: array of shape (samples, ...), the samples.
     """
     from tensorboard.plugins import projector

@@ -8,28 +8,29 @@ LOSS = "loss"
 POSITIVE = "positive goodness"
 NEGATIVE = "negative goodness"
 SEPARATION = "goodness separation"
-TOLD_APART = "pairs told apart"
+PAIR_ACCURACY = "pair accuracy"
 LEARNING_RATE = "learning rate"
 ACCURACY_ALONE = "accuracy alone"
 ACCURACY_TOGETHER = "accuracy with layers below"
 DEAD = "share of dead units"
 SATURATED = "share of saturated activities"
 
-# What a layer's figures are called in logs.
+# What a layer's metrics are called in logs.
 IN_LOGS = {
     "loss": LOSS,
     "positive_goodness": POSITIVE,
     "negative_goodness": NEGATIVE,
-    "pairs_told_apart": TOLD_APART,
+    "pair_accuracy": PAIR_ACCURACY,
+    "pairs_told_apart": PAIR_ACCURACY,  # its name in earlier versions
     # Class groups:
     "goodness": POSITIVE,
     "accuracy": ACCURACY_ALONE,
 }
 
 
-def of_layer(number, figure):
-    """The tag of a layer's figure; layers are counted from 1."""
-    return f"layer_{number}/{figure}"
+def of_layer(number, metric):
+    """The tag of a layer's metric; layers are counted from 1."""
+    return f"layer_{number}/{metric}"
 
 
 def of_model(logs):
@@ -38,7 +39,7 @@ def of_model(logs):
 
 
 def layer_scalars(logs):
-    """What logs say of every layer that has figures in them, by tag.
+    """What logs say of every layer that has metrics in them, by tag.
 
     Args:
         logs: dictionary from a name such as `layer_1/positive_goodness` to a number.
@@ -56,13 +57,13 @@ def layer_scalars(logs):
     for name, value in logs.items():
         found = re.fullmatch(r"layer_(\d+)/(\w+)", name)
         if found and not math.isnan(float(value)):
-            number, figure = found.groups()
-            figure = IN_LOGS.get(figure, figure.replace("_", " "))
-            scalars[of_layer(number, figure)] = float(value)
+            number, metric = found.groups()
+            metric = IN_LOGS.get(metric, metric.replace("_", " "))
+            scalars[of_layer(number, metric)] = float(value)
     for tag in list(scalars):
-        layer, figure = tag.split("/")
+        layer, metric = tag.split("/")
         negative = f"{layer}/{NEGATIVE}"
-        if figure == POSITIVE and negative in scalars:
+        if metric == POSITIVE and negative in scalars:
             scalars[f"{layer}/{SEPARATION}"] = scalars[tag] - scalars[negative]
     return scalars
 
@@ -79,17 +80,17 @@ def measured_scalars(measured):
     scalars = {}
     accuracies = zip(measured.accuracy_alone(), measured.accuracy_of_first(), strict=True)
     for layer, (alone, together) in zip(measured.layers, accuracies, strict=True):
-        figures = {
+        metrics = {
             POSITIVE: float(layer.positive_goodness.mean()),
             NEGATIVE: float(layer.negative_goodness.mean()),
             SEPARATION: layer.separation,
-            TOLD_APART: layer.pairs_told_apart,
+            PAIR_ACCURACY: layer.pairs_told_apart,
             ACCURACY_ALONE: alone,
             ACCURACY_TOGETHER: together,
             DEAD: layer.dead_share,
             SATURATED: layer.saturated_share,
         }
-        for figure, value in figures.items():
+        for metric, value in metrics.items():
             if not math.isnan(value):
-                scalars[of_layer(layer.number, figure)] = value
+                scalars[of_layer(layer.number, metric)] = value
     return scalars

@@ -1,4 +1,4 @@
-"""Peak memory of training against depth: the slope, in MiB a layer."""
+"""Peak memory of training against depth: the slope, in MiB per layer."""
 
 import json
 import pathlib
@@ -18,7 +18,7 @@ CLASSES = 8
 
 
 def run(depths=(4, 8, 16, 32), image_size=32, channels=64, batch_size=128, policy="mixed_bfloat16"):
-    """The row of `memory`: MiB a layer by Forward-Forward and by backpropagation.
+    """The row of `memory`: MiB per layer by Forward-Forward and by backpropagation.
 
     Every depth is measured in a process of its own: its peak resident memory over three steps,
     less the weights and the optimizers' slots. The compiled program grows with depth as well; a

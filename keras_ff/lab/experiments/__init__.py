@@ -1,1 +1,1 @@
-"""Experiments: trainings whose figures this project states, each to be run again."""
+"""Experiments: trainings whose results this project states, each to be run again."""

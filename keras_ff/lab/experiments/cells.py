@@ -39,7 +39,7 @@ def reproduce(
     """Train the cells of a table that have no result yet, those of unknown datasets apart.
 
     Args:
-        table: a `keras_ff.experiments.table.Table`.
+        table: a `keras_ff.lab.experiments.table.Table`.
         names: list of strings, names of cells; all where it is empty. Defaults to all.
         budget: `"full"`, or `"quick"`: a tenth of each cell's epochs. Defaults to `"full"`.
         seeds: integer, how many seeds each cell is trained by, 0, 1, 2 …. Defaults to `1`.
@@ -111,16 +111,16 @@ def _trained(cell, config, run, data_dir, progress):
     # As they are, not shifted, turned, mirrored or erased.
     plain = dataclasses.replace(config, **VARIATIONS)
     data = plain.load_data(data_dir=data_dir)
-    figures = {}
+    measured = {}
     for name, part in zip(PARTS, data, strict=True):
         found = model.evaluate(part, verbose=0, return_dict=True)
-        figures[name] = {"accuracy": found["accuracy"], "loss": found["loss"]}
+        measured[name] = {"accuracy": found["accuracy"], "loss": found["loss"]}
     return {
         "cell": cell.name,
         "family": cell.family,
         "locality": locality,
         "seed": config.seed,
-        **figures,
+        **measured,
         "epochs": config.epochs,
         "seconds": record["seconds"],
         "validation_accuracy_by_epoch": record["history"]["val_accuracy"],

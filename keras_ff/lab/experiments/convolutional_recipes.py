@@ -1,6 +1,7 @@
 """What trains convolutional networks of class groups, by dataset.
 
-The cells of S3's table and the layers of the zoo's convolutional networks are trained by these.
+The cells of the table of Dooms and the layers of the zoo's convolutional networks are trained by
+these.
 """
 
 from keras_ff.recipes import TrainingConfig

@@ -66,7 +66,7 @@ def main():
     def layer_wise(base, folder, **settings):
         return tuning.tune_layers(base, SEARCH, folder, chosen.trials_a_layer, **settings)
 
-    figures = {
+    found = {
         "layer_wise": timed(layer_wise, RUNS / "layer_wise"),
         "joint": timed(joint, RUNS / "joint"),
     }
@@ -76,7 +76,7 @@ def main():
         "dataset": "mnist, 50,000 / 10,000 / 10,000",
         "base": base().to_dict(),
         "search": SEARCH,
-        **figures,
+        **found,
     }
     results.write(RESULT, result)
 

@@ -32,7 +32,7 @@ def class_group_cnn(run):
     optimizer = keras.optimizers.AdamW(rate, weight_decay=5e-4, clipnorm=1.0)
     model.compile(optimizer, metrics=["accuracy"])
     run.fit(model)
-    return run.figures(model)
+    return run.metrics(model)
 
 
 def contrastive_cnn(run):
@@ -58,7 +58,7 @@ def contrastive_cnn(run):
     )
     model.compile(run.adam(2e-3), "label_softmax", metrics=["accuracy"])
     run.fit(model)
-    return run.figures(model)
+    return run.metrics(model)
 
 
 def attention(run):
@@ -68,12 +68,12 @@ def attention(run):
     )
     model.compile(run.adam(1e-3), metrics=["accuracy"])
     run.fit(model)
-    return run.figures(model)
+    return run.metrics(model)
 
 
 def unsupervised(run):
     """Hybrid images as negatives, then a linear readout; the same network untrained beside it."""
-    figures = {}
+    found = {}
     for name in ("untrained", "trained"):
         keras.utils.set_random_seed(SEED)
         model = models.mlp(
@@ -86,8 +86,8 @@ def unsupervised(run):
         if name == "trained":
             model.fit(run.train.map(lambda x, y: x), epochs=run.epochs, verbose=2)
         run.fit(model, model.fit_readout)
-        figures[name] = run.figures(model)
-    return {**figures.pop("trained"), **figures}
+        found[name] = run.metrics(model)
+    return {**found.pop("trained"), **found}
 
 
 def hybrids(run):
@@ -108,20 +108,20 @@ def hybrids(run):
         optimizer = run.adam(1e-3, stages)
         network.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
         run.fit(network, epochs=stages * run.epochs)
-        return run.figures(network)
+        return run.metrics(network)
 
-    figures = {}
+    found = {}
     model = forward_forward()
     network = model.to_backprop(carry_weights=False)
-    figures["backpropagation"] = backpropagation(network)
+    found["backpropagation"] = backpropagation(network)
     x, y = next(iter(run.train))
     model.carry_from_backprop(network, x, y)
     run.fit(model)
-    figures["backpropagation_then_forward_forward"] = run.figures(model)
+    found["backpropagation_then_forward_forward"] = run.metrics(model)
 
     model = forward_forward()
     run.fit(model)
-    figures["forward_forward"] = run.figures(model)
+    found["forward_forward"] = run.metrics(model)
     network = model.to_backprop()
     head = network.layers[-1]
     for layer in network.layers:
@@ -130,11 +130,11 @@ def hybrids(run):
     network.fit(run.train, verbose=2)
     for layer in network.layers:
         layer.trainable = True
-    figures["forward_forward_then_backpropagation"] = backpropagation(network)
+    found["forward_forward_then_backpropagation"] = backpropagation(network)
 
     network = forward_forward().to_backprop(carry_weights=False)
-    figures["backpropagation_both_stages"] = backpropagation(network, stages=2)
-    return figures
+    found["backpropagation_both_stages"] = backpropagation(network, stages=2)
+    return found
 
 
 # Function, epochs, dtype policy, by name.
@@ -152,7 +152,7 @@ class Run:
 
     def __init__(self, epochs):
         self.epochs = epochs
-        # The last model whose figures were asked for.
+        # The last model that was measured.
         self.measured = None
         self.train, self.validation, self.test = datasets.load(
             DATA["dataset"], DATA["batch_size"], augment={"shift": DATA["shift"]}
@@ -173,7 +173,7 @@ class Run:
             verbose=2,
         )
 
-    def figures(self, model):
+    def metrics(self, model):
         """Accuracies on validation and test data, as fractions."""
         self.measured = model
         return {
@@ -198,12 +198,12 @@ def main():
     keras.utils.set_random_seed(SEED)
     run = Run(epochs)
     start = time.perf_counter()
-    figures = experiment(run)
+    found = experiment(run)
     command = f"python -m keras_ff.experiments.mnist_families {arguments.name} --epochs {epochs}"
     result = {
         "command": command,
         "dataset": "mnist, 50,000 / 10,000 / 10,000, shifts of up to 2 pixels",
-        **figures,
+        **found,
         "epochs": epochs,
         "seed": SEED,
         "policy": policy,

@@ -1,7 +1,7 @@
 """MNIST with activations that fail at the usual threshold, and what a search makes of them.
 
 `python -m keras_ff.experiments.mnist_thresholds ACTIVATION` searches threshold, margin and
-goodness scale of a 3 × 500 network with the logistic loss and one negative a sample on validation
+goodness scale of a 3 × 500 network with the logistic loss and one negative per sample on validation
 data, trains the best for longer, reads the test set once, and writes
 `results/mnist_thresholds/ACTIVATION.json`; with `--map` a grid of thresholds and margins at the
 scale that was found, and `ACTIVATION_map.json`. What was interrupted goes on where it stood.
@@ -89,15 +89,15 @@ def main():
     name, command = chosen.activation, f"{chosen.activation} --search-epochs {chosen.search_epochs}"
     if chosen.map:
         name, command = f"{name}_map", f"{command} --map"
-        figures = grid(chosen.activation, chosen.search_epochs)
+        found = grid(chosen.activation, chosen.search_epochs)
     else:
         command += f" --trials {chosen.trials} --epochs {chosen.epochs}"
-        figures = search(chosen.activation, chosen.trials, chosen.search_epochs, chosen.epochs)
+        found = search(chosen.activation, chosen.trials, chosen.search_epochs, chosen.epochs)
     result = {
         "command": f"python -m keras_ff.experiments.mnist_thresholds {command}",
         "dataset": "mnist, 50,000 / 10,000 / 10,000",
         "base": base(chosen.activation, chosen.search_epochs).to_dict(),
-        **figures,
+        **found,
     }
     results.write(RESULTS / f"{name}.json", result)
 

@@ -1,4 +1,4 @@
-"""Activations without published figures: with the other tables, each on each dataset."""
+"""Activations without published values: with the other tables, each on each dataset."""
 
 import functools
 
@@ -24,7 +24,7 @@ def _config(dataset, activation):
 
 
 def table():
-    """The table, a `keras_ff.experiments.table.Table`."""
+    """The table, a `keras_ff.lab.experiments.table.Table`."""
     return Table(
         name="more_activations",
         title="More activations",

@@ -2,7 +2,7 @@
 
 `python -m keras_ff.experiments.published_networks` writes them to the folder `zoo`. The recipes are
 those of the sources as far as these tell them; what they leave open has the default of keras_ff.
-Trainings that reach more are those of `keras_ff.experiments.mlp_recipes`.
+Trainings that reach more are those of `keras_ff.lab.experiments.mlp_recipes`.
 """
 
 import argparse
@@ -13,10 +13,10 @@ import keras
 
 import keras_ff
 from keras_ff import datasets, models
+from keras_ff.datasets import DataConfig
 from keras_ff.losses import Logistic
 from keras_ff.optimizers.learning_rates import ConstantThenLinear
 from keras_ff.readouts import Softmax
-from keras_ff.recipes import TrainingConfig
 
 S1 = "Tantravahi, Thota and Katti 2024"
 S2 = "Kesanapalli, Rangarajan, Jain and Jain"
@@ -30,7 +30,7 @@ class Published:
 
     Args:
         model: function of the number of steps an epoch; gives a compiled `FFModel`, not built.
-        data: dictionary, options of a `TrainingConfig` that say how data are prepared.
+        data: dictionary, options of a `DataConfig`.
         epochs: integer.
         architecture: string.
         description: string.
@@ -45,7 +45,7 @@ class Published:
 
 @dataclasses.dataclass(frozen=True)
 class Experiment:
-    """A row of S1's table 4.1."""
+    """A row of table 4.1 of Tantravahi et al."""
 
     batch_size: int
     learning_rate: float
@@ -226,7 +226,11 @@ PUBLISHED = {
         f"The Trifecta, {S3}: 12 layers, the best of the thesis behind it.",
     ),
     "mnist_mlp_s2_relu": Published(
-        _s2, _mnist(512), 240, "mlp_s2", f"The Forward-Forward baseline of {S2}: 60 epochs a layer."
+        _s2,
+        _mnist(512),
+        240,
+        "mlp_s2",
+        f"The Forward-Forward baseline of {S2}: 60 epochs per layer.",
     ),
     "mnist_mlp_s4_elu": Published(
         _s4, _mnist(10_000), 2000, "mlp_s4", f"The best network of {S4}: ELU, margin 1."
@@ -246,9 +250,9 @@ def write(name, folder, data_dir=None):
         The `keras_ff.zoo.Preset`.
     """
     published = PUBLISHED[name]
-    data = TrainingConfig.from_dict(published.data)
+    data = DataConfig.from_dict(published.data)
     info = datasets.info(data.dataset, data_dir=data_dir)
-    train, _, _ = data.load_data(data_dir=data_dir)
+    train, _, _ = data.load(data_dir=data_dir)
     keras.utils.clear_session()  # names of layers begin anew, whatever was made before
     model = published.model(len(train))
     model.build((None, *train.element_spec[0].shape[1:]))

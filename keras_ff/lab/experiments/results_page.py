@@ -28,15 +28,15 @@ LAST_NUMBERS = (
 HEAD = """\
 # Published tables, trained again
 
-The tables below were published by others, but for the last; each of their figures stands beside
+The tables below were published by others, but for the last; each published value stands beside
 what keras_ff reaches.
 `keras-ff reproduce TABLE` trains the cells of one, and `keras-ff reproduce --page RESULTS.md`
-writes this page from the files in `results/`, which hold every cell's configuration, figures,
+writes this page from the files in `results/`, which hold every cell's configuration, metrics,
 versions and machine.
 
-Accuracies are in percent. Settings were chosen on validation data, and the test set is read once a
-cell, at the end. Locality is the number of trainable matrices that a gradient passes at most: 1 is
-strictly local; a dash stands for all of them. Losses of different families are not comparable.
+Accuracies are in percent. Settings were chosen on validation data, and the test set is read once
+per cell, at the end. Locality is the number of trainable matrices that a gradient passes at most: 1
+is strictly local; a dash stands for all of them. Losses of different families are not comparable.
 Seconds are those of training, validation after every epoch included, on machines that the files
 name, where other work may have run as well; a row of one seed is one run.
 """
@@ -48,7 +48,7 @@ class Answer:
 
     Args:
         cell: the `Cell`.
-        runs: list of dictionaries, one a seed, as `keras_ff.experiments.cells.reproduce` writes.
+        runs: list of dictionaries, one per seed, as `cells.reproduce` writes.
     """
 
     cell: Cell
@@ -140,7 +140,7 @@ def markdown(folder=cells.RESULTS, pictures=PICTURES):
         parts.append(text_tables.markdown(rows, LAST_NUMBERS))
         if any(answer.runs for answer in found):
             picture = _picture_path(name, pathlib.Path(pictures)).as_posix()
-            parts.append(f"![{table.title}: the source's figures and ours]({picture})\n")
+            parts.append(f"![{table.title}: the source's values and ours]({picture})\n")
     return "\n".join(parts)
 
 
@@ -149,7 +149,7 @@ def _picture_path(name, pictures):
 
 
 def _picture(found):
-    """The source's figures and ours, and how validation accuracy rose."""
+    """The source's values and ours, and how validation accuracy rose."""
     from keras_ff.visualization import style
 
     figure = style.new_figure(11, 1.6 + 0.28 * len(found))

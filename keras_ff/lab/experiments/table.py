@@ -9,15 +9,15 @@ FORWARD_FORWARD, BACKPROPAGATION = "Forward-Forward", "backpropagation"
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One figure of a table, and the training that answers it.
+    """One value of a table, and the training that reproduces it.
 
     Args:
-        row: string, what the figure is of: an activation, a dataset, a width.
+        row: string, what the value is of: an activation, a dataset, a width.
         config: the `TrainingConfig` to train by.
         published: float, the source's test accuracy in percent, or `None` where it has none.
         backpropagation: boolean. Whether the network of the configuration is trained by
             backpropagation of the cross-entropy of a softmax head. Defaults to `False`.
-        published_text: string, the source's figure in its own form. Defaults to `""`: the number.
+        published_text: string, the source's value in its own form. Defaults to `""`: the number.
     """
 
     row: str
@@ -57,7 +57,7 @@ class Table:
     Args:
         name: string, what `keras-ff reproduce` calls it.
         title: string, what it shows.
-        source: string, where the published figures are from.
+        source: string, where the published values are from.
         rows: string, what a row is, such as `"activation"`.
         cells: tuple of `Cell`, whose names differ.
         remarks: string, what a reader has to know about the comparison.

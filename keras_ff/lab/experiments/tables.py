@@ -1,23 +1,31 @@
 """The tables that `keras-ff reproduce` trains, by name."""
 
 from keras_ff.lab.experiments import (
+    dooms2023_convolutions,
+    kesanapalli2023_baseline,
+    li_chen2023_activations,
+    li_chen2023_widths,
     more_activations,
-    s1_activations,
-    s2_baseline,
-    s3_convolutions,
-    s4_activations,
-    s4_widths,
+    tantravahi2024_activations,
 )
 from keras_ff.utils import registry
 
 # Functions, since a table's configurations take reading what datasets are like.
 TABLES = {
-    "s1_activations": s1_activations.table,
-    "s2_baseline": s2_baseline.table,
-    "s3_convolutions": s3_convolutions.table,
-    "s4_activations": s4_activations.table,
-    "s4_widths": s4_widths.table,
+    "tantravahi2024_activations": tantravahi2024_activations.table,
+    "kesanapalli2023_baseline": kesanapalli2023_baseline.table,
+    "dooms2023_convolutions": dooms2023_convolutions.table,
+    "li_chen2023_activations": li_chen2023_activations.table,
+    "li_chen2023_widths": li_chen2023_widths.table,
     "more_activations": more_activations.table,
+}
+# What tables were called in earlier versions.
+FORMER_NAMES = {
+    "s1_activations": "tantravahi2024_activations",
+    "s2_baseline": "kesanapalli2023_baseline",
+    "s3_convolutions": "dooms2023_convolutions",
+    "s4_activations": "li_chen2023_activations",
+    "s4_widths": "li_chen2023_widths",
 }
 
 
@@ -25,14 +33,15 @@ def get(name):
     """A table by name.
 
     Args:
-        name: string, one of `TABLES`.
+        name: string, one of `TABLES`, or a former name.
 
     Returns:
-        A `keras_ff.experiments.table.Table`.
+        A `keras_ff.lab.experiments.table.Table`.
 
     Raises:
         ValueError: if there is none of that name.
     """
+    name = FORMER_NAMES.get(name, name)
     if name not in TABLES:
         raise ValueError(
             f"There is no table {name!r}. {registry.nearest(name, TABLES)} Received: {name!r}"

@@ -24,7 +24,6 @@ import numpy as np
 from keras_ff import FFModel, readouts, training, zoo
 from keras_ff.datasets import splits, tfds_images
 from keras_ff.lab.experiments import convolutional_recipes
-from keras_ff.presets import metadata
 from keras_ff.zoo import measuring
 
 DATASET, CLASSES = "cifar10", 10
@@ -215,7 +214,7 @@ def told_of(trained):
 
 
 def publish(trained, path, config):
-    """Make a preset with figures and a card of the network that `read_out` wrote."""
+    """Make a preset with metrics and a card of the network that `read_out` wrote."""
     model = FFModel.from_preset(trained)
     _, validation, test = config.load_data()
     known = told_of(trained)
@@ -226,7 +225,7 @@ def publish(trained, path, config):
     return zoo.publish(
         model,
         path,
-        metadata.data_of(config),
+        config.data.to_dict(),
         # int8 loses too much by the zoo's rule as well, and float16 takes more than a file may.
         weights="int6",
         architecture="wide_cnn",

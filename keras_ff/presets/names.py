@@ -1,0 +1,11 @@
+"""What a preset's files are called."""
+
+FORMAT = 1
+METADATA_FILE = "metadata.json"
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "weights.npz"
+CARD_FILE = "README.md"
+GOODNESS_PICTURE = "goodness_separation.png"
+FILTERS_PICTURE = "first_layer_filters.png"
+# The storage of an ensemble, whose weights are those of other presets.
+MEMBERS = "members"

@@ -1,0 +1,43 @@
+"""What the seconds and metrics of a run depend on: the machine and the versions."""
+
+import importlib
+import os
+import pathlib
+import platform
+
+import keras
+
+from keras_ff.version import __version__
+
+
+def machine():
+    """What the seconds depend on, by name."""
+    return {
+        "architecture": platform.machine(),
+        "processor": _processor(),
+        "processors": os.cpu_count(),
+        "devices": keras.distribution.list_devices(),
+    }
+
+
+def _processor():
+    """The processor's name and its units for matrix products in bfloat16, as far as told."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    told = dict(line.split(":", 1) for line in lines if ":" in line)
+    told = {key.strip(): value.strip() for key, value in told.items()}
+    units = {"amx_bf16", "avx512_bf16"} & set(told.get("flags", "").split())
+    return ", ".join([told.get("model name", platform.processor()), *sorted(units)])
+
+
+def versions():
+    """Versions of what the metrics depend on, by name."""
+    backend = keras.backend.backend()
+    return {
+        "keras_ff": __version__,
+        "keras": keras.version(),
+        backend: importlib.import_module(backend).__version__,
+        "python": platform.python_version(),
+    }

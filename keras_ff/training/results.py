@@ -1,0 +1,68 @@
+"""What a model achieves, in numbers."""
+
+import numpy as np
+
+from keras_ff.recipes import TrainingConfig
+from keras_ff.training.checkpoint import READOUT_SECONDS
+from keras_ff.training.machine import machine, versions
+from keras_ff.utils.files import for_json
+
+
+def classification_metrics(model, data):
+    """Accuracy, accuracy of every class and confusion matrix of a model on a data set.
+
+    Args:
+        model: an `FFModel`.
+        data: `tf.data.Dataset` of batches (x, y), in an order that is always the same.
+
+    Returns:
+        A dictionary with `accuracy`, a float; `per_class_accuracy`, a list with nan for classes
+        without samples; and `confusion_matrix`, a list with a row for every true class.
+    """
+    from sklearn import metrics
+
+    truth = np.concatenate([np.asarray(y) for _, y in data])
+    answers = np.argmax(model.predict(data, verbose=0), axis=1)
+    classes = np.arange(model.num_classes)
+    return {
+        "accuracy": float(metrics.accuracy_score(truth, answers)),
+        "per_class_accuracy": metrics.recall_score(
+            truth, answers, labels=classes, average=None, zero_division=np.nan
+        ).tolist(),
+        "confusion_matrix": metrics.confusion_matrix(truth, answers, labels=classes).tolist(),
+    }
+
+
+def report(model, config, run, validation, test):
+    """What is to be said of a model in numbers, ready for JSON.
+
+    Args:
+        model: an `FFModel`.
+        config: the `TrainingConfig` by which the data were made.
+        run: the record of the run that trained the model, as from `load`, or `None`.
+        validation: accuracy on the validation part, or `None`.
+        test: metrics on the test set, as from `classification_metrics`.
+
+    Returns:
+        A dictionary, `None` where something is not known.
+    """
+    run = run or {}
+    seconds, samples = run.get("seconds"), run.get("samples")
+    epochs = run.get("epoch")
+    return {
+        "dataset": config.dataset,
+        "test_accuracy": test["accuracy"],
+        "validation_accuracy": validation,
+        "per_class_accuracy": for_json(test["per_class_accuracy"]),
+        "confusion_matrix": test["confusion_matrix"],
+        "epochs": epochs,
+        "seconds": seconds and seconds + run.get(READOUT_SECONDS, 0.0),
+        "samples_per_second": samples * epochs / seconds if samples and seconds else None,
+        "seed": config.seed,
+        "parameters": model.count_params(),
+        "locality": model.locality,
+        "command": run.get("command")
+        or (TrainingConfig.from_dict(run["config"]).command() if run else None),
+        "versions": versions(),
+        "machine": machine(),
+    }

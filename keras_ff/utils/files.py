@@ -1,0 +1,55 @@
+"""Files that are written whole or not at all, and JSON."""
+
+import json
+import math
+import os
+import pathlib
+
+
+def write_json(path, content):
+    """Write a JSON file, whole or not at all; what is no number becomes null."""
+    text = json.dumps(for_json(content), indent=1) + "\n"
+    write_whole(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def read_json(path):
+    """What a JSON file holds, or a ValueError that names the file."""
+    try:
+        return json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r} is damaged: {first_sentence(error)}.") from error
+
+
+def for_json(content):
+    """`content` with lists for tuples and None for what JSON has no number for."""
+    if isinstance(content, dict):
+        return {name: for_json(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [for_json(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
+
+
+def write_whole(path, write):
+    """Have `write` write to a file beside `path`, which then takes the place of `path`."""
+    temporary = path.with_name(f"{path.stem}.partial{path.suffix}")
+    write(temporary)
+    _flush_to_disk(temporary, os.O_RDWR)
+    os.replace(temporary, path)
+    if os.name == "posix":  # elsewhere folders cannot be opened
+        _flush_to_disk(path.parent, os.O_RDONLY)
+
+
+def _flush_to_disk(path, mode):
+    descriptor = os.open(path, mode)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def first_sentence(error):
+    """The first sentence of an error, or its name where it says nothing."""
+    text = str(error).strip().split("\n")[0].split(". ")[0].rstrip(".:")
+    return text or type(error).__name__
