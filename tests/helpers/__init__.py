@@ -1,0 +1,25 @@
+"""What tests share."""
+
+import json
+import pathlib
+
+import keras
+import numpy as np
+
+ROOT = pathlib.Path(__file__).parents[2]  # of the repository
+
+
+def drawn(*shape, seed=1):
+    """Standard normal values, float32: `drawn(8, 6)` or `drawn((8, 6))`."""
+    if len(shape) == 1 and isinstance(shape[0], tuple | list):
+        (shape,) = shape
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+def copies(layer):
+    """The layer through its configuration and through JSON, as in a saved model."""
+    serialised = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
+    return (
+        type(layer).from_config(layer.get_config()),
+        keras.saving.deserialize_keras_object(serialised),
+    )
