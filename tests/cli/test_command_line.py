@@ -34,6 +34,7 @@ def test_wrong_options_end_with_a_sentence(words, sentence, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_warnings_are_sentences_too(tmp_path):
     words = (*SMALL[2:], "--layers", "3", "--units", "8", "--layer-schedule", "greedy")
     command = Command("train", *words, "--out", tmp_path / "run")

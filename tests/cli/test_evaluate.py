@@ -46,6 +46,7 @@ def test_evaluate_prints_accuracies_and_the_confusion_matrix(trained):
         assert lines[3 + digit].split() == [str(digit), str(sum(row)), f"{100 * accuracy:.2f}", "%"]
 
 
+@pytest.mark.slow
 def test_evaluate_prepares_data_as_in_training(tmp_path):
     """The very same pixels: not standardised, of another size, split by another seed."""
     config = recipes.TrainingConfig.for_dataset(

@@ -107,6 +107,7 @@ def test_resume_needs_a_folder_and_names_the_newest_that_is_not_complete(
     assert f"--out {pathlib.Path('runs/broken-off')}." in refused("train", "--resume")
 
 
+@pytest.mark.slow
 def test_resume_starts_a_run_that_never_began(tmp_path):
     command = Command("train", "--resume", "--out", tmp_path / "new", *SMALL)
     assert command.code == 0

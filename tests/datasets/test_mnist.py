@@ -20,6 +20,7 @@ def mnist():
     return datasets.load("mnist", batch_size=6000, augment={"shift": 2}, initial_epoch=1)
 
 
+@pytest.mark.slow
 class TestMNIST:
     def test_parts(self, mnist):
         assert [len(part) for part in mnist] == [9, 2, 2]

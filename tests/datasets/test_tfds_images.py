@@ -17,6 +17,7 @@ class TestTFDS:
         parts = datasets.load("complete", data_dir=tmp_path, standardize=False)
         assert [len(joined(part)[1]) for part in parts] == [50, 10, 5]
 
+    @pytest.mark.slow
     def test_a_dataset_is_read_once_where_it_is_kept_and_anew_afterwards(self, tmp_path):
         write_tfds(tmp_path / "first", "kept", {"train": colours(60), "test": colours(5)})
         write_tfds(tmp_path / "other", "kept", {"train": colours(60), "test": colours(6)})

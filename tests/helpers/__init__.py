@@ -5,6 +5,7 @@ import pathlib
 
 import keras
 import numpy as np
+import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]  # of the repository
 
@@ -23,3 +24,15 @@ def copies(layer):
         type(layer).from_config(layer.get_config()),
         keras.saving.deserialize_keras_object(serialised),
     )
+
+
+def mostly_slow(names, cases, quick=(0,), **arguments):
+    """`pytest.mark.parametrize` that marks all cases slow but those at the positions `quick`."""
+    one = isinstance(names, str) and "," not in names
+    marked = []
+    for position, case in enumerate(cases):
+        if not hasattr(case, "marks"):
+            case = pytest.param(case) if one else pytest.param(*case)
+        marks = () if position in quick else (pytest.mark.slow,)
+        marked.append(case._replace(marks=(*case.marks, *marks)))
+    return pytest.mark.parametrize(names, marked, **arguments)

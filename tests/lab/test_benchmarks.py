@@ -51,6 +51,7 @@ def test_medians_leave_out_warmups_and_outliers():
     assert 0.01 <= seconds["a"] < 0.05
 
 
+@pytest.mark.slow
 @of_tensorflow
 def test_step_compares_three_sides():
     rows = list(benchmarks.run("step", networks=[((20, 20), 16)], policies=["float32"], rounds=1))
@@ -140,6 +141,7 @@ def test_products_have_the_dtype_and_the_shapes_of_the_layers():
     assert tuple(pairs[0][0]().shape) == (10, 4, 4, 4) and tuple(pairs[1][0]().shape) == (10, 6)
 
 
+@pytest.mark.slow
 @of_tensorflow
 def test_conv_and_predict(monkeypatch):
     # A smaller network: that the ResNet-17 trains, others test.
@@ -165,6 +167,7 @@ def test_fit_beside_the_bare_step():
     assert row["floor"] > 0 and row["backprop"] is None
 
 
+@pytest.mark.slow
 @of_tensorflow
 def test_fit_with_the_callback_beside_fit_without():
     chosen = {"units": (16,), "batch_size": 512, "epochs": 6}
@@ -177,6 +180,7 @@ def test_fit_with_the_callback_beside_fit_without():
     assert share > 0.3 and row["ratio_to_floor"] < 0.9
 
 
+@pytest.mark.slow
 @of_tensorflow
 def test_memory_of_a_process_of_its_own():
     peaks = [memory._in_own_process("ours", 1, 8, 8, size, "float32") for size in (4, 4096)]
@@ -201,6 +205,7 @@ def test_slopes_of_memory(monkeypatch):
     assert row["peaks_ours"] == pytest.approx([708, 716, 732])
 
 
+@pytest.mark.slow
 def test_schedules_are_timed_to_an_accuracy(monkeypatch):
     arguments = {"dataset": "digits", "units": (32, 32), "policy": "float32"}
     rows = list(schedule.run(accuracy=0.12, epochs=4, **arguments))
@@ -246,6 +251,7 @@ def test_the_command_prints_and_writes_rows(tmp_path, capsys, monkeypatch):
     assert "steps" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow("layers have devices of their own under TensorFlow alone")
 def test_pipeline_models_the_cost_and_measures_two_devices():
     arguments = {"units": 32, "batch_size": 16, "policy": "float32", "rounds": 2}
@@ -262,6 +268,7 @@ def test_pipeline_models_the_cost_and_measures_two_devices():
     assert measured["ours"] > 0 and 0 < measured["busy"] <= 1
 
 
+@pytest.mark.slow
 def test_backends_take_turns_in_processes_of_their_own():
     (row,) = benchmarks.run("backends", units=(16,), batch_size=16, batches=3, rounds=1)
     assert row["jax"] > 0 and row["tensorflow"] > 0

@@ -126,6 +126,7 @@ def test_only_the_pairs_second_loss_counts_in_the_first_layers_step():
     assert np.abs(odd[0][0] - other_odd[0][0]).max() > 1e-4  # in an odd step layer 1 is by itself
 
 
+@pytest.mark.slow
 def test_compiled_steps_alternate_as_eager_ones_do():
     x, y = batch((10, 6))
     models = []

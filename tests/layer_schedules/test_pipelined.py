@@ -10,6 +10,7 @@ from keras_ff.layer_schedules import Alternating, Pipelined
 from keras_ff.layers import FFConv2D, FFLayer, FFResidual
 from keras_ff.models.passage import Passage
 from keras_ff.negatives import RandomLabels
+from tests.helpers import mostly_slow
 from tests.helpers.schedules import (
     assert_same_weights,
     batch,
@@ -80,7 +81,7 @@ def assert_same_history(one, other, rtol=1e-5):
         np.testing.assert_allclose(one[name], other[name], rtol=rtol, atol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize(
+@mostly_slow(
     ("name", "weighted"),
     [
         *((name, False) for name in STACKS if name != "hybrid images"),
@@ -91,6 +92,7 @@ def assert_same_history(one, other, rtol=1e-5):
         ),
         ("labels", True),
     ],
+    quick=(0, 2),
 )
 def test_pipelined_ends_where_simultaneous_does(name, weighted):
     """Two epochs of three batches, the last one short: weights, state and figures."""
@@ -116,6 +118,7 @@ def test_pipelined_ends_where_simultaneous_does(name, weighted):
         )
 
 
+@pytest.mark.slow
 def test_pipelined_compiled():
     """Stages that are compiled one by one, with a short last batch, against eager steps."""
     models = []
@@ -213,6 +216,7 @@ def test_what_is_under_way_is_drained_at_each_epochs_end():
     assert iterations == [[3] * 3, [6] * 3, [9] * 3]
 
 
+@pytest.mark.slow
 def test_evaluate_in_between_sees_layers_that_are_up_to_date():
     models = pipelined_and_simultaneous(STACKS["labels"][0], metrics=["accuracy"])
     x, y = batch((10, 6))
@@ -246,6 +250,7 @@ def test_a_softmax_head_learns_from_what_leaves_the_last_layer():
     np.testing.assert_allclose(histories[0]["loss"], histories[1]["loss"], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [5, 4], ids=["2 batches", "3 batches"])
 def test_two_steps_an_execution(batch_size):
     """Whether or not the number of batches is even."""
@@ -268,6 +273,7 @@ def test_train_on_batch_takes_one_step_whatever_an_execution_takes():
     assert_same_weights(*models)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_data_of_unknown_length():
     """The figures of an epoch hold all its batches, though none knows which one is the last."""
@@ -283,6 +289,7 @@ def test_data_of_unknown_length():
     assert_same_history(*histories)
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_between_epochs(tmp_path):
     """As if there had been no break, generators included."""
     whole, halved = (
@@ -305,6 +312,7 @@ def test_saved_and_loaded_between_epochs(tmp_path):
     assert moved(whole, weights_of(halved)) == (0, 1, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", [Alternating(), Pipelined()])
 def test_a_saved_model_goes_on_from_the_same_step(schedule, tmp_path):
     """After an odd number of steps the pairs are the other ones; what was drained stays so."""

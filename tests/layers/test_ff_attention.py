@@ -10,7 +10,7 @@ from keras.ops import convert_to_numpy
 import keras_ff
 from keras_ff.labels import SpatialPattern, TokenLabels
 from keras_ff.layers import FFAttention, FFDense, FFLayer, PatchAttention
-from tests.helpers import drawn
+from tests.helpers import drawn, mostly_slow
 from tests.helpers.patch_attention import by_hand
 
 
@@ -61,6 +61,7 @@ def test_ff_round_trip(policy):
         assert float(copy.measure(x)[0]["loss"]) == float(layer.measure(x)[0]["loss"])
 
 
+@pytest.mark.slow
 def test_steps_tell_streams_apart():
     """Which of two tokens holds the mark decides; every token has the same features."""
     layer = FFAttention(2, 4, loss="symba", optimizer=keras.optimizers.Adam(0.01))
@@ -86,8 +87,8 @@ STACKS = {
 }
 
 
-@pytest.mark.parametrize("schedule", ["simultaneous", "greedy"])
-@pytest.mark.parametrize("name", STACKS)
+@mostly_slow("schedule", ["simultaneous", "greedy"], quick=(0,))
+@mostly_slow("name", STACKS, quick=(1,))
 def test_fit(name, schedule, tmp_path):
     make, embedding = STACKS[name]
     model = keras_ff.FFModel(make(), 3, label_embedding=embedding, layer_schedule=schedule)

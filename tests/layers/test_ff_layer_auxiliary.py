@@ -304,6 +304,7 @@ def test_running_means_of_several_steps_are_of_the_positives():
             np.testing.assert_allclose(layer.auxiliary[0].running_means, means, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_compiled_steps_are_the_eager_ones():
     """Three layers, each with other terms, over several steps, with a short last batch."""
     x, y = drawn((20, 6)), np.arange(20) % 2

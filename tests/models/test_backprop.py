@@ -93,10 +93,10 @@ def test_weights_of_activations_are_carried(digits):
 def test_training_either_leaves_the_other_as_it_is(digits):
     x, y = digits[0][:40], digits[1][:40]
     model = keras_ff.FFModel([FFDense(12), FFDense(12)], num_classes=10)
-    model.compile()
+    model.compile(run_eagerly=True)
     model.build((None, 8, 8, 1))
     network = model.to_backprop()
-    network.compile("adam", "sparse_categorical_crossentropy")
+    network.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
     scores = model.predict(x, verbose=0)
     network.fit(x, y, verbose=0)
     np.testing.assert_array_equal(model.predict(x, verbose=0), scores)
@@ -106,6 +106,7 @@ def test_training_either_leaves_the_other_as_it_is(digits):
     np.testing.assert_array_equal(network.predict(x, verbose=0), scores)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["relu", "relu_full_grad", "t_distribution", "tanh"])
 def test_every_activation_learns_by_backpropagation(digits, activation):
     x, y = digits

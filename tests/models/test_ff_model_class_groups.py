@@ -8,7 +8,7 @@ import sklearn.datasets
 import keras_ff
 from keras_ff import goodness, losses, recipes, visualization
 from keras_ff.layers import FFConv2D, FFDense
-from tests.helpers import drawn
+from tests.helpers import drawn, mostly_slow
 from tests.helpers.either_backend import gradient_table
 
 
@@ -89,8 +89,8 @@ def test_scores_are_the_sum_of_the_layers_logits():
     np.testing.assert_allclose(model.predict(x, verbose=0), by_hand, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("schedule", ["simultaneous", "greedy"])
-@pytest.mark.parametrize("readout", ["goodness", "softmax"])
+@mostly_slow("schedule", ["simultaneous", "greedy"], quick=(0,))
+@mostly_slow("readout", ["goodness", "softmax"], quick=(0,))
 def test_learns_digits_and_goes_on_after_loading(digits, schedule, readout, tmp_path):
     x, y = digits
     model = dense_model(layer_schedule=schedule, readout=readout)
@@ -105,6 +105,7 @@ def test_learns_digits_and_goes_on_after_loading(digits, schedule, readout, tmp_
     np.testing.assert_array_equal(model.predict(x, verbose=0), loaded.predict(x, verbose=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["relu_full_grad", "t_distribution", "tanh", "sigmoid"])
 def test_every_activation_learns(digits, activation):
     x, y = digits
@@ -151,6 +152,7 @@ def test_a_recipe_and_the_picture_of_class_groups(digits):
     assert np.mean(ahead == 1) == pytest.approx(logs["layer_2/accuracy"])
 
 
+@pytest.mark.slow
 def test_a_convolutional_net_of_class_groups(digits):
     x, y = digits
     group_norm = {"groups": 10, "center": False, "scale": False}

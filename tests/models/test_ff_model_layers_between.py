@@ -11,7 +11,7 @@ from keras.ops import convert_to_numpy
 import keras_ff
 from keras_ff.layers import FFConv2D, FFDense, Opaque
 from keras_ff.negatives import RandomLabels
-from tests.helpers import drawn
+from tests.helpers import drawn, mostly_slow
 from tests.helpers.either_backend import gradient_table
 
 CLASSES = 2
@@ -95,7 +95,7 @@ def test_a_function_that_has_no_name_to_save_says_how_to_give_it_one(tmp_path):
         model.save(tmp_path / "model.keras")
 
 
-@pytest.mark.parametrize("jit_compile", ["auto", True])
+@mostly_slow("jit_compile", ["auto", True], quick=(0,))
 @pytest.mark.filterwarnings("ignore:Model doesn't support `jit_compile")
 def test_within_a_compiled_fit_of_batches_of_any_size(jit_compile):
     """A stream whose batch size the graph does not know, the last batch short."""
@@ -117,6 +117,7 @@ def test_within_a_compiled_fit_of_batches_of_any_size(jit_compile):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["greedy", "simultaneous", "pipelined", "windows"])
 def test_layers_on_both_sides_learn(schedule):
     """Though nothing between them has a gradient: both losses fall."""
@@ -244,13 +245,14 @@ def test_dropout_is_active_in_training_of_the_layer_behind_it_alone():
     assert abs(float(first) - plain) > 1e-4  # half of the inputs were missing
 
 
-@pytest.mark.parametrize(
+@mostly_slow(
     "make",
     [
         lambda: keras.layers.Dense(6, activation="relu"),
         lambda: keras.layers.PReLU(),
         lambda: keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(3)]),
     ],
+    quick=(0,),
     ids=["dense", "parametric", "sequential"],
 )
 @pytest.mark.parametrize("schedule", ["simultaneous", "alternating", "pipelined"])

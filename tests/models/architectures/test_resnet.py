@@ -7,6 +7,7 @@ from keras_ff import layers, models
 from tests.helpers.architectures import CLASSES, built, images, trainable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "millions"), [(20, 1.2), (100, 30.6)])
 def test_resnet_has_about_as_many_parameters_as_published(width, millions):
     model = built(models.resnet(width), 32, 32, 3)
