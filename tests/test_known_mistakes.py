@@ -6,6 +6,7 @@ import pytest
 from keras.ops import convert_to_numpy
 
 import keras_ff
+from keras_ff.layers import Batch
 from keras_ff import goodness, labels, losses
 from keras_ff.layers import FFConv2D, FFDense, LengthNormalization
 from keras_ff.negatives import RandomLabels
@@ -50,7 +51,7 @@ def same(first, second):
 def gradients_of_two_losses(inputs):
     """Of the losses of two layers in a chain, by the weights of the first and by the second's."""
     first, second = ff_layer(activation="tanh"), ff_layer(activation="tanh")
-    second.measure(first.measure(inputs)[1])
+    second.test_step(first.test_step(inputs)[1].inputs)
 
     def losses_of_a_step():
         figures, activities = first.train_step(inputs)
@@ -69,7 +70,7 @@ def test_1_a_gradient_that_crosses_layers():
 def test_1_a_detach_so_placed_that_nothing_learns():
     layer = ff_layer()
     x = drawn(8, FEATURES)
-    layer.measure(x)
+    layer.test_step(x)
     before = layer.get_weights()
     layer.train_step(x)
     for old, new in zip(before, layer.get_weights(), strict=True):
@@ -190,10 +191,10 @@ def test_5_the_wrong_axis_in_a_normalization():
 def test_5_goodness_measured_after_normalizing():
     layer = ff_layer(use_bias=False)
     x = drawn(16, FEATURES)
-    positive = np.array(layer.measure(x)[0]["positive_goodness"])
+    positive = np.array(layer.test_step(x)[0]["positive_goodness"])
     assert np.std(positive) > 0.05 * np.mean(positive)  # not the same for every sample
     layer.kernel.assign(2.0 * layer.kernel)
-    np.testing.assert_allclose(layer.measure(x)[0]["positive_goodness"], 4.0 * positive, rtol=1e-4)
+    np.testing.assert_allclose(layer.test_step(x)[0]["positive_goodness"], 4.0 * positive, rtol=1e-4)
 
 
 # --- 6. batch statistics ------------------------------------------------------------------------
@@ -273,7 +274,7 @@ def test_7_a_threshold_that_does_not_fit_sum_or_mean(measure, scale):
             loss=losses.Logistic(),
             kernel_initializer="lecun_normal",
         )
-        figures, _ = layer.measure(drawn(64, 50))
+        figures, _ = layer.test_step(drawn(64, 50))
         assert 0.4 < np.mean(figures["positive_goodness"]) / layer.loss.threshold < 2.5
 
 
@@ -288,7 +289,7 @@ def test_7_a_threshold_that_does_not_fit_the_activation(activation, measure):
         loss=losses.Logistic(),
         kernel_initializer=keras.initializers.Constant(100.0),
     )
-    figures, _ = layer.measure(np.ones((2, FEATURES), "float32"))
+    figures, _ = layer.test_step(np.ones((2, FEATURES), "float32"))
     assert float(figures["positive_goodness"][0]) > 1.2 * layer.loss.threshold
 
 
@@ -332,10 +333,10 @@ def test_7_terms_that_cancel(name):
 def test_8_goodness_summed_over_the_batch(measure):
     layer = ff_layer(goodness=measure)
     x = drawn(8, FEATURES)
-    figures, _ = layer.measure(x)
+    figures, _ = layer.test_step(x)
     others = x.copy()
     others[1:] *= -1.0
-    other_figures, _ = layer.measure(others)
+    other_figures, _ = layer.test_step(others)
     positive, other = figures["positive_goodness"], other_figures["positive_goodness"]
     assert tuple(positive.shape) == (4,)
     assert len(set(np.array(positive))) == 4
@@ -416,7 +417,7 @@ def test_9_a_label_form_that_differs_between_training_and_scoring(name):
     inputs, streams = model.streams(x, y)
     total = np.zeros((12,)), np.zeros((12,))
     for layer in model.ff_layers:
-        figures, inputs = layer.measure(inputs, streams)
+        figures, inputs = layer.test_step(Batch(inputs, streams))
         total[0][:] += figures["positive_goodness"]
         total[1][:] += figures["negative_goodness"]
     scores = np.array(model(x))
@@ -432,7 +433,7 @@ def test_9_layers_in_training_see_what_they_see_in_scoring():
     inputs, streams = model.streams(x, y)
     expected = model.activities(inputs)
     for layer, scored in zip(model.ff_layers, expected, strict=True):
-        _, inputs = layer.train_step(inputs, streams)
+        _, inputs = layer.train_step(Batch(inputs, streams))
         np.testing.assert_allclose(inputs, scored, rtol=1e-5, atol=1e-7)
 
 

@@ -25,7 +25,7 @@ def test_the_ff_layer_is_its_transform_behind_a_normalisation():
 
 def test_one_goodness_over_all_tokens_and_units():
     layer, x = FFAttention(2, 4, 6, loss="symba"), drawn(4, 5, 3)
-    figures, activities = layer.measure(x)
+    figures, activities = layer.test_step(x)
     expected = (np.array(activities, "float64") ** 2).mean(axis=(1, 2))
     np.testing.assert_allclose(figures["positive_goodness"], expected[:2], rtol=1e-5)
     np.testing.assert_allclose(figures["negative_goodness"], expected[2:], rtol=1e-5)
@@ -58,7 +58,7 @@ def test_ff_round_trip(policy):
         assert json.dumps(copy.get_config()) == json.dumps(layer.get_config())
         copy(x)
         copy.set_weights(layer.get_weights())
-        assert float(copy.measure(x)[0]["loss"]) == float(layer.measure(x)[0]["loss"])
+        assert float(copy.test_step(x)[0]["loss"]) == float(layer.test_step(x)[0]["loss"])
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import sklearn.datasets
 
 import keras_ff
 from keras_ff import goodness, losses, recipes, visualization
-from keras_ff.layers import FFConv2D, FFDense
+from keras_ff.layers import Batch, FFConv2D, FFDense
 from tests.helpers import drawn, mostly_slow
 from tests.helpers.either_backend import gradient_table
 
@@ -67,7 +67,7 @@ def test_gradients_stay_in_their_layer():
     def losses_of_a_step():
         inputs, found = keras.ops.convert_to_tensor(drawn((8, 6))), []
         for layer in layers:
-            measured, inputs = layer.train_step(inputs, streams=1, labels=np.arange(8))
+            measured, inputs = layer.train_step(Batch(inputs, 1, labels=np.arange(8)))
             found.append(measured["loss"])
         return found
 
@@ -200,7 +200,7 @@ def test_figures_of_the_convolution_by_hand():
     )
     positive, negative = np.ones((1, 2, 2, 1)), 0.5 * np.ones((1, 2, 2, 1))
     positive[0, 1, 1, 0] = 3.0
-    figures, activities = layer.measure(np.concatenate([positive, negative]).astype("float32"))
+    figures, activities = layer.test_step(np.concatenate([positive, negative]).astype("float32"))
     assert tuple(activities.shape) == (2, 1, 1, 2)
     assert float(figures["positive_goodness"][0]) == 9.0
     assert float(figures["negative_goodness"][0]) == 0.25
