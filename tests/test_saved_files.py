@@ -9,11 +9,11 @@ import shutil
 import keras
 import numpy as np
 import pytest
-from tests.saved_files import measuring
 
 import keras_ff
 from keras_ff import training
 from keras_ff.recipes import TrainingConfig
+from tests.saved_files import measuring
 
 RUNS = ("run_in_layer", "run_in_readout")
 OTHERS = ("zoo", *RUNS)
@@ -21,10 +21,8 @@ NAMES = sorted(path.stem for path in measuring.FOLDER.glob("*.json") if path.ste
 # Their steps take long to compile; that the files are read, quick tests see.
 SLOW = (
     "attention",
-    "ensemble",
     "layers_between",
     "leading_layer",
-    "leading_layer_sees_labels",
     "pipelined",
     "preset",
     "residual",
@@ -32,17 +30,11 @@ SLOW = (
     "under_jax",
     "unsupervised",
     "windows",
-    "run_in_readout",
 )
 # Relative and absolute: of a file's scores, and of what it learns, where rounding adds up.
 TOLERANCES = ((1e-4, 1e-5), (2e-3, 1e-3))
 # One sample of 64 may tip over.
 ACCURACY = 1.5 / 64
-
-
-def marked(names):
-    """Parameters of a test, of which some are slow."""
-    return [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in names]
 
 
 def tolerances(expected):
@@ -73,7 +65,9 @@ def test_a_saved_model_scores_as_it_did(name):
     assert_close(found, expected["scores"], tolerances(expected)[0], "scores of the file")
 
 
-@pytest.mark.parametrize("name", marked(NAMES))
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=pytest.mark.slow) if one in SLOW else one for one in NAMES]
+)
 def test_a_saved_model_goes_on_learning_as_it_did(name):
     expected = measuring.expected(name)
     exact, learned = tolerances(expected)
@@ -96,7 +90,7 @@ def test_presets_of_the_zoo_score_as_they_did(name):
 
 
 @pytest.mark.tensorflow("the rest of a run depends on random numbers, which differ under others")
-@pytest.mark.parametrize("name", marked(RUNS))
+@pytest.mark.parametrize("name", RUNS)
 def test_a_run_that_was_killed_is_resumed(name, tmp_path):
     expected = measuring.expected(name)
     folder = tmp_path / "run"
