@@ -6,7 +6,6 @@ import pytest
 from keras.ops import convert_to_numpy
 
 import keras_ff
-from keras_ff.layers import Batch
 from keras_ff import goodness, labels, losses
 from keras_ff.layers import FFConv2D, FFDense, LengthNormalization
 from keras_ff.negatives import RandomLabels
@@ -54,8 +53,8 @@ def gradients_of_two_losses(inputs):
     second.test_step(first.test_step(inputs)[1].inputs)
 
     def losses_of_a_step():
-        figures, activities = first.train_step(inputs)
-        next_figures, _ = second.train_step(activities)
+        figures, batch = first.train_step(inputs)
+        next_figures, _ = second.train_step(batch.inputs)
         return [figures["loss"], next_figures["loss"]]
 
     weights = [*first.trainable_weights, *second.trainable_weights]
@@ -194,7 +193,9 @@ def test_5_goodness_measured_after_normalizing():
     positive = np.array(layer.test_step(x)[0]["positive_goodness"])
     assert np.std(positive) > 0.05 * np.mean(positive)  # not the same for every sample
     layer.kernel.assign(2.0 * layer.kernel)
-    np.testing.assert_allclose(layer.test_step(x)[0]["positive_goodness"], 4.0 * positive, rtol=1e-4)
+    np.testing.assert_allclose(
+        layer.test_step(x)[0]["positive_goodness"], 4.0 * positive, rtol=1e-4
+    )
 
 
 # --- 6. batch statistics ------------------------------------------------------------------------
@@ -414,10 +415,10 @@ def test_9_a_label_form_that_differs_between_training_and_scoring(name):
     """The goodness that layers learn from is, summed over layers, the score of that label."""
     model = dense_model(6, 5, classes=3, label_embedding=name, negatives=RandomLabels(count=2))
     x, y = samples(12, classes=3)
-    inputs, streams = model.streams(x, y)
+    batch = model.streams(x, y)
     total = np.zeros((12,)), np.zeros((12,))
     for layer in model.ff_layers:
-        figures, inputs = layer.test_step(Batch(inputs, streams))
+        figures, batch = layer.test_step(batch)
         total[0][:] += figures["positive_goodness"]
         total[1][:] += figures["negative_goodness"]
     scores = np.array(model(x))
@@ -430,11 +431,11 @@ def test_9_layers_in_training_see_what_they_see_in_scoring():
     """Without dropout a step works on the very activities of a pass for scores."""
     model = dense_model(6, 5, classes=2)
     x, y = samples()
-    inputs, streams = model.streams(x, y)
-    expected = model.activities(inputs)
+    batch = model.streams(x, y)
+    expected = model.stack.activities(batch)
     for layer, scored in zip(model.ff_layers, expected, strict=True):
-        _, inputs = layer.train_step(Batch(inputs, streams))
-        np.testing.assert_allclose(inputs, scored, rtol=1e-5, atol=1e-7)
+        _, batch = layer.train_step(batch)
+        np.testing.assert_allclose(batch.inputs, scored, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("readout", ["goodness", "softmax"])

@@ -8,7 +8,7 @@ from keras.ops import convert_to_numpy
 import keras_ff
 from keras_ff.layers import Batch, FFConv2D, FFDense, FFLayer, PeerNormalization
 from keras_ff.losses import SupCon
-from tests.helpers import drawn
+from tests.helpers import activities_of, drawn
 from tests.helpers.either_backend import value_and_gradients
 
 RATE = 0.1
@@ -100,7 +100,7 @@ def test_other_figures_and_activities_are_those_of_the_layer_without(name):
     figures, activities = dense(made(name)).objective(Batch(inputs, labels=LABELS), training=True)
     others, expected = dense().objective(Batch(inputs), training=True)
     np.testing.assert_array_equal(activities, expected)
-    for name in ("positive_goodness", "negative_goodness", "pairs_told_apart"):
+    for name in ("positive_goodness", "negative_goodness", "pair_accuracy"):
         np.testing.assert_array_equal(figures[name], others[name])
 
 
@@ -306,7 +306,7 @@ def test_running_means_of_several_steps_are_of_the_positives():
     expected = [np.full(4, 0.5), np.full(5, 0.5)]
     for _ in range(3):
         positives = model.samples(x, LABELS)["positive"]
-        for index, activities in enumerate(model.activities(positives)):
+        for index, activities in enumerate(activities_of(model, positives)):
             mean = convert_to_numpy(activities).astype("float64").mean(0)
             expected[index] = 0.9 * expected[index] + 0.1 * mean
         model.train_on_batch(x, LABELS)
