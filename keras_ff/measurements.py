@@ -15,7 +15,6 @@ from keras_ff import readouts
 from keras_ff.layers.batch import Batch
 from keras_ff.models import scoring
 from keras_ff.models.data_checks import DataCheck
-from keras_ff.readouts import layer_choice
 
 # Samples that go through the network at once.
 BATCH = 250
@@ -384,8 +383,8 @@ def _add_all_labels(model, tallies, x, y=None, wrong=None, activities_a_sample=0
 def _add_head(model, tallies, x):
     """The part that every layer has in the logits of a linear readout."""
     readout, first = model.readout, 0
-    trained = layer_choice.trained(model.layers_trained, len(model.ff_layers))
-    features = readout.head_inputs(functools.partial(scoring.values, model), x, trained)
+    values_of = functools.partial(scoring.values, model)
+    features = readout.head_inputs(values_of, x, scoring.trained(model))
     for index, width in enumerate(readout.num_features):
         if width:
             own = slice(first, first + width)
