@@ -18,7 +18,7 @@ FAMILIES = [
     ({"goodness": "class_groups"}, (*NEGATIVES, *LABELS)),
     ({"architecture": "cnn"}, (*NEGATIVES, *LABELS, "peer_normalization")),
     ({"negatives": "all_labels"}, ("negatives_count",)),
-    ({"negatives": "hybrid_images", "readout": "softmax"}, ("negatives_count", *LABELS)),
+    ({"negatives": "hybrid_images", "readout": "softmax"}, LABELS),
 ]
 
 
@@ -116,7 +116,7 @@ def test_models_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="must be a compiled FFModel"):
         made(keras.saving.serialize_keras_object(keras.layers.Dense(3)))
     with pytest.raises(ValueError, match="cannot be read"):
-        made({"class_name": "FFModel"})
+        made({**serialized(), "config": {}})
     plain.compile()
     plain.build((None, 4, 4, 1))
     with pytest.raises(ValueError, match=r"Received: samples of shape \(8, 8, 1\)"):
