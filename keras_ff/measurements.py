@@ -4,6 +4,7 @@ Pictures, reports and TensorBoard show what `measure` finds, so that all of them
 """
 
 import dataclasses
+import functools
 import math
 
 import keras
@@ -11,8 +12,10 @@ import numpy as np
 from keras import ops
 
 from keras_ff import readouts
-from keras_ff.labels.labelled_samples import LabelledSamples
+from keras_ff.layers.batch import Batch
+from keras_ff.models import scoring
 from keras_ff.models.data_checks import DataCheck
+from keras_ff.readouts import layer_choice
 
 # Samples that go through the network at once.
 BATCH = 250
@@ -205,7 +208,7 @@ def neutral_activities(model, x):
     found = [[] for _ in trained_layers(model)]
     for start in range(0, len(x), BATCH):
         samples = ops.convert_to_tensor(x[start : start + BATCH])
-        activities = model.activities(model.embed(samples, None))
+        activities = _neutral(model, samples)
         for rows, of_layer in zip(found, activities, strict=False):
             positions = tuple(range(1, len(of_layer.shape) - 1))
             of_layer = ops.cast(of_layer, "float32")
@@ -343,7 +346,7 @@ def _add_batch(model, tallies, x, y, seed, activities_a_sample):
 
 
 def _add_class_groups(model, tallies, x, y, activities_a_sample):
-    activities = model.activities(model.embed(x, None))
+    activities = _neutral(model, x)
     true = np.eye(model.num_classes, dtype=bool)[ops.convert_to_numpy(y)]
     for tally, of_layer, goodness in _each(model, tallies, activities):
         tally.add_activities(of_layer, of_layer, activities_a_sample)
@@ -354,10 +357,10 @@ def _add_class_groups(model, tallies, x, y, activities_a_sample):
 
 def _add_streams(model, tallies, x, y, seed, activities_a_sample):
     """Positives and negatives as in training."""
-    embedded, streams = model.streams(x, y, seed=seed)
-    for tally, of_layer, goodness in _each(model, tallies, model.activities(embedded)):
+    batch = model.streams(x, y, seed=seed)
+    for tally, of_layer, goodness in _each(model, tallies, model.stack.activities(batch)):
         tally.add_activities(of_layer, of_layer[: x.shape[0]], activities_a_sample)
-        goodness = goodness.reshape(streams, -1)
+        goodness = goodness.reshape(batch.streams, -1)
         tally.positives.append(goodness[0])
         tally.negatives.append(goodness[1:].T)
 
@@ -365,9 +368,8 @@ def _add_streams(model, tallies, x, y, seed, activities_a_sample):
 def _add_all_labels(model, tallies, x, y=None, wrong=None, activities_a_sample=0.0):
     """Every label's goodness; and positives and negatives, of which these are the labels."""
     classes, size = model.num_classes, x.shape[0]
-    labels = ops.tile(ops.expand_dims(ops.arange(classes, dtype="int32"), 1), (1, size))
-    samples = LabelledSamples(model.label_embedding, x, labels, classes)
-    for tally, of_layer, goodness in _each(model, tallies, model.activities(samples)):
+    activities = model.stack.activities(model.streams.every_class(x))
+    for tally, of_layer, goodness in _each(model, tallies, activities):
         scores = goodness.reshape(classes, -1).T
         tally.class_scores.append(scores)
         if y is not None:
@@ -382,8 +384,9 @@ def _add_all_labels(model, tallies, x, y=None, wrong=None, activities_a_sample=0
 def _add_head(model, tallies, x):
     """The part that every layer has in the logits of a linear readout."""
     readout, first = model.readout, 0
-    features = readout.features(model, x)
-    for index, width in enumerate(readout.num_features(model)):
+    trained = layer_choice.trained(model.layers_trained, len(model.ff_layers))
+    features = readout.head_inputs(functools.partial(scoring.values, model), x, trained)
+    for index, width in enumerate(readout.num_features):
         if width:
             own = slice(first, first + width)
             first = own.stop
@@ -392,15 +395,20 @@ def _add_head(model, tallies, x):
                 tallies[index].class_scores.append(ops.convert_to_numpy(part))
 
 
+def _neutral(model, x):
+    """Activities of samples with the label of no class."""
+    return model.stack.activities(Batch(model.streams.embed(x), streams=1))
+
+
 def _each(model, tallies, activities):
     """Each trained layer's tally, activities, and goodness as an array."""
-    goodness = map(ops.convert_to_numpy, model.goodness_of(activities))
+    goodness = map(ops.convert_to_numpy, model.stack.goodness(activities))
     return zip(tallies, activities, goodness, strict=False)
 
 
 def _wrong_labels(model, x, y, seed):
     """Labels of the negatives, as an array of shape (samples, negatives a sample)."""
-    scores = model.readout.scores(model, x) if model.negatives.needs_scores else None
+    scores = model.scores(x) if model.negatives.needs_scores else None
     wrong = model.negatives.labels(y, model.num_classes, seed, x, scores)
     return ops.convert_to_numpy(wrong).reshape(len(x), -1)
 

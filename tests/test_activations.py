@@ -5,11 +5,11 @@ import math
 import keras
 import numpy as np
 import pytest
-from either_backend import value_and_gradients
 from keras import ops
 
 from keras_ff import activations, losses
 from keras_ff.layers import FFDense
+from tests.helpers.either_backend import value_and_gradients
 
 # Those without a useful gradient learn by a surrogate: beside both, the points where they jump.
 EDGES = np.array([-2.0, -1.0, -0.5, -0.0, 0.0, 0.125, 0.375, 0.45, 1.0, 1.1, 7.3], "float32")

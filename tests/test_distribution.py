@@ -5,7 +5,6 @@ They are started with the backend under which these tests run.
 
 import json
 import os
-import pathlib
 import signal
 import socket
 import subprocess
@@ -22,8 +21,9 @@ import keras_ff
 from keras_ff import cli, distribution
 from keras_ff.layer_schedules import Pipelined
 from keras_ff.layers import FFDense
+from tests.helpers import ROOT
 
-HERE = pathlib.Path(__file__).parent
+SCRIPTS = ROOT / "tests" / "scripts"
 BACKEND = keras.backend.backend()
 MAIN = ("learned threshold", "class groups", "peer normalisation")
 OTHERS = (
@@ -43,7 +43,7 @@ def start(*arguments, environment=()):
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)],
         env={**os.environ, **dict(environment)},
-        cwd=HERE.parent,
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -72,7 +72,7 @@ def free_port():
 def train_replicas(folder, kind, cases, workers=1):
     """By the files that they write, weights and figures by case."""
     port = free_port()
-    arguments = (HERE / "replicas.py", BACKEND, kind, ",".join(cases), folder)
+    arguments = (SCRIPTS / "replicas.py", BACKEND, kind, ",".join(cases), folder)
     finished(*[start(*arguments, number, port) for number in range(workers)])
     return {path.stem: dict(np.load(path)) for path in folder.glob("*.npz")}
 
@@ -231,7 +231,7 @@ def test_every_device_computes_its_part():
 @pytest.mark.tensorflow("layers on devices of their own")
 def test_layers_on_devices_of_their_own_end_as_on_one(tmp_path):
     """To the last bit; both devices work in every step, and what is saved goes on there."""
-    process = start(HERE / "placed_layers.py", tmp_path / "model.keras")
+    process = start(SCRIPTS / "placed_layers.py", tmp_path / "model.keras")
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output[-3000:]
     assert output.count("weights 0.0 figures True places 00110011") == 3

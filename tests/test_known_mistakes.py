@@ -3,22 +3,19 @@
 import keras
 import numpy as np
 import pytest
-from either_backend import gradient_table, value_and_gradients
 from keras.ops import convert_to_numpy
 
 import keras_ff
 from keras_ff import goodness, labels, losses
 from keras_ff.layers import FFConv2D, FFDense, LengthNormalization
 from keras_ff.negatives import RandomLabels
+from tests.helpers import drawn
+from tests.helpers.either_backend import gradient_table, value_and_gradients
 
 # Contrastive ones; class groups have a file of their own.
 LOSSES = [name for name, part in losses.KNOWN.items() if not part.per_class]
 GOODNESS = [name for name, part in goodness.KNOWN.items() if not part.per_class]
 FEATURES = 6
-
-
-def drawn(*shape, seed=1):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
 def samples(count=12, classes=2, seed=1):

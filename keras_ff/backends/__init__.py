@@ -2,44 +2,44 @@
 
 A backend is a module with these names:
 
-- `Trainer`: a mixin that hands Keras's `train_step` and `test_step` to the model's
-  `learn_from` and `score_on`, and tells by `keeps_tensors` whether a compiled step leaves large
-  tensors that it reads where they are;
-- `auxiliary_and_gradients(function, variables, tensors)`: calls `function() -> (loss, auxiliary)`
-  and returns `(auxiliary, gradients of loss by tensors and variables)`;
-- `pull_back(function, tensors, delta)`: the gradients by `tensors` from `delta`, the one by
+- `Trainer`: a mixin that hands Keras's `train_step` and `test_step` to the model's `train_on` and
+  `test_on`, and runs the runner that a layer schedule may bring;
+- `value_and_grad(function, variables, tensors)`: calls `function() -> (loss, auxiliary)` and
+  returns `((loss, auxiliary), gradients)`, the gradients of the loss by tensors and variables;
+- `vjp(function, tensors, delta)`: the gradients by `tensors`, from `delta`, the one by
   `function(*tensors)`; nothing but these is computed;
-- `biased(product, bias)`: as `ops.add`, of one dtype; the product may then write its sum with the
-  bias to memory, and the maximum of a ReLU behind it;
-- `can_fuse(tensors)` and `fused(function)`: whether functions of tensors may be compiled into
-  one kernel here, and such a function;
-- `is_fusing()`: whether what is computed becomes part of such a kernel;
-- `is_on_processors()`: whether this machine computes on processors alone, without a GPU;
-- `rounded(x, dtype)`: as `ops.cast`, in a kernel in less time, but without a gradient there;
+- `input_gradient(function, inputs)`: the gradient of the sum of `function(inputs)` by `inputs`;
+- `cond(condition, branches)`: the result of one of two functions, both of which may assign
+  variables;
 - `compiled(function, variables)`: a function of tensors, compiled when it is first called;
   `variables()` lists those that it reads or assigns;
-- `input_gradient(function, inputs)`: returns the gradient of the sum of `function(inputs)` by
-  `inputs`;
-- `choose(condition, ways)`: what one of two functions answers, both of which may assign variables;
+- `compile_once(function, variables)`: a function that is compiled once and works on other
+  variables in the places of these;
+- `control_dependency(done, tensor)`: the tensor as it is, but not before `done` is computed;
+- `init_scope()`: a context in which variables are created and assigned at once, even while a step
+  is being traced;
 - `numpy_function(function, inputs, shape)`: calls a function on arrays from within a graph;
-- `shared(function, variables)`: a function that is compiled once, and works on other variables
-  in the places of these;
-- `after(done, tensor)`: a tensor as it is, but not before another one has been computed;
 - `random_bits(shape, seed)`: uint16 tensor of random numbers, equal for equal seeds of a
   `keras.random.SeedGenerator`;
-- `outside_graph()`: a context in which variables are created and assigned at once, even while a
-  step is being traced;
+- `can_fuse(tensors)`, `fused(function)` and `is_fusing()`: whether functions of tensors may be
+  compiled into one kernel here, such a function, and whether this is part of one;
+- `bias_add(product, bias)`: as `ops.add`, in a form that a product writes to memory along with its
+  result, and a ReLU behind it;
+- `rounded(x, dtype)`: as `ops.cast`, faster within a kernel, but without a gradient there;
+- `is_on_processors()`: whether this machine computes without a GPU;
+- `keeps_tensors(model)`: whether a compiled step reads large tensors where they are, instead of
+  copying them into the program;
 - `DataParallel(across_workers)`: all devices of this machine, or of all workers: in its `scope()`
   models are made or loaded, and trained in the context `training()`, within which `saving()` is
   one for what a worker does by itself; `part(batches)` is what `fit` is given of a dataset, and
   `worker` is the number of this one;
 - `spread(rows)`: the same rows, a part on every device where a program is one of all devices;
-- `gathered(rows)`, `own_rows(rows, size, streams)`, `total(tensor)` and `share(size)`: where the
-  samples of a batch are spread over replicas that each take the step for their own, the rows of
-  all of them, those of this replica, a sum over all, and this replica's share of the samples.
+- `all_gather(rows)`, `own_rows(rows, size, streams)`, `all_reduce_sum(tensor)` and `share(size)`:
+  where replicas each take the step for their part of a batch, the rows of all of them, those of
+  this replica, a sum over all, and this replica's share of the samples.
 
-`biased`, `fused`, `pull_back`, `shared` and `after` are called where `can_fuse` holds, and nowhere
-else. All else in keras_ff is written in `keras.ops`.
+`bias_add`, `fused`, `vjp`, `compile_once` and `control_dependency` are called where `can_fuse`
+holds, and nowhere else. All else in keras_ff is written in `keras.ops`.
 """
 
 import keras
@@ -57,24 +57,25 @@ else:
 
 DataParallel = chosen.DataParallel
 Trainer = chosen.Trainer
-after = chosen.after
-auxiliary_and_gradients = chosen.auxiliary_and_gradients
-biased = chosen.biased
+all_gather = chosen.all_gather
+all_reduce_sum = chosen.all_reduce_sum
+bias_add = chosen.bias_add
 can_fuse = chosen.can_fuse
-choose = chosen.choose
+compile_once = chosen.compile_once
 compiled = chosen.compiled
+cond = chosen.cond
+control_dependency = chosen.control_dependency
 fused = chosen.fused
-gathered = chosen.gathered
+init_scope = chosen.init_scope
 input_gradient = chosen.input_gradient
 is_fusing = chosen.is_fusing
 is_on_processors = chosen.is_on_processors
+keeps_tensors = chosen.keeps_tensors
 numpy_function = chosen.numpy_function
-outside_graph = chosen.outside_graph
 own_rows = chosen.own_rows
-pull_back = chosen.pull_back
 random_bits = chosen.random_bits
 rounded = chosen.rounded
 share = chosen.share
-shared = chosen.shared
 spread = chosen.spread
-total = chosen.total
+value_and_grad = chosen.value_and_grad
+vjp = chosen.vjp

@@ -41,7 +41,7 @@ class _State(keras.StatelessScope):
         return variables, [self.get_current_value(variable) for variable in variables]
 
 
-def auxiliary_and_gradients(function, variables, tensors=()):
+def value_and_grad(function, variables, tensors=()):
     """Call `function` and differentiate its loss by `variables`; see the TensorFlow backend."""
     if tensors:
         raise ValueError("Under JAX gradients are by variables. Received: tensors beside them")
@@ -52,13 +52,13 @@ def auxiliary_and_gradients(function, variables, tensors=()):
         with _State(zip(variables, values, strict=True)) as state:
             loss, auxiliary = function()
         assigned[:], news = state.assignments()
-        return loss, (auxiliary, news)
+        return loss, (loss, auxiliary, news)
 
     values = [ops.convert_to_tensor(variable) for variable in variables]
-    gradients, (auxiliary, news) = jax.grad(objective, has_aux=True)(values)
+    gradients, (loss, auxiliary, news) = jax.grad(objective, has_aux=True)(values)
     for variable, value in zip(assigned, news, strict=True):
         variable.assign(value)
-    return auxiliary, [
+    return (loss, auxiliary), [
         gradient if index in reached else None for index, gradient in enumerate(gradients)
     ]
 
@@ -94,7 +94,7 @@ def is_on_processors():
 
 rounded = ops.cast
 # Called where `can_fuse` holds, and nowhere else.
-after = biased = fused = pull_back = shared = None
+bias_add = compile_once = control_dependency = fused = vjp = None
 
 
 def compiled(function, variables=tuple):
@@ -115,26 +115,27 @@ def compiled(function, variables=tuple):
     return call
 
 
-def choose(condition, ways):
-    """What the first of two functions answers where `condition` holds, else the second."""
+def cond(condition, branches):
+    """The result of the first of two functions where `condition` holds, else of the second."""
     assigned = {}
 
-    def probe(way):
+    def probe(branch):
         with _State() as state:
-            way()
+            branch()
         assigned.update(state.assigned)
 
-    for way in ways:
-        jax.eval_shape(functools.partial(probe, way))
+    for branch in branches:
+        jax.eval_shape(functools.partial(probe, branch))
 
-    def branch(way):
+    def with_assignments(branch):
         with _State():
-            return way(), [ops.convert_to_tensor(variable) for variable in assigned.values()]
+            return branch(), [ops.convert_to_tensor(variable) for variable in assigned.values()]
 
-    answer, values = jax.lax.cond(condition, *[functools.partial(branch, way) for way in ways])
+    branches = [functools.partial(with_assignments, branch) for branch in branches]
+    result, values = jax.lax.cond(condition, *branches)
     for variable, value in zip(assigned.values(), values, strict=True):
         variable.assign(value)
-    return answer
+    return result
 
 
 def numpy_function(function, inputs, shape):
@@ -154,7 +155,7 @@ def random_bits(shape, seed):
     return jax.random.bits(seed, shape, "uint16")
 
 
-def outside_graph():
+def init_scope():
     """Nothing: variables are created before a step is traced."""
     return contextlib.nullcontext()
 
@@ -210,7 +211,7 @@ def spread(rows):
     return keras.distribution.distribute_tensor(rows, distribution.get_data_layout(rows.shape))
 
 
-def gathered(rows):
+def all_gather(rows):
     """The rows of the whole batch."""
     return rows
 
@@ -221,7 +222,7 @@ def own_rows(rows, size, streams=1):
     return rows
 
 
-def total(tensor):
+def all_reduce_sum(tensor):
     """What is computed of the whole batch already."""
     return tensor
 
@@ -241,70 +242,38 @@ KINDS = (
 )
 
 
+def keeps_tensors(model):
+    """Never: they would be copied into the compiled program."""
+    del model
+    return False
+
+
 class Trainer:
     """Hands Keras's training and test steps to the model, as functions of the state."""
 
-    # They would be copied into the compiled program.
-    keeps_tensors = False
-
     def train_step(self, state, data):
-        return self._step(self.learn_from, state, data, with_optimizer=True)
+        return _step(self.train_on, _kinds(self), state, data)
 
     def test_step(self, state, data):
-        return self._step(self.score_on, state, data, with_optimizer=False)
-
-    def _step(self, function, state, data, with_optimizer):
-        kinds = self._kinds(with_optimizer)
-        pairs = [zip(*both, strict=True) for both in zip(kinds, state, strict=True)]
-        with _State(itertools.chain(*pairs)) as scope:
-            logs = function(*keras.utils.unpack_x_y_sample_weight(data))
-        return logs, tuple(
-            [scope.get_current_value(variable) for variable in variables] for variables in kinds
-        )
-
-    def _kinds(self, with_optimizer):
-        """All variables, as Keras groups them."""
-        return [
-            self.trainable_variables,
-            self.non_trainable_variables,
-            *([self.optimizer.variables] if with_optimizer else []),
-            self.metrics_variables,
-        ]
+        return _step(self.test_on, _kinds(self, with_optimizer=False), state, data)
 
     def make_train_function(self, force=False):
-        pipeline = self.make_pipeline(force)
-        if pipeline is None:
+        runner = self.start_schedule(force)
+        if runner is None:
             super().make_train_function(force)
         elif self.train_function is None or force:
-            self.train_function = functools.partial(self._train_by, pipeline)
-
-    def _train_by(self, pipeline, state, iterator):
-        """Keras's train function over a pipeline, whose stages work on the variables themselves."""
-        for variables, values in zip(self._kinds(True), state, strict=True):
-            for variable, value in zip(variables, values, strict=True):
-                variable.assign(value)
-        self._jax_state_synced = True
-        logs = pipeline.train(self.steps_per_execution, iterator)
-        values = [[variable.value for variable in variables] for variables in self._kinds(True)]
-        return logs, tuple(values)
+            self.train_function = functools.partial(_train_by, self, runner)
 
     # Keras takes the values out of the variables before a step, and where one fails, as on bad
     # data, does not always put them back.
 
     def evaluate(self, *args, **kwargs):
-        with self._values_put_back():
+        with _values_put_back(self):
             return super().evaluate(*args, **kwargs)
 
     def predict(self, *args, **kwargs):
-        with self._values_put_back():
+        with _values_put_back(self):
             return super().predict(*args, **kwargs)
-
-    @contextlib.contextmanager
-    def _values_put_back(self):
-        try:
-            yield
-        finally:
-            self.jax_state_sync()
 
     def _get_jax_state(self, purge_model_variables=False, **wanted):
         state = super()._get_jax_state(purge_model_variables=purge_model_variables, **wanted)
@@ -328,17 +297,57 @@ class Trainer:
 
     def _symbolic_build(self, iterator=None, data_batch=None):
         if data_batch is None:
-            if self._has_all_variables():
+            if _has_all_variables(self):
                 return
             data_batch = _first_batch(iterator)
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data_batch)
-        self._build_for(x)
+        self.build_for(x)
         if y is not None:  # without labels there is nothing to build metrics from
             super()._symbolic_build(data_batch=data_batch)
 
-    def _has_all_variables(self):
-        metrics = self._compile_metrics
-        return self.built and self.optimizer.built and (metrics is None or metrics.built)
+
+def _step(function, kinds, state, data):
+    """A step of the model as a function of the state, which it returns with the logs."""
+    pairs = [zip(*both, strict=True) for both in zip(kinds, state, strict=True)]
+    with _State(itertools.chain(*pairs)) as scope:
+        logs = function(*keras.utils.unpack_x_y_sample_weight(data))
+    return logs, tuple(
+        [scope.get_current_value(variable) for variable in variables] for variables in kinds
+    )
+
+
+def _kinds(model, with_optimizer=True):
+    """All variables, as Keras groups them."""
+    return [
+        model.trainable_variables,
+        model.non_trainable_variables,
+        *([model.optimizer.variables] if with_optimizer else []),
+        model.metrics_variables,
+    ]
+
+
+def _train_by(model, runner, state, iterator):
+    """Keras's train function over a runner, whose stages work on the variables themselves."""
+    for variables, values in zip(_kinds(model), state, strict=True):
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+    model._jax_state_synced = True
+    logs = runner.train(model.steps_per_execution, iterator)
+    values = [[variable.value for variable in variables] for variables in _kinds(model)]
+    return logs, tuple(values)
+
+
+@contextlib.contextmanager
+def _values_put_back(model):
+    try:
+        yield
+    finally:
+        model.jax_state_sync()
+
+
+def _has_all_variables(model):
+    metrics = model._compile_metrics
+    return model.built and model.optimizer.built and (metrics is None or metrics.built)
 
 
 def _each_its_own(state):

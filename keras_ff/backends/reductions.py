@@ -116,3 +116,11 @@ def _rows(positions):
 
 def _divisors(number, most=None):
     return [one for one in range(1, (most or number) + 1) if number % one == 0]
+
+
+def mean_of_samples(values):
+    """Mean of float values over their first axis; 0, not nan, where a replica has no samples."""
+    if not len(values.shape):
+        return values
+    count = ops.cast(ops.shape(values)[0], values.dtype)
+    return ops.sum(values, axis=0) / ops.maximum(count, 1)

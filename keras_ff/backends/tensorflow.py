@@ -10,26 +10,26 @@ import tensorflow as tf
 from keras import ops
 
 
-def auxiliary_and_gradients(function, variables, tensors=()):
+def value_and_grad(function, variables, tensors=()):
     """Call `function` under a tape that watches `variables`, `tensors`, and nothing else.
 
     Args:
-        function: takes nothing, returns a scalar loss and anything besides.
+        function: takes nothing, returns a pair: a scalar loss and anything else.
         variables: list of Keras variables.
         tensors: list of tensors. Defaults to none.
 
     Returns:
-        What `function` returned besides the loss, and a list with the gradient of the loss by
-        each tensor and then each variable (`None` where it has no part in the loss).
+        A pair: what `function` returned, and a list with the gradient of the loss by each tensor
+        and then each variable (`None` where it has no part in the loss).
     """
     watched = [*tensors, *[variable.value for variable in variables]]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(watched)
         loss, auxiliary = function()
-    return auxiliary, tape.gradient(loss, watched)
+    return (loss, auxiliary), tape.gradient(loss, watched)
 
 
-def pull_back(function, tensors, delta):
+def vjp(function, tensors, delta):
     """The gradients by tensors from that by their function; see the seam's documentation."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(tensors)
@@ -85,7 +85,7 @@ def rounded(x, dtype):
     return tf.bitcast(tf.cast(bits, tf.uint16), tf.bfloat16)
 
 
-def shared(function, variables):
+def compile_once(function, variables):
     """A function that is traced and compiled once and works on variables that are given to it.
 
     Args:
@@ -111,12 +111,12 @@ def shared(function, variables):
     return lambda given, *tensors: standing_in([one._value for one in given], *tensors)
 
 
-def biased(product, bias):
+def bias_add(product, bias):
     """A product with a bias, in a form in which both are computed at once, and a ReLU with them."""
     return tf.nn.bias_add(product, bias)
 
 
-def after(done, tensor):
+def control_dependency(done, tensor):
     """A tensor that is handed on once `done` has been computed."""
     with tf.control_dependencies([done]):
         return tf.identity(tensor)
@@ -128,9 +128,9 @@ def compiled(function, variables=tuple):
     return tf.function(function, reduce_retracing=True)
 
 
-def choose(condition, ways):
-    """What the first of two functions answers where `condition` holds, else the second."""
-    return ops.cond(condition, *ways)
+def cond(condition, branches):
+    """The result of the first of two functions where `condition` holds, else of the second."""
+    return ops.cond(condition, *branches)
 
 
 def numpy_function(function, inputs, shape):
@@ -176,7 +176,7 @@ def random_bits(shape, seed):
     return tf.reshape(halves[:, :width], shape)
 
 
-def outside_graph():
+def init_scope():
     """A context in which variables are created and assigned at once, while a graph is traced."""
     return tf.init_scope()
 
@@ -216,17 +216,17 @@ def spread(rows):
     return rows
 
 
-def gathered(rows):
+def all_gather(rows):
     """The rows of all replicas, one replica after the other; differentiable."""
     replicas = _replicas()
     if replicas is None or rows is None:
         return rows
-    every = _all_gather(replicas, rows)
+    every = _gather(replicas, rows)
     every.set_shape((None, *rows.shape[1:]))
     return every
 
 
-def _all_gather(replicas, rows):
+def _gather(replicas, rows):
     devices = replicas.strategy.extended.worker_devices
     # A worker's only replica has its tensors anywhere, but a gathering asks where they lie.
     with tf.device(devices[0]) if len(devices) == 1 else contextlib.nullcontext():
@@ -244,7 +244,7 @@ def own_rows(rows, size, streams=1):
     replicas = _replicas()
     if replicas is None:
         return rows
-    sizes = _all_gather(replicas, tf.reshape(size, (1,)))
+    sizes = _gather(replicas, tf.reshape(size, (1,)))
     first = tf.reduce_sum(sizes[: replicas.replica_id_in_sync_group])
     apart = tf.reshape(rows, tf.concat([[streams, -1], tf.shape(rows)[1:]], axis=0))
     own = apart[:, first : first + size]
@@ -253,7 +253,7 @@ def own_rows(rows, size, streams=1):
     return own
 
 
-def total(tensor):
+def all_reduce_sum(tensor):
     """Sum over all replicas."""
     replicas = _replicas()
     return tensor if replicas is None else replicas.all_reduce(tf.distribute.ReduceOp.SUM, tensor)
@@ -264,7 +264,7 @@ def share(size):
     if _replicas() is None:
         return 1.0
     size = tf.cast(size, tf.float32)
-    return size / tf.maximum(total(size), 1.0)
+    return size / tf.maximum(all_reduce_sum(size), 1.0)
 
 
 def _reducible(logs):
@@ -279,12 +279,20 @@ def _one_spec(spec):
     return tf.nest.map_structure(lambda one: tf.nest.flatten(one, expand_composites=True)[0], spec)
 
 
+def keeps_tensors(model):
+    """Whether a compiled step reads large tensors where they are; replicas would need copies."""
+    return model._distribute_strategy is None
+
+
 class Trainer:
     """Hands Keras's training and test steps to the model."""
 
-    @property
-    def keeps_tensors(self):
-        return self._distribute_strategy is None  # replicas would need copies
+    def train_step(self, data):
+        with _synchronized(self):
+            return _reducible(self.train_on(*keras.utils.unpack_x_y_sample_weight(data)))
+
+    def test_step(self, data):
+        return _reducible(self.test_on(*keras.utils.unpack_x_y_sample_weight(data)))
 
     def fit(self, x=None, y=None, **arguments):
         """As in Keras, with all variables made beforehand: else the step is traced twice."""
@@ -292,41 +300,8 @@ class Trainer:
             samples, labels, _ = keras.utils.unpack_x_y_sample_weight(
                 getattr(x, "element_spec", (x, y))
             )
-            self._make_variables(samples, labels)
+            _make_variables(self, samples, labels)
         return super().fit(x=x, y=y, **arguments)
-
-    def _make_variables(self, samples, labels):
-        """Make weights, optimizers' variables and metrics where the shapes say all they need."""
-        shape = tf.TensorShape(getattr(samples, "shape", None))
-        if shape.rank is None or not shape[1:].is_fully_defined():
-            return
-        self._build_for(samples)
-        metrics = self._compile_metrics
-        known = tf.TensorShape(getattr(labels, "shape", None)).rank is not None
-        if metrics is not None and not metrics.built and known:
-            scores = keras.KerasTensor((None, self.num_classes))
-            metrics.build(keras.KerasTensor(labels.shape, labels.dtype), scores)
-
-    def train_step(self, data):
-        with self._synchronized():
-            return _reducible(self.learn_from(*keras.utils.unpack_x_y_sample_weight(data)))
-
-    def test_step(self, data):
-        return _reducible(self.score_on(*keras.utils.unpack_x_y_sample_weight(data)))
-
-    @contextlib.contextmanager
-    def _synchronized(self):
-        """A step in which batch normalisation takes the statistics of all replicas."""
-        layers = [] if _replicas() is None else self._flatten_layers()
-        layers = [one for one in layers if isinstance(one, keras.layers.BatchNormalization)]
-        before = [layer.synchronized for layer in layers]
-        for layer in layers:
-            layer.synchronized = True
-        try:
-            yield
-        finally:
-            for layer, setting in zip(layers, before, strict=True):
-                layer.synchronized = setting
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Create all variables before replicas step, which cannot do so."""
@@ -338,30 +313,60 @@ class Trainer:
             data_batch = _one_spec(iterator._distributed_dataset.element_spec)
         x, y, _ = keras.utils.unpack_x_y_sample_weight(data_batch)
         with strategy.scope():
-            self._build_for(x)
+            self.build_for(x)
             if y is not None:  # without labels there is nothing to build metrics from
                 self._symbolic_build(data_batch=data_batch)
         if strategy.num_replicas_in_sync > 1:
-            self._check_replicas()
-
-    def _check_replicas(self):
-        for variable in [*self.variables, *self.optimizer.variables]:
-            if not isinstance(variable.value, tf.distribute.DistributedValues):
-                raise ValueError(
-                    "Replicas need copies of everything: create the model and all its parts, "
-                    "sources of negatives included, and compile it within `strategy.scope()`. "
-                    f"Received: the variable {variable.path!r}, which has no copies"
-                )
-        if self.layer_schedule.delayed or self.layer_schedule.layers_per_gradient > 1:
-            raise ValueError(
-                "With several replicas layers learn by 'simultaneous', 'greedy' or 'windows'. "
-                f"Received: layer_schedule={self.layer_schedule!r}"
-            )
+            _check_replicas(self)
 
     def make_train_function(self, force=False):
-        pipeline = self.make_pipeline(force)
-        if pipeline is None:
+        runner = self.start_schedule(force)
+        if runner is None:
             return super().make_train_function(force)
         if self.train_function is None or force:
-            self.train_function = functools.partial(pipeline.train, self.steps_per_execution)
+            self.train_function = functools.partial(runner.train, self.steps_per_execution)
         return self.train_function
+
+
+def _make_variables(model, samples, labels):
+    """Make weights, optimizers' variables and metrics where the shapes say all they need."""
+    samples = samples[0] if isinstance(samples, tuple) else samples  # else with their rows
+    shape = tf.TensorShape(getattr(samples, "shape", None))
+    if shape.rank is None or not shape[1:].is_fully_defined():
+        return
+    model.build_for(samples)
+    metrics = model._compile_metrics
+    known = tf.TensorShape(getattr(labels, "shape", None)).rank is not None
+    if metrics is not None and not metrics.built and known:
+        scores = keras.KerasTensor((None, model.num_classes))
+        metrics.build(keras.KerasTensor(labels.shape, labels.dtype), scores)
+
+
+@contextlib.contextmanager
+def _synchronized(model):
+    """A step in which batch normalisation takes the statistics of all replicas."""
+    layers = [] if _replicas() is None else model._flatten_layers()
+    layers = [one for one in layers if isinstance(one, keras.layers.BatchNormalization)]
+    before = [layer.synchronized for layer in layers]
+    for layer in layers:
+        layer.synchronized = True
+    try:
+        yield
+    finally:
+        for layer, setting in zip(layers, before, strict=True):
+            layer.synchronized = setting
+
+
+def _check_replicas(model):
+    for variable in [*model.variables, *model.optimizer.variables]:
+        if not isinstance(variable.value, tf.distribute.DistributedValues):
+            raise ValueError(
+                "Replicas need copies of everything: create the model and all its parts, "
+                "sources of negatives included, and compile it within `strategy.scope()`. "
+                f"Received: the variable {variable.path!r}, which has no copies"
+            )
+    if model.layer_schedule.delayed or model.layer_schedule.layers_per_gradient > 1:
+        raise ValueError(
+            "With several replicas layers learn by 'simultaneous', 'greedy' or 'windows'. "
+            f"Received: layer_schedule={model.layer_schedule!r}"
+        )

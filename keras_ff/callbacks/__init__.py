@@ -1,14 +1,9 @@
 """Callbacks: those that `FFModel.fit` adds by itself, and those for a user to add."""
 
 from keras_ff.callbacks.tensorboard import FFTensorBoard
-from keras_ff.models.layer_schedule_callback import FrozenActivitiesCallback, LayerScheduleCallback
-from keras_ff.models.own_callbacks import with_own
 from keras_ff.models.progress_bar import ProgressBar
 
 __all__ = [
     "FFTensorBoard",
-    "FrozenActivitiesCallback",
-    "LayerScheduleCallback",
     "ProgressBar",
-    "with_own",
 ]

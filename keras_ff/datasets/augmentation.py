@@ -39,6 +39,12 @@ def augmented(images, seed, flip, shift, rotate, crop, colors, erase):
     return images
 
 
+def is_varied(augment):
+    """Whether any image is changed; `augment` holds the arguments of `augmented`."""
+    unchanged = {"crop": 1}
+    return any(value != unchanged.get(name, 0) for name, value in augment.items())
+
+
 def _moved(images, flip_seed, shift_seed, flip, shift):
     """All in one look-up of pixels: a third of the time of one operation after the other."""
     import tensorflow as tf

@@ -1,6 +1,6 @@
 """`tf.data` pipelines over arrays in memory."""
 
-from keras_ff.datasets.augmentation import augmented
+from keras_ff.datasets.augmentation import augmented, is_varied
 
 # Batches that are made at a time, and that wait for the model. A batch takes a processor a
 # millisecond or two, a training step many.
@@ -55,16 +55,42 @@ def shuffled(images, labels, batch_size, seed, initial_epoch, augment, to_float)
             lambda index: (epoch, index, order[index * batch_size : (index + 1) * batch_size])
         )
 
-    def batch(epoch, index, samples):
-        x = tf.gather(images, samples)
+    def batch(epoch, index, rows):
+        x = tf.gather(images, rows)
         batch_seed = tf.random.fold_in(tf.stack([seed, epoch]), index)
-        return to_float(augmented(x, batch_seed, **augment)), tf.gather(labels, samples)
+        return to_float(augmented(x, batch_seed, **augment)), tf.gather(labels, rows)
 
-    epochs = tf.data.Dataset.from_tensors(0).map(epoch_now)
-    batches = epochs.flat_map(batches_of).map(
-        batch, num_parallel_calls=PARALLEL, deterministic=True
-    )
-    return _ahead(batches.apply(tf.data.experimental.assert_cardinality(num_batches)))
+    def batch_with_rows(epoch, index, rows):
+        x, y = batch(epoch, index, rows)
+        return (x, rows), y
+
+    epochs = tf.data.Dataset.from_tensors(0).map(epoch_now).flat_map(batches_of)
+
+    def batches(make):
+        made = epochs.map(make, num_parallel_calls=PARALLEL, deterministic=True)
+        return _ahead(made.apply(tf.data.experimental.assert_cardinality(num_batches)))
+
+    dataset = batches(batch)
+    if not is_varied(augment):
+        # By these `fit` looks up what frozen layers give for a sample.
+        dataset.samples_by_row = _SamplesByRow(images, to_float)
+        dataset.batches_with_rows = batches(batch_with_rows)
+    return dataset
+
+
+class _SamplesByRow:
+    """The samples of a training pipeline, by their rows."""
+
+    def __init__(self, images, to_float):
+        self._images = images
+        self._to_float = to_float
+        self.shape = tuple(images.shape)
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, rows):
+        return self._to_float(self._images[rows])
 
 
 def _ahead(batches):

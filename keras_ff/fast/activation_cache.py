@@ -1,57 +1,127 @@
-"""What frozen layers answer to the training samples, computed once instead of every epoch."""
+"""What frozen layers give for the training samples, computed once instead of in every epoch."""
 
+import contextlib
 import copy
 import math
 
+import keras
 import numpy as np
 from keras import ops
 
 from keras_ff import backends
-from keras_ff.labels.labelled_samples import LabelledSamples
+from keras_ff.fast.stepper import forward, is_on
+from keras_ff.layers.batch import Batch
+from keras_ff.utils import keras_internals
 
 # More than this is not kept; the frozen layers are then computed in every step.
 LIMIT_BYTES = 2**31
 ROWS_AT_ONCE = 512
 
 
-class FrozenActivities:
+@contextlib.contextmanager
+def during_fit(model, schedule, x):
+    """The samples for `fit`, each with the number of its row where that is to be looked up.
+
+    Args:
+        model: the `FFModel`.
+        schedule: the layer schedule that `fit` goes by.
+        x: what `fit` is given, checked: an array, or a dataset of `keras_ff.datasets.load`.
+    """
+    samples = _samples(x)
+    if not (schedule.caches and suits(model, samples)):
+        yield x
+        return
+    model.build_for(samples)
+    borrowed = model._fitting.borrowed
+    if borrowed is not None and borrowed.samples is samples:
+        model._fitting.cache = borrowed.lent_to(model)
+    else:
+        model._fitting.cache = ActivationCache(model, samples)
+    try:
+        yield _with_rows(x)
+    finally:
+        model._fitting.cache = None
+        model.make_train_function(force=True)
+
+
+def borrow(model, cache):
+    """Have `fit` look up what another model's equal layers gave for the same samples.
+
+    Args:
+        model: an `FFModel`.
+        cache: the other model's `ActivationCache`, or `None`.
+    """
+    model._fitting.borrowed = cache
+
+
+def split(x):
+    """Samples and the numbers of their rows, `None` where there are none."""
+    return x if isinstance(x, tuple) else (x, None)
+
+
+def suits(model, samples):
+    """Whether what frozen layers give can be kept: nothing random stands below the first layer.
+
+    Args:
+        model: an `FFModel`.
+        samples: the training samples, an array or what acts like one; `None` where there is none.
+    """
+    drawn = model.negatives is not None and (model.negatives.are_images or model.negatives.adjusts)
+    # Of penalties only a layer that is passed knows.
+    penalties = any(
+        layer.auxiliary or keras_internals.has_activity_regularizer(layer)
+        for layer in model.ff_layers[:-1]
+    )
+    return (
+        samples is not None
+        and is_on()
+        and backends.keeps_tensors(model)
+        and len(model.ff_layers) > 1
+        and not (drawn or penalties or model.stack.reach)
+    )
+
+
+def _samples(x):
+    """The samples of `fit` by their rows, or `None`."""
+    return x if isinstance(x, np.ndarray) else getattr(x, "samples_by_row", None)
+
+
+def _with_rows(x):
+    if isinstance(x, np.ndarray):
+        return x, np.arange(len(x), dtype="int32")
+    return x.batches_with_rows
+
+
+class ActivationCacheCallback(keras.callbacks.Callback):
+    """Has an `FFModel` keep what frozen layers give, where that saves computing it anew.
+
+    It comes after a user's callbacks, which may exchange weights at the start of an epoch.
+    """
+
+    def on_epoch_begin(self, epoch, logs=None):
+        cache = self.model._fitting.cache
+        if cache is not None and cache.prepare(self.model.learning_layers[0]):
+            self.model.make_train_function(force=True)
+
+
+class ActivationCache:
     """Activities and goodness of the layers below the one that learns.
 
     Kept for every sample and, as negatives may be drawn anew for every batch, for every label.
 
     Args:
         model: a built `FFModel`.
-        x: array of shape (samples, ...), the training samples.
+        samples: array of shape (samples, ...), or what acts like one.
     """
 
-    def __init__(self, model, x):
+    def __init__(self, model, samples):
         self.model = model
-        self.x = x
-        self.labels_a_sample = 1 if model.class_groups else model.num_classes
+        self.samples = samples
+        self.labels_per_sample = 1 if model.class_groups else model.num_classes
         self._forget()
 
-    @staticmethod
-    def suit(model, x):
-        """Whether samples can be looked up: arrays, and nothing random below the first layer."""
-        drawn = model.negatives is not None and (
-            model.negatives.are_images or model.negatives.adjusts
-        )
-        below = model.ff_layers[:-1]
-        # Of penalties only a layer that is passed knows.
-        penalties = any(
-            layer.auxiliary or any(part.activity_regularizer for part in layer._flatten_layers())
-            for layer in below
-        )
-        return (
-            model.keeps_tensors
-            and model.layer_schedule.caches
-            and isinstance(x, np.ndarray)
-            and len(model.ff_layers) > 1
-            and not (drawn or penalties or model.layer_order.reach)
-        )
-
     def lent_to(self, model):
-        """The same answers for another model, whose layers below are equal."""
+        """The same activities for another model, whose layers below are equal."""
         lent = copy.copy(self)
         lent.model, lent.goodness = model, list(self.goodness)
         return lent
@@ -83,22 +153,22 @@ class FrozenActivities:
 
         It may be too much; or the layer adds losses, which only a layer that is passed knows.
         """
-        shape = self.model.ff_layers[below].compute_output_shape(self._taken_shape(below))
-        rows = len(self.x) * self.labels_a_sample
-        if rows * math.prod(shape[1:]) * 4 > LIMIT_BYTES:
+        layer, count = self.model.ff_layers[below], len(self.samples)
+        size = math.prod(layer.compute_output_shape(self.model.stack.input_shapes[below])[1:])
+        if count * self.labels_per_sample * size * 4 > LIMIT_BYTES:
             return False
-        answer = backends.compiled(lambda handed: self._answer(below, handed))
+        answer = backends.compiled(lambda inputs: self._answer(below, inputs))
         activities, goodness = [], []
-        for start in range(0, len(self.x), ROWS_AT_ONCE):
+        for start in range(0, count, ROWS_AT_ONCE):
             # Blocks of one size, the last of which overlaps: traced and compiled once.
-            first = max(0, min(start, len(self.x) - ROWS_AT_ONCE))
+            first = max(0, min(start, count - ROWS_AT_ONCE))
             if below == 0:
-                handed = ops.convert_to_tensor(self.x[first : first + ROWS_AT_ONCE])
+                inputs = ops.convert_to_tensor(self.samples[first : first + ROWS_AT_ONCE])
             else:
-                of_sample = self.labels_a_sample
-                handed = self.activities[first * of_sample : (first + ROWS_AT_ONCE) * of_sample]
-            known = (start - first) * self.labels_a_sample
-            for kept, part in zip((activities, goodness), answer(handed), strict=True):
+                of_sample = self.labels_per_sample
+                inputs = self.activities[first * of_sample : (first + ROWS_AT_ONCE) * of_sample]
+            known = (start - first) * self.labels_per_sample
+            for kept, part in zip((activities, goodness), answer(inputs), strict=True):
                 kept.append(part[known:])
             if self._penalised:
                 return False
@@ -107,55 +177,37 @@ class FrozenActivities:
         self.index = below + 1
         return True
 
-    def _taken_shape(self, below):
-        return self.model.layer_order.taken_shapes[below]
-
-    def _answer(self, below, handed):
-        """Activities and goodness of a layer, one row a sample and label."""
+    def _answer(self, below, inputs):
+        """Activities and goodness of a layer, one row per sample and label."""
         model, layer = self.model, self.model.ff_layers[below]
-        samples = below == 0 and not model.class_groups
-        if samples:
-            labels = ops.expand_dims(ops.arange(model.num_classes, dtype="int32"), 1)
-            labels = labels + ops.zeros((1, ops.shape(handed)[0]), dtype="int32")
-            handed = LabelledSamples(model.label_embedding, handed, labels, model.num_classes)
-        elif below == 0:
-            handed = model.embed(handed, None)
-        taken, _ = model.layer_order.enter(below, handed, [])
-        activities = layer.enter(taken)
+        if below == 0:
+            batch = model.streams.every_class(inputs)
+        else:
+            batch = Batch(inputs, streams=1, layer=below)
+        activities = forward(layer, model.stack.enter(batch))
         # Whether a transform adds losses of its own shows only once it has been called.
-        self._penalised = any(part._losses for part in layer._flatten_layers())
-        layer._clear_losses()
-        if samples:  # stream after stream, where rows of a sample are wanted side by side
+        self._penalised = keras_internals.has_losses(layer)
+        keras_internals.clear_losses(layer)
+        if batch.streams > 1:  # stream after stream, where rows of a sample are wanted together
             shape = activities.shape[1:]
             streams = ops.reshape(activities, (model.num_classes, -1, *shape))
             activities = ops.reshape(ops.swapaxes(streams, 0, 1), (-1, *shape))
-        per_class = {"num_classes": model.num_classes} if model.class_groups else {}
-        return activities, layer.goodness(activities, **per_class)
+        return activities, layer.compute_goodness(activities)
 
-    def look_up(self, rows, labels=None):
-        """Activities for a batch, and the goodness of every frozen layer.
+    def look_up(self, batch, rows):
+        """The batch behind the frozen layers, and their metrics.
 
         Args:
-            rows: int32 tensor of shape (batch,): which samples.
-            labels: int32 tensor of shape (streams, batch), or `None` for class groups.
-
-        Returns:
-            A tensor of shape (streams · batch, ...), and a list of float32 tensors of shape
-            (streams · batch,), for class groups (batch, num_classes).
+            batch: the `keras_ff.layers.Batch` in front of the first layer.
+            rows: int32 tensor of shape (batch,): which samples it holds.
         """
-        if labels is not None:
-            rows = ops.reshape(rows * self.labels_a_sample + labels, (-1,))
-        return (
-            ops.take(self.activities, rows, axis=0),
-            [ops.take(goodness, rows, axis=0) for goodness in self.goodness],
-        )
-
-
-def with_rows(x):
-    """Samples, each with the number of its row."""
-    return x, np.arange(len(x), dtype="int32")
-
-
-def rows_of(x):
-    """Samples and their rows, from what `with_rows` made of them; `None` where it did not."""
-    return x if isinstance(x, tuple) else (x, None)
+        if self.index == 0:
+            return batch, []
+        if batch.stream_labels is not None:
+            rows = ops.reshape(rows * self.labels_per_sample + batch.stream_labels, (-1,))
+        metrics = []
+        for layer, goodness in zip(self.model.ff_layers, self.goodness, strict=False):
+            of_layer = layer.compute_loss(ops.take(goodness, rows, axis=0), batch)
+            metrics.append({**of_layer, "loss": sum(layer.losses, of_layer["loss"])})
+        activities = ops.take(self.activities, rows, axis=0)
+        return batch.replace(inputs=activities, stream_labels=None, layer=self.index), metrics

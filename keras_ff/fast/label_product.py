@@ -11,23 +11,25 @@ The first term, almost all the work, is shared; so is its part of the weights' g
 
 from keras import ops
 
-from keras_ff.labels.labelled_samples import LabelledSamples
+from keras_ff.layers.ff_dense import FFDense
+from keras_ff.layers.ff_layer import FFLayer
 from keras_ff.normalizations.length_normalization import LengthNormalization
 
 
-def applies(layer, inputs):
-    """Whether a dense layer may take these inputs this way."""
+def applies(layer, batch):
+    """Whether a layer may take a batch this way."""
     normalization = layer.normalization
-    plain_length = (
-        isinstance(normalization, LengthNormalization)
-        and not normalization.center
-        and normalization.axis is None
+    is_plain = normalization is None or (
+        isinstance(normalization, LengthNormalization) and normalization.is_one_factor
     )
     return (
-        isinstance(inputs, LabelledSamples)
-        and inputs.differ_in_labels_alone
-        and hasattr(inputs.embedding, "separate")
-        and (normalization is None or plain_length)
+        isinstance(layer, FFDense)
+        and all(getattr(type(layer), name) is getattr(FFLayer, name) for name in OVERRIDABLE)
+        and batch.stream_labels is not None
+        and batch.stream_labels.shape[0] > 1  # the streams share their samples
+        and batch.perturbation is None
+        and hasattr(layer.label_embedding, "separate")
+        and is_plain
         and layer.transform.quantization_mode is None
         # Keras applies these where it calls a layer, which is passed over here.
         and layer.activity_regularizer is None
@@ -35,52 +37,54 @@ def applies(layer, inputs):
     )
 
 
-def shared_product(layer, inputs):
-    """What a dense layer's transform answers for labelled samples.
+# A subclass that has a way of its own takes it.
+OVERRIDABLE = ("forward", "call", "pre_activation", "embed")
+
+
+def pre_activation(layer, batch):
+    """What a dense layer's transform gives for the samples of a batch with all their labels.
 
     Args:
         layer: a built `FFDense` for which `applies` holds.
-        inputs: the labelled samples.
+        batch: a `keras_ff.layers.Batch`, labels not embedded.
 
     Returns:
-        Tensor of shape (streams · batch, units), as from the layer's normalisation and transform.
+        Tensor of shape (streams · batch, units), as from `layer.pre_activation`.
     """
-    rows, besides, complete = separated(layer, inputs)
+    rows, lengths, complete = separated(layer, batch)
     dense = layer.transform
     kernel = ops.cast(dense.kernel, layer.compute_dtype)
     product = ops.cast(ops.matmul(ops.cast(rows, layer.compute_dtype), kernel), "float32")
-    product = complete(product, besides)
+    product = complete(product, lengths)
     if dense.bias is not None:
         product = product + ops.cast(dense.bias, "float32")
     return ops.cast(product, layer.compute_dtype)
 
 
-def separated(layer, inputs):
-    """What of labelled samples is multiplied, and how the products are put together.
+def separated(layer, batch):
+    """What of a batch is multiplied, and how the products are put together.
 
     Args:
-        layer, inputs: as for `shared_product`.
+        layer, batch: as for `pre_activation`.
 
     Returns:
         A triple: rows of shape (batch + num_classes, features), the pixels and the directions of
-        the labels; a tuple of tensors; and a function that makes of the rows' float32 product with
-        the kernel and of that tuple what the transform answers to all streams, without its bias.
+        the labels; the labels' lengths; and a function that makes of the rows' float32 product
+        with the kernel and of these what the transform gives, without its bias.
     """
-    pixels, length, directions = inputs.embedding.separate(inputs.x, inputs.num_classes)
+    num_classes, streams = layer.num_classes, batch.stream_labels.shape[0]
+    pixels, length, directions = layer.label_embedding.separate(batch.inputs, num_classes)
     if layer.normalization is not None:
         energy = ops.sum(ops.square(pixels), axis=1, keepdims=True) + ops.square(length)
         scale = ops.rsqrt(energy / pixels.shape[1] + layer.normalization.epsilon)
         pixels, length = pixels * scale, length * scale
-    labels = ops.one_hot(ops.reshape(inputs.labels, (-1,)), inputs.num_classes)
-    lengths = labels * ops.tile(length, (inputs.streams, 1))
+    labels = ops.one_hot(ops.reshape(batch.stream_labels, (-1,)), num_classes)
+    lengths = labels * ops.tile(length, (streams, 1))
 
     def complete(product, lengths):
-        of_pixels, of_directions = (
-            product[: -inputs.num_classes],
-            product[-inputs.num_classes :],
-        )
+        of_pixels, of_directions = product[:-num_classes], product[-num_classes:]
         of_labels = ops.matmul(lengths, of_directions)
-        streams = ops.reshape(of_labels, (inputs.streams, -1, product.shape[1]))
-        return ops.reshape(streams + ops.expand_dims(of_pixels, 0), (-1, product.shape[1]))
+        of_streams = ops.reshape(of_labels, (streams, -1, product.shape[1]))
+        return ops.reshape(of_streams + ops.expand_dims(of_pixels, 0), (-1, product.shape[1]))
 
     return ops.concatenate([pixels, directions]), lengths, complete

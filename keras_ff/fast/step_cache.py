@@ -5,92 +5,56 @@ first step of 16 convolutions then takes 3 seconds instead of 16 on two cores, a
 adds 4 MiB to the program instead of 16.
 """
 
-import copy
-import functools
-
 import keras
 from keras import ops
 
 from keras_ff import backends
 from keras_ff.fast import fused_step
 
-# By how many layers with such steps a batch may go on before one has learned from it, which keeps
-# what it needs for that until then. With one a step takes up to a tenth longer (ResNet-17, width
-# 40); without a limit each convolution at 128 × 32² × 64 adds 4 to 6 MiB of memory, not 2.
-AHEAD = 2
+
+def kinds(model):
+    """What tells the steps of a model's layers apart, one entry per layer.
+
+    Equal for layers that differ in weights alone; `None` where nothing is known to be equal.
+    """
+    if not backends.can_fuse():
+        return [None] * len(model.ff_layers)
+    with backends.init_scope():  # learning rates are read, which are variables
+        # The first layer is the only one to embed labels.
+        layers = zip(model.ff_layers[1:], model.stack.input_shapes[1:], strict=True)
+        return [None, *[_kind(layer, shape) for layer, shape in layers]]
 
 
-class SharedSteps:
-    """The local steps of a model's layers within one batch.
+def halves(layer, batch):
+    """Both halves of a layer's step, as functions of a layer's state and of tensors.
 
     Args:
-        order: the model's `LayerOrder`.
+        layer: an `FFLayer` for which `fused_step.applies` holds.
+        batch: the batch it takes, of which only what is no tensor counts.
     """
 
-    def __init__(self, order):
-        self.order = order
-        self._halves = {}
-        self._learned = []
+    def compute(inputs, labels, sample_weight, skip):
+        own = batch.replace(inputs=inputs, labels=labels, sample_weight=sample_weight, skips=())
+        return fused_step.compute_gradients(layer, own, skip)
 
-    def copy(self):
-        """The same compiled steps, of which none has been taken."""
-        other = copy.copy(self)
-        other._learned = []
-        return other
-
-    def take(
-        self, index, inputs, streams, sample_weight, optimizer=None, labels=None, shortcut=None
-    ):
-        """A local step of FF layer `index`; the other arguments and the answer as `train_step`."""
-        layer = self.order.ff_layers[index]
-        # An optimizer in the place of the layer's own gathers gradients, and updates nothing.
-        kind = self._kinds[index] if optimizer is None and backends.can_fuse() else None
-        if kind is None or self._kinds.count(kind) == 1:
-            return layer.train_step(inputs, streams, sample_weight, optimizer, labels, shortcut)
-        if kind not in self._halves:
-            self._halves[kind] = _halves(layer)
-        answer, learn = self._halves[kind]
-        state = _state(layer)
-        if len(self._learned) >= AHEAD:
-            inputs = backends.after(self._learned[-AHEAD], inputs)
-        figures, handed, found = answer(state, inputs, streams, sample_weight, labels, shortcut)
-        self._learned.append(learn(state, found))
-        return figures, handed
-
-    @functools.cached_property
-    def _kinds(self):
-        with backends.outside_graph():  # learning rates are read, which are variables
-            # The first layer is the only one to take samples with labels.
-            layers = zip(self.order.ff_layers[1:], self.order.taken_shapes[1:], strict=True)
-            return [None, *[_kind(layer, shape) for layer, shape in layers]]
-
-
-def _halves(layer):
-    """Both halves of a layer's step, as functions of a layer's state and of tensors."""
-
-    def answer(*tensors):
-        return layer.answer(*tensors, layer.optimizer.scale_loss)
-
-    def learn(found):
-        layer.learn(found, layer.optimizer)
+    def apply(found):
+        fused_step.apply_gradients(layer, found)
         return ops.zeros(())  # there once this is done
 
-    return [backends.shared(half, _state(layer)) for half in (answer, learn)]
+    return [backends.compile_once(half, state(layer)) for half in (compute, apply)]
 
 
-def _state(layer):
+def state(layer):
     """All variables that a layer's step reads or moves."""
     return [*layer.variables, *layer.optimizer.variables]
 
 
-def _kind(layer, taken_shape):
-    """What tells a layer's step from others': equal for layers that differ in weights alone.
-
-    `None` where that cannot be known, as of functions, classes and parts of a user's own.
-    """
+def _kind(layer, input_shape):
     transform, optimizer = layer.transform, layer.optimizer
     parts = [transform, layer.normalization, layer.pooling, layer.goodness, layer.loss, optimizer]
-    known = all(part is None or _is_known(part) for part in [layer, *parts])
+    # A loss scale gathers gradients, and updates nothing.
+    known = isinstance(optimizer, keras.optimizers.Optimizer)
+    known = known and all(part is None or _is_known(part) for part in [layer, *parts])
     constrained = any(one.constraint is not None for one in layer.trainable_variables)
     if not known or constrained or not fused_step.applies(layer):
         return None
@@ -100,7 +64,7 @@ def _kind(layer, taken_shape):
     return (
         type(layer),
         layer.dtype_policy.name,
-        tuple(taken_shape[1:]),
+        tuple(input_shape[1:]),
         layer.num_classes,
         layer.dropout.rate,
         (layer.span, getattr(layer, "merge", None)),

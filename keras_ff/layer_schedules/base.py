@@ -1,6 +1,21 @@
 """LayerSchedule: the base of layer schedules."""
 
+from keras import ops
+
+from keras_ff import fast
 from keras_ff.utils import registry
+
+
+def learns(model, index):
+    """Whether FF layer `index` of a model takes a step of its own on the next batch."""
+    return index in model.learning_layers and bool(model.ff_layers[index].trainable_variables)
+
+
+def mark_trained(model, indices):
+    """Let those of a model's layers that have learned take part in scores."""
+    learned = max((index + 1 for index in indices if learns(model, index)), default=0)
+    if learned:
+        model.layers_trained.assign(ops.maximum(model.layers_trained, learned))
 
 
 class LayerSchedule(registry.Part):
@@ -14,6 +29,8 @@ class LayerSchedule(registry.Part):
     caches = False
     # Whether layers have devices of their own.
     places_layers = False
+    # Whether layers learn, and not the readout alone.
+    trains_layers = True
 
     def learning_layers(self, epoch, epochs, num_layers):
         """Indices of the layers that learn in an epoch, lowest first.
@@ -38,14 +55,41 @@ class LayerSchedule(registry.Part):
         """Names of the devices that the layers live on, `None` for the default one."""
         return [None] * num_layers
 
-    def chains(self, learning_layers):
-        """Which layers learn together in a step, from the last one's loss.
+    def step(self, model, batch, last=None):
+        """One training step: layer by layer, each learns by itself or passes the batch on.
 
         Args:
-            learning_layers: indices, as from `learning_layers`.
+            model: the `FFModel`.
+            batch: the `keras_ff.layers.Batch` in front of a layer.
+            last: integer, index of the last layer that takes it. Defaults to `None`: the last
+                one that learns.
 
         Returns:
-            A list of ways for the steps to take in turn; each is a list of chains, tuples of the
-            indices of neighbouring layers, and names every layer up to the last that learns.
+            The layers' metrics, a list of dictionaries, and the batch behind them.
         """
-        return [[(index,) for index in range(learning_layers[-1] + 1)]]
+        stepper = fast.stepper(model)
+        last = model.learning_layers[-1] if last is None else last
+        metrics = []
+        for index in range(batch.layer, last + 1):
+            layer, is_learning = model.ff_layers[index], learns(model, index)
+            batch = model.stack.enter(batch, training=is_learning)
+            if is_learning:
+                of_layer, batch = stepper.step(layer, batch)
+            else:
+                of_layer, batch = layer.test_step(batch, fast.forward(layer, batch))
+            metrics.append(of_layer)
+        return metrics, batch
+
+    def test(self, model, batch):
+        """Every layer's metrics of a batch, a list of dictionaries, without learning."""
+        metrics = []
+        for layer in model.ff_layers:
+            batch = model.stack.enter(batch)
+            of_layer, batch = layer.test_step(batch, fast.forward(layer, batch))
+            metrics.append(of_layer)
+        return metrics
+
+    def start(self, model):
+        """What runs training in the place of Keras's loop over steps; `None` for most."""
+        del model
+        return None

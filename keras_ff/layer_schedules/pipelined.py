@@ -5,6 +5,7 @@ import warnings
 
 import keras
 
+from keras_ff.layer_schedules.pipeline import Pipeline
 from keras_ff.layer_schedules.simultaneous import Simultaneous
 from keras_ff.utils.registry import registered
 
@@ -15,13 +16,12 @@ class Pipelined(Simultaneous):
 
     Layer k works on what layer k−1 produced one step earlier, with the labels of that earlier
     batch, so that no layer waits for another and all could run at once on devices of their own.
-    What is under way at the end of an epoch is worked off before the next begins.
+    What is under way at the end of an epoch is finished before the next begins.
 
-    A layer sees the batches in the same order, and for each the answers of the layer before it
+    A layer sees the batches in the same order, and for each the outputs of the layer before it
     as they were before that layer's own step, just as under `Simultaneous`: the weights at the
-    end of an epoch are the same. Between, the later layers are some batches behind, which figures
-    and metrics of a step show. A softmax readout learns from a batch when it leaves the last
-    layer.
+    end of an epoch are the same. Metrics count a batch, and a softmax readout learns from
+    it, once it has left the last layer.
 
     On several devices each has a run of neighbouring layers, as equal in number as can be, with
     their weights and optimizers, and all work at the same time. In every step a batch that has
@@ -79,6 +79,9 @@ class Pipelined(Simultaneous):
             return super().devices_of(num_layers)
         number = len(self.devices)
         return [self.devices[index * number // num_layers] for index in range(num_layers)]
+
+    def start(self, model):
+        return Pipeline(model)
 
     def get_config(self):
         return {"devices": copy.copy(self.devices)}

@@ -1,5 +1,6 @@
 """Forward-Forward layers, normalisations, and what stands between layers."""
 
+from keras_ff.layers.batch import Batch
 from keras_ff.layers.ff_attention import FFAttention
 from keras_ff.layers.ff_conv2d import FFConv2D
 from keras_ff.layers.ff_dense import FFDense
@@ -14,6 +15,7 @@ from keras_ff.normalizations.length_normalization import LengthNormalization
 from keras_ff.normalizations.peer_normalization import PeerNormalization
 
 __all__ = [
+    "Batch",
     "ClassGroupNormalization",
     "FFAttention",
     "FFConv2D",

@@ -1,12 +1,7 @@
 """FFDense: a densely connected Forward-Forward layer."""
 
-import math
-
 import keras
-from keras import ops
 
-from keras_ff.fast import label_product
-from keras_ff.labels.labelled_samples import embedded
 from keras_ff.layers.ff_layer import FFLayer
 from keras_ff.layers.transform_arguments import TransformArguments
 from keras_ff.utils.registry import registered
@@ -42,6 +37,7 @@ class FFDense(TransformArguments, FFLayer):
     (2, 500)
     """
 
+    flattens = True
     transform_arguments = (
         "units",
         "use_bias",
@@ -89,26 +85,3 @@ class FFDense(TransformArguments, FFLayer):
     def kernel(self):
         """The weight matrix, of shape (features, units)."""
         return self.transform.kernel
-
-    def build(self, input_shape):
-        super().build(_flat(input_shape))
-
-    def transformed(self, inputs, training=False):
-        # With m negatives a sample this saves m of the layer's m + 1 products with the pixels.
-        if self.shares_product(inputs):
-            return label_product.shared_product(self, inputs)
-        return super().transformed(inputs, training)
-
-    def arranged(self, inputs):
-        inputs = embedded(inputs)
-        return ops.reshape(inputs, (-1, *_flat(inputs.shape)[1:]))
-
-    def shares_product(self, inputs):
-        return label_product.applies(self, inputs)
-
-    def compute_output_shape(self, input_shape):
-        return (input_shape[0], self.units)
-
-
-def _flat(shape):
-    return (shape[0], math.prod(shape[1:]))

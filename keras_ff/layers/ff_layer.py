@@ -1,6 +1,5 @@
-"""FFLayer: a Keras layer that learns by itself, from the goodness of what it answers."""
+"""FFLayer: a Keras layer that learns by itself, from the goodness of its activities."""
 
-import contextlib
 import functools
 import math
 
@@ -8,16 +7,14 @@ import keras
 from keras import ops
 
 from keras_ff import activations, backends, goodness, losses
-from keras_ff.fast import fused_step
-from keras_ff.fast.fused_update import update
-from keras_ff.labels.labelled_samples import embedded
+from keras_ff.backends.reductions import mean_of_samples
 from keras_ff.layers import dropout_by_bits, layer_metrics
+from keras_ff.layers.batch import Batch
 from keras_ff.normalizations.class_group_normalization import ClassGroupNormalization
 from keras_ff.normalizations.length_normalization import LengthNormalization
 from keras_ff.optimizers.optimizer_template import OptimizerTemplate
 from keras_ff.utils import checks, keras_internals, registry
 from keras_ff.utils.registry import registered
-from keras_ff.utils.sample_means import mean_of_samples
 
 NORMALIZATIONS = {
     "length": LengthNormalization,
@@ -32,11 +29,10 @@ NORMALIZATIONS = {
 class FFLayer(keras.layers.Layer):
     """Trains any Keras layer with a local Forward-Forward objective.
 
-    The way of the data: `inputs → normalization → transform → activation → pooling → dropout →
-    activities`.
-    The goodness of the activities is the layer's figure for a sample, its loss compares positive
-    with negative samples, and its optimizer moves the layer's own variables, those of its
-    normalisation included. No gradient leaves the layer.
+    Data flow: `inputs → normalization → transform → activation → pooling → dropout → activities`.
+    Goodness is measured on the activities, the loss compares that of positive with that of
+    negative samples, and the optimizer moves the layer's own variables, those of its normalisation
+    included. No gradient leaves the layer.
 
     An activation without a useful gradient, such as `"sign"`, learns by the surrogate that its
     docstring states.
@@ -80,15 +76,17 @@ class FFLayer(keras.layers.Layer):
     >>> import keras, numpy as np
     >>> layer = FFLayer(keras.layers.Dense(16), activation="relu", loss="symba", optimizer="adam")
     >>> positive, negative = np.ones((4, 8)), -np.ones((4, 8))
-    >>> figures, activities = layer.train_step(np.concatenate([positive, negative]))
-    >>> sorted(figures)
-    ['loss', 'negative_goodness', 'pairs_told_apart', 'positive_goodness']
-    >>> tuple(activities.shape)
+    >>> metrics, batch = layer.train_step(np.concatenate([positive, negative]))
+    >>> sorted(metrics)
+    ['loss', 'negative_goodness', 'pair_accuracy', 'positive_goodness']
+    >>> tuple(batch.inputs.shape)
     (8, 16)
     """
 
-    # How many FF layers a shortcut leads around; none but in residual layers.
+    # How many FF layers a skip connection leads around; none but in residual layers.
     span = 0
+    # Whether every sample is flattened first.
+    flattens = False
 
     def __init__(
         self,
@@ -124,7 +122,7 @@ class FFLayer(keras.layers.Layer):
         self.pooling = registry.get(pooling, keras.layers.Layer, {}, "pooling")
         self.dropout = keras.layers.Dropout(checks.share(dropout, "dropout"), dtype=dtype)
         self.auxiliary = _get_auxiliary(auxiliary)
-        # A label embedding that learns belongs to the model's first layer.
+        # The model's first layer embeds labels; an embedding that learns is among its variables.
         self.label_embedding = None
         # What the layer was given for itself; `loss` and `optimizer` are what it works with.
         self.own_loss = losses.get(loss)
@@ -140,6 +138,8 @@ class FFLayer(keras.layers.Layer):
     # --- shape and state -----------------------------------------------------------------
 
     def build(self, input_shape):
+        if self.flattens:
+            input_shape = (input_shape[0], math.prod(input_shape[1:]))
         if isinstance(self.normalization, ClassGroupNormalization):
             self.normalization.num_classes = self.normalization.num_classes or self._known_classes
         if isinstance(self.normalization, keras.layers.LayerNormalization) and input_shape[-1] == 1:
@@ -170,25 +170,19 @@ class FFLayer(keras.layers.Layer):
         keras_internals.keep_frozen(self)
 
     def compute_output_shape(self, input_shape):
+        if self.flattens:
+            input_shape = (input_shape[0], math.prod(input_shape[1:]))
         shape = self.transform.compute_output_shape(input_shape)
         if self.pooling is not None:
             shape = self.pooling.compute_output_shape(shape)
         return tuple(shape)
 
-    def own_label_embedding(self, label_embedding):
-        """Take a label embedding that learns among the layer's own variables."""
-        label_embedding.trainable = label_embedding.trainable and self.trainable
-        with self._unlocked():
+    def set_label_embedding(self, label_embedding):
+        """Have the layer embed labels; the variables of an embedding that learns become its own."""
+        if label_embedding.learned:
+            label_embedding.trainable = label_embedding.trainable and self.trainable
+        with keras_internals.unlocked(self):
             self.label_embedding = label_embedding
-
-    @contextlib.contextmanager
-    def _unlocked(self):
-        """Variables and layers may come after the layer was built, as when a model is loaded."""
-        locked = self._tracker.locked
-        self._tracker.unlock()
-        yield
-        if locked:
-            self._tracker.lock()
 
     def set_objective(self, loss, optimizer):
         """Give the layer the loss and the optimizer it works with.
@@ -215,11 +209,11 @@ class FFLayer(keras.layers.Layer):
         self.loss = loss.on_scale(self._unit, activations.typical_alpha(self.last_activation))
         if self.loss.learns_threshold and self.threshold is None:
             initial = keras.initializers.Constant(self.loss.initial_threshold(self._unit))
-            with self._unlocked():
+            with keras_internals.unlocked(self):
                 self.threshold = self.add_weight(shape=(), initializer=initial, name="threshold")
             keras_internals.keep_frozen(self)
         elif not self.loss.learns_threshold and self.threshold is not None:
-            self._untrack_variable(self.threshold)
+            keras_internals.untrack(self, self.threshold)
             self.threshold = None
 
     @property
@@ -250,233 +244,201 @@ class FFLayer(keras.layers.Layer):
         behind = max(_matrices(part) for part in [*self.auxiliary, self.goodness])
         return _matrices(self.label_embedding) + _matrices(self.transform) + behind
 
-    # --- forward and learning ------------------------------------------------------------
+    # --- forward ---------------------------------------------------------------------------
 
     def call(self, inputs, training=False):
-        return self.respond(self.transformed(inputs, training), training)
+        return self.activate(self.pre_activation(inputs), training)
 
-    def transformed(self, inputs, training=False):
-        """What the transform answers to inputs, or to labelled samples."""
-        x = self.arranged(inputs)
-        if self.normalization is not None:
-            x = self.normalization(
-                x, **keras_internals.training_argument(self.normalization, training)
-            )
-        return self.transform(x, **keras_internals.training_argument(self.transform, training))
+    def pre_activation(self, inputs):
+        """What the transform makes of normalised inputs; Keras passes `training` on."""
+        if self.flattens:
+            inputs = ops.reshape(inputs, (-1, math.prod(inputs.shape[1:])))
+        return self.transform(inputs if self.normalization is None else self.normalization(inputs))
 
-    def respond(self, transformed, training=False, drawn=None):
-        """Activities from what the transform answers; `drawn` is what `draw` gave for them."""
-        x = self.activation(transformed)
+    def activate(self, pre_activation, training=False, dropout_mask=None):
+        """Activities: activation, pooling and dropout of what the transform gives.
+
+        Args:
+            pre_activation: tensor of shape (batch, ...).
+            training: boolean. Defaults to `False`.
+            dropout_mask: what `dropout_mask` gave for them. Defaults to `None`: drawn in training.
+        """
+        x = self.activation(pre_activation)
         if self.pooling is not None:
             x = self.pooling(x, **keras_internals.training_argument(self.pooling, training))
-        if drawn is None and training and self.dropout.rate:
-            drawn = self.draw(ops.shape(x))
-        return x if drawn is None else dropout_by_bits.dropped(x, drawn, self.dropout.rate)
+        if dropout_mask is None and training and self.dropout.rate:
+            dropout_mask = self.dropout_mask(ops.shape(x))
+        if dropout_mask is None:
+            return x
+        return dropout_by_bits.dropped(x, dropout_mask, self.dropout.rate)
 
-    def draw(self, shape):
-        """What dropout goes by; drawn for the whole batch, of which a replica has a part."""
+    def dropout_mask(self, shape):
+        """Random bits for dropout, drawn for the whole batch, of which a replica has a part."""
         rows, *others = shape
         seed = self.dropout.seed_generator.next()
-        return backends.own_rows(backends.random_bits((backends.total(rows), *others), seed), rows)
+        whole = (backends.all_reduce_sum(rows), *others)
+        return backends.own_rows(backends.random_bits(whole, seed), rows)
 
-    def arranged(self, inputs):
-        """Inputs in the shape that the transform takes."""
-        return embedded(inputs)
+    def embed(self, batch):
+        """The inputs of a batch, a tensor, with the labels of its streams in them."""
+        return batch.embedded(self.label_embedding, self.num_classes)
 
-    def enter(self, inputs, training=False):
-        """Activities of inputs, or of labelled samples that the model's first layer is given."""
-        if self.shares_product(inputs):
-            return backends.spread(self.respond(self.transformed(inputs, training), training))
-        return backends.spread(self(embedded(inputs), training=training))
+    def forward(self, batch, training=False):
+        """Activities of a batch, of shape (streams · batch, ...), labels embedded first."""
+        return backends.spread(self(self.embed(batch), training=training))
 
-    def shares_product(self, inputs):
-        """Whether labelled samples need not be embedded for this layer."""
-        del inputs
-        return False
+    def skip(self, batch):
+        """What a residual layer joins to its activities; `None` for all others."""
+        del batch
+        return None
 
-    @property
-    def is_two_parts(self):
-        """Whether all there is to `enter` is `transformed`, and then `respond`."""
-        kind = type(self)
-        standard = kind.enter is FFLayer.enter and kind.call is FFLayer.call
-        return standard and self.activity_regularizer is None
-
-    @property
-    def responds_by_activation(self):
-        """Whether all there is to `respond` are activation, pooling and dropout."""
-        return type(self).respond is FFLayer.respond
-
-    def hand_on(self, activities, shortcut=None):
-        """What the next layer is given, from the activities; `shortcut` is for residual layers."""
-        del shortcut
+    def outputs(self, activities, skip=None):
+        """What the next layer takes: the activities, in residual layers joined with `skip`."""
+        del skip
         return activities
 
-    def to_join(self, activities, shortcut=None):
-        """What a kernel does of `hand_on`: a list of tensors, of which `joined` makes the rest."""
-        return [self.hand_on(activities, shortcut)]
-
-    def joined(self, tensors):
-        """What `hand_on` gives, from what `to_join` gave; no gradient passes."""
-        (handed,) = tensors
-        return handed
-
-    def handed_shape(self, activities_shape, shortcut_shape=None):
-        """Shape of what `hand_on` gives; raises ValueError where the shortcut does not fit."""
-        del shortcut_shape
+    def outputs_shape(self, activities_shape, skip_shape=None):
+        """Shape of the outputs; raises ValueError where `skip` does not fit."""
+        del skip_shape
         return tuple(activities_shape)
 
+    # --- learning --------------------------------------------------------------------------
+
     @property
-    def figure_names(self):
-        """Names of the figures that `measure` reports."""
-        per_class = self.goodness.per_class
-        return layer_metrics.COMPETITION if per_class else layer_metrics.CONTRAST
+    def metric_names(self):
+        """Names of the layer's metrics."""
+        return layer_metrics.OF_CLASSES if self.goodness.per_class else layer_metrics.OF_PAIRS
 
-    def measure(
-        self, inputs, streams=2, sample_weight=None, training=False, labels=None, shortcut=None
-    ):
-        """The layer's figures for a batch, without learning from it.
+    def train_step(self, batch):
+        """One local step: goodness, loss, gradient of the layer's own variables, own optimizer.
 
         Args:
-            inputs: tensor of shape (streams · batch, ...): the streams one after the other along
-                the batch axis, the positives first. Class groups have one stream.
-            streams: integer, 1 + the number of negatives a sample. Defaults to `2`.
-            sample_weight: tensor of shape (batch,) or `None`: weights of the samples' losses.
-            training: boolean. Defaults to `False`.
-            labels: integer tensor of shape (batch,), for class groups and auxiliary terms that
-                need them.
-            shortcut: tensor that a residual layer joins to its activities. Defaults to `None`:
-                the layer's own inputs.
+            batch: a `keras_ff.layers.Batch`, or a tensor of shape (2 · batch, ...), positives and
+                then negatives.
 
         Returns:
-            A pair: a dictionary of figures and what the next layer is given, detached, of shape
-            (streams · batch, ...). The figures are `loss`, a float32 scalar: the weighted mean of
-            the samples' losses plus the regularisers; and float32 tensors of shape (batch,):
-            `positive_goodness`, `negative_goodness` and `pairs_told_apart` (the share of a
-            sample's negatives with less goodness than the positive), or for class groups
-            `goodness` (of the true class) and `accuracy` (1 where the true class has most). Class
-            groups add `class_goodness`, of shape (batch, num_classes).
-        """
-        figures, handed = self.objective(inputs, streams, sample_weight, training, labels, shortcut)
-        return figures, ops.stop_gradient(handed)
-
-    def objective(self, inputs, streams, sample_weight, training, labels, shortcut=None):
-        """As `measure`, but what is handed on is not detached: for a chain under one tape."""
-        self._check_objective(self.loss, "loss")
-        self._clear_losses()  # as Keras does where it calls a layer; `enter` need not go that way
-        activities = self.enter(inputs, training)
-        count = activities.shape[0]
-        if count is not None and count % streams:
-            raise ValueError(
-                f"The {streams} streams must be of one length, one after the other. "
-                f"Received: activities of shape {tuple(activities.shape)}"
-            )
-        figures = self.figures_of(self.goodness_of(activities), streams, sample_weight, labels)
-        loss = figures["loss"]
-        # Penalties of auxiliary terms, too, stand in `losses` once those have been called.
-        terms = self._auxiliary_terms(activities, streams, labels, training)
-        for penalty in [*self.losses, *terms]:
-            loss = loss + ops.cast(penalty, "float32")
-        if self.span and shortcut is None:
-            shortcut = embedded(inputs)
-        return {**figures, "loss": loss}, self.hand_on(activities, shortcut)
-
-    def goodness_of(self, activities):
-        """Goodness of activities: float32, a figure a sample, or one a sample and class."""
-        per_class = {"num_classes": self.num_classes} if self.goodness.per_class else {}
-        return self.goodness(activities, **per_class)
-
-    def figures_of(self, goodness, streams, sample_weight=None, labels=None):
-        """The figures that goodness alone decides: as of `measure`, the loss without penalties."""
-        if self.goodness.per_class:
-            sample_losses, figures = layer_metrics.of_competition(self.loss, goodness, labels)
-        else:
-            sample_losses, figures = layer_metrics.of_contrast(
-                self.loss, goodness, streams, self.threshold
-            )
-        if sample_weight is not None:
-            weight = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
-            sample_losses = sample_losses * weight
-        return {"loss": mean_of_samples(sample_losses), **figures}
-
-    def _auxiliary_terms(self, activities, streams, labels, training):
-        positives = activities[: ops.shape(activities)[0] // streams]
-        terms = []
-        for auxiliary in self.auxiliary:
-            if getattr(auxiliary, "needs_labels", False):
-                terms.append(auxiliary(positives, labels, training=training))
-            else:
-                auxiliary(positives, **keras_internals.training_argument(auxiliary, training))
-        return terms
-
-    def train_step(
-        self,
-        inputs,
-        streams=2,
-        sample_weight=None,
-        optimizer=None,
-        labels=None,
-        shortcut=None,
-    ):
-        """One local step: figures, gradient of the layer's own variables, own optimizer.
-
-        Args:
-            inputs, streams, sample_weight, labels, shortcut: as for `measure`.
-            optimizer: stands in for the layer's own; a model passes one that gathers gradients
-                under a loss scale. Defaults to `None`.
-
-        Returns:
-            A pair of figures, as from `measure`, and what the next layer is given, detached, as
-            it was before the step.
+            A pair. First the metrics of before the step: `loss`, a float32 scalar, the weighted
+            mean of the samples' losses plus penalties; and float32 tensors of shape (batch,):
+            `positive_goodness`, `negative_goodness` and `pair_accuracy` (the share of a sample's
+            negatives with less goodness than the positive), or for class groups `goodness` (of
+            the true class), `accuracy` (1 where the true class has most) and `class_goodness`, of
+            shape (batch, num_classes). Then the batch that the next layer takes, detached.
 
         Raises:
             ValueError: if the layer has no loss or no optimizer.
         """
-        optimizer = optimizer or self.optimizer
-        self._check_objective(optimizer, "optimizer")
-        if not self.built:
-            self.build(tuple(inputs.shape))
-
-        figures, handed, found = self.answer(
-            inputs, streams, sample_weight, labels, shortcut, optimizer.scale_loss
-        )
-        self.learn(found, optimizer)
-        return figures, handed
-
-    def answer(self, inputs, streams, sample_weight, labels, shortcut, scale_loss):
-        """The first half of a local step: figures, what is handed on, and what `learn` needs."""
+        batch = self._checked(batch)
+        if self.optimizer is None:
+            self._refuse("optimizer")
 
         def objective():
-            figures, handed = self.objective(inputs, streams, sample_weight, True, labels, shortcut)
-            return self.to_descend(figures, scale_loss), (figures, handed)
+            metrics, outputs = self.objective(batch, training=True)
+            return self.scaled_loss(metrics), (metrics, outputs)
 
-        if fused_step.applies(self):
-            figures, handed, found = fused_step.answer(
-                self, inputs, streams, sample_weight, labels, shortcut, scale_loss
-            )
-        else:
-            (figures, handed), found = backends.auxiliary_and_gradients(
-                objective, self.trainable_variables
-            )
-        return figures, ops.stop_gradient(handed), found
+        (_, (metrics, outputs)), gradients = backends.value_and_grad(
+            objective, self.trainable_variables
+        )
+        self.optimizer.apply(gradients, self.trainable_variables)
+        return metrics, batch.next(ops.stop_gradient(outputs))
 
-    def to_descend(self, figures, scale_loss):
-        """What a step differentiates: the loss, or of a batch on several replicas one's share."""
-        a_sample = figures[self.figure_names[1]]
-        return scale_loss(figures["loss"] * backends.share(ops.shape(a_sample)[0]))
+    def test_step(self, batch, activities=None):
+        """As `train_step`, without learning and without dropout.
 
-    def learn(self, found, optimizer):
-        """The second half of a local step, which the next layer need not wait for."""
-        if fused_step.applies(self):
-            found = fused_step.gradients(self, *found)
-        update(optimizer, found, self.trainable_variables)
+        Args:
+            batch: as for `train_step`.
+            activities: the layer's activities of the batch, where they are known. Defaults to
+                `None`.
+        """
+        batch = self._checked(batch)
+        metrics, outputs = self.objective(batch, activities=activities)
+        return metrics, batch.next(ops.stop_gradient(outputs))
 
-    def _check_objective(self, value, name):
-        if value is None:
+    def objective(self, batch, training=False, activities=None):
+        """Metrics, the loss among them, and outputs that are not detached yet.
+
+        Args:
+            batch: a `keras_ff.layers.Batch`.
+            training: boolean. Defaults to `False`.
+            activities: the layer's activities of the batch. Defaults to `None`: computed.
+        """
+        if activities is None:
+            activities = self.forward(batch, training)
+        count = activities.shape[0]
+        if count is not None and count % batch.streams:
             raise ValueError(
-                f"Layer {self.name!r} has no {name}. Give it one, "
-                f"`{type(self).__name__}(..., {name}=...)`, or compile the FFModel it belongs to. "
-                f"Received: {name}=None"
+                f"The {batch.streams} streams must be of one length, one after the other. "
+                f"Received: activities of shape {tuple(activities.shape)}"
             )
+        metrics = self.compute_loss(self.compute_goodness(activities), batch)
+        # Auxiliary terms add their penalties to `losses` when they are called.
+        terms = self._auxiliary_terms(activities, batch, training)
+        loss = metrics["loss"]
+        for penalty in [*self.losses, *terms]:
+            loss = loss + ops.cast(penalty, "float32")
+        return {**metrics, "loss": loss}, self.outputs(activities, self.skip(batch))
+
+    def compute_goodness(self, activities):
+        """Goodness of activities: float32, of shape (batch,), or (batch, num_classes)."""
+        per_class = {"num_classes": self.num_classes} if self.goodness.per_class else {}
+        return self.goodness(activities, **per_class)
+
+    def compute_loss(self, goodness, batch):
+        """Metrics of a batch whose goodness is known; its loss has no penalties in it.
+
+        Args:
+            goodness: as from `compute_goodness`, the streams one after the other.
+            batch: a `keras_ff.layers.Batch`.
+
+        Returns:
+            A dictionary, as of `train_step`.
+        """
+        if self.goodness.per_class:
+            losses = self.loss(batch.labels, goodness)
+            metrics = layer_metrics.of_classes(goodness, batch.labels)
+        else:
+            goodness = ops.reshape(goodness, (batch.streams, -1))
+            positive, negative = goodness[0], ops.transpose(goodness[1:])
+            threshold = {}
+            if self.threshold is not None:
+                threshold = {"threshold": ops.cast(self.threshold, "float32")}
+            losses = self.loss(positive, negative, **threshold)
+            metrics = layer_metrics.of_pairs(positive, negative)
+        if batch.sample_weight is not None:
+            losses = losses * ops.cast(ops.reshape(batch.sample_weight, (-1,)), "float32")
+        return {"loss": mean_of_samples(losses), **metrics}
+
+    def scaled_loss(self, metrics):
+        """What a step differentiates: the loss, or of a batch on several replicas one's share."""
+        samples = ops.shape(metrics[self.metric_names[1]])[0]
+        return self.optimizer.scale_loss(metrics["loss"] * backends.share(samples))
+
+    def _auxiliary_terms(self, activities, batch, training):
+        if not self.auxiliary:
+            return []
+        positives = activities[: ops.shape(activities)[0] // batch.streams]
+        terms = []
+        for term in self.auxiliary:
+            if getattr(term, "needs_labels", False):
+                terms.append(term(positives, batch.labels, training=training))
+            else:
+                term(positives, **keras_internals.training_argument(term, training))
+        return terms
+
+    def _checked(self, batch):
+        """A batch for a layer that is built and has a loss."""
+        batch = Batch.of(batch)
+        if self.loss is None:
+            self._refuse("loss")
+        if not self.built:
+            self.build(tuple(batch.inputs.shape))
+        return batch
+
+    def _refuse(self, name):
+        raise ValueError(
+            f"Layer {self.name!r} has no {name}. Give it one, "
+            f"`{type(self).__name__}(..., {name}=...)`, or compile the FFModel it belongs to. "
+            f"Received: {name}=None"
+        )
 
     # --- configuration -------------------------------------------------------------------
 

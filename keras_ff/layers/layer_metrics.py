@@ -1,45 +1,84 @@
-"""Losses of samples, and the figures shown beside them, from a layer's goodness."""
+"""What a layer reports of a batch, and its means over an epoch."""
 
+import keras
 from keras import ops
 
-CONTRAST = ("loss", "positive_goodness", "negative_goodness", "pairs_told_apart")
-COMPETITION = ("loss", "goodness", "accuracy")
+from keras_ff.backends.reductions import mean_of_samples
+
+OF_PAIRS = ("loss", "positive_goodness", "negative_goodness", "pair_accuracy")
+OF_CLASSES = ("loss", "goodness", "accuracy")
+# Former names, which logs keep for one release.
+ALIASES = {"pair_accuracy": "pairs_told_apart"}
 
 
-def of_contrast(loss, goodness, streams, threshold=None):
-    """Positives beside negatives.
+def of_pairs(positive, negative):
+    """Metrics of positives beside negatives.
 
     Args:
-        loss: object of `keras_ff.losses`.
-        goodness: float32 tensor of shape (streams · batch,), positives first.
-        streams: integer, 1 + the number of negatives a sample.
-        threshold: variable that the loss learns, or `None`.
+        positive: float32 tensor of shape (batch,), goodness.
+        negative: float32 tensor of shape (batch, negatives per sample).
 
     Returns:
-        A pair: losses of shape (batch,), and a dictionary of figures of that shape.
+        A dictionary of tensors of shape (batch,).
     """
-    goodness = ops.reshape(goodness, (streams, -1))
-    positive, negative = goodness[0], ops.transpose(goodness[1:])
-    learned = {} if threshold is None else {"threshold": ops.cast(threshold, "float32")}
-    told_apart = ops.cast(ops.expand_dims(positive, 1) > negative, "float32")
-    return loss(positive, negative, **learned), {
+    pair_accuracy = ops.cast(ops.expand_dims(positive, 1) > negative, "float32")
+    return {
         "positive_goodness": positive,
         "negative_goodness": ops.mean(negative, axis=1),
-        "pairs_told_apart": ops.mean(told_apart, axis=1),
+        "pair_accuracy": ops.mean(pair_accuracy, axis=1),
     }
 
 
-def of_competition(loss, goodness, labels):
-    """Class groups among each other.
+def of_classes(goodness, labels):
+    """Metrics of class groups.
 
     Args:
-        loss: a `keras_ff.losses.ClassLoss`.
         goodness: float32 tensor of shape (batch, num_classes).
         labels: int32 tensor of shape (batch,).
 
     Returns:
-        A pair as from `of_contrast`; the figure `class_goodness` is `goodness` itself.
+        A dictionary of tensors of shape (batch,), and `goodness` itself as `class_goodness`.
     """
     true = ops.take_along_axis(goodness, ops.expand_dims(labels, 1), axis=1)[:, 0]
     most = ops.cast(ops.equal(ops.argmax(goodness, axis=1), labels), "float32")
-    return loss(labels, goodness), {"goodness": true, "accuracy": most, "class_goodness": goodness}
+    return {"goodness": true, "accuracy": most, "class_goodness": goodness}
+
+
+class LayerMetrics(keras.metrics.Metric):
+    """Weighted means of a layer's metrics; nan, not zero, where nothing was measured.
+
+    One Keras metric for all of a layer's, since a deep model has many.
+
+    Args:
+        number: integer, that of the layer, counted from 1: metrics are logged as
+            `layer_{number}/{name}`.
+        metric_names: names of the metrics, as of `FFLayer.metric_names`.
+    """
+
+    def __init__(self, number, metric_names):
+        super().__init__(name=f"layer_{number}", dtype="float32")
+        self.metric_names = metric_names
+        self.log_names = [f"{self.name}/{name}" for name in metric_names]
+        aliases = {
+            f"{self.name}/{old}": f"{self.name}/{new}"
+            for new, old in ALIASES.items()
+            if new in metric_names
+        }
+        self.aliases = aliases
+        self.result_names = [*self.log_names, *aliases]
+        shape = (len(metric_names),)
+        self.total = self.add_variable(shape=shape, initializer="zeros", name="total")
+        self.count = self.add_variable(shape=(), initializer="zeros", name="count")
+
+    def update_state(self, metrics, sample_weight):
+        """Add the metrics of a batch, a dictionary of tensors, and the weight of their means."""
+        weight = ops.cast(sample_weight, "float32")
+        means = ops.stack([mean_of_samples(metrics[name]) for name in self.metric_names])
+        self.total.assign_add(weight * means)
+        self.count.assign_add(weight)
+
+    def result(self):
+        """A dictionary of the means so far."""
+        means = ops.where(self.count > 0, self.total / ops.maximum(self.count, 1e-12), float("nan"))
+        logs = dict(zip(self.log_names, ops.unstack(means), strict=True))
+        return {**logs, **{old: logs[new] for old, new in self.aliases.items()}}

@@ -114,7 +114,7 @@ class SupCon(keras.layers.Layer):
                 "Every sample needs one label. Received: activities of shape "
                 f"{tuple(activities.shape)} and {labels.shape[0]} labels"
             )
-        directions, labels = backends.gathered(directions), backends.gathered(labels)
+        directions, labels = backends.all_gather(directions), backends.all_gather(labels)
         itself = ops.eye(ops.shape(directions)[0], dtype="bool")
         same_class = ops.equal(ops.expand_dims(labels, 0), ops.expand_dims(labels, 1))
         positives = ops.cast(ops.logical_and(same_class, ops.logical_not(itself)), "float32")

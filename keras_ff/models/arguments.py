@@ -1,8 +1,8 @@
 """What an `FFModel` accepts: its arguments, checked as it is constructed and built."""
 
 import keras
+from keras import ops
 
-from keras_ff import readouts
 from keras_ff.layers.ff_layer import FFLayer
 from keras_ff.utils.checks import whole_number
 
@@ -88,8 +88,15 @@ def check_parts_fit(model):
                 )
         return
     needed(negatives, "negatives")
+    learned = embedding is not None and embedding.learned
+    if learned and model.stack.before[0]:
+        raise ValueError(
+            "A label embedding that learns must come right before the first FF layer: put the "
+            "Keras layers before it into your data pipeline. "
+            f"Received: {model.stack.before[0][0].name!r} as the first layer, "
+            f"label_embedding={embedding!r}"
+        )
     negatives.check(model.num_classes)
-    has_head = isinstance(model.readout, readouts.Softmax)
     if negatives.are_images and not negatives.wrong_labels:
         if embedding is not None:
             raise ValueError(
@@ -98,7 +105,7 @@ def check_parts_fit(model):
                 f"{type(negatives).__name__}(wrong_labels=True). "
                 f"Received: negatives={negatives!r}, label_embedding={embedding!r}"
             )
-        if not has_head:
+        if not model.readout.learns:
             raise ValueError(
                 "A network that learns without labels has no goodness of a label to score by: use "
                 f"readout='softmax'. Received: readout={model.readout!r}"
@@ -110,7 +117,7 @@ def check_parts_fit(model):
             )
     else:
         needed(embedding, "label_embedding")
-    if negatives.needs_scores and not has_head:
+    if negatives.needs_scores and not model.readout.learns:
         raise ValueError(
             f"{type(negatives).__name__} draws from the scores of a softmax readout: use "
             f"readout='softmax'. Received: readout={model.readout!r}"
@@ -135,3 +142,40 @@ def checked_sample_shape(input_shape):
             f"(batch, height, width, channels). Received: {tuple(input_shape)}"
         )
     return (None, *input_shape[1:])
+
+
+def checked_samples(x, sample_shape):
+    """Samples as a tensor of the shape that the model was built for, or a ValueError."""
+    if isinstance(x, (dict, list, tuple)):
+        raise ValueError(
+            "The model takes one input, a tensor of shape (batch, ...). "
+            f"Received: a {type(x).__name__} of {len(x)}"
+        )
+    x = ops.convert_to_tensor(x)
+    if sample_shape is not None and tuple(x.shape[1:]) != tuple(sample_shape):
+        raise ValueError(
+            f"The model was built for samples of shape {tuple(sample_shape)}. "
+            f"Received: x of shape {tuple(x.shape)}"
+        )
+    return x
+
+
+def class_numbers(y, num_classes):
+    """Labels as int32 of shape (batch,), from integers or one-hot rows; `None` stays."""
+    if y is None:
+        return None
+    if len(y.shape) == 2 and y.shape[1] == num_classes:
+        return ops.cast(ops.argmax(y, axis=1), "int32")
+    return ops.cast(ops.reshape(y, (-1,)), "int32")
+
+
+def check_loss_scale_fits(layer_schedule, run_eagerly):
+    """Raise ValueError where the layers cannot share the loss scale of mixed float16."""
+    # Gradients that are gathered until a step's end cannot leave a branch of its graph.
+    in_branches = layer_schedule.layers_per_gradient > 1 and not run_eagerly
+    if layer_schedule.delayed or in_branches:
+        raise ValueError(
+            "Under mixed_float16 all layers share one loss scale and step together; use "
+            "mixed_bfloat16 or another layer schedule. "
+            f"Received: layer_schedule={layer_schedule!r}"
+        )

@@ -6,9 +6,11 @@ import keras
 from keras import ops
 
 from keras_ff import labels
+from keras_ff.layers.batch import Batch
 from keras_ff.layers.ff_layer import FFLayer
 from keras_ff.layers.opaque import Opaque
 from keras_ff.losses import AUTO_THRESHOLD, Logistic
+from keras_ff.models.stack import Stack
 from keras_ff.utils.registry import registered
 
 # How often goodness is measured and scaled anew, and by what logarithm at most; one step is exact
@@ -40,24 +42,25 @@ def to_backprop(model, carry_weights=True):
         ValueError: if the model is not built.
     """
     _check_built(model)
-    layers = [_as_plain_layer(layer) for layer in model.all_layers]
+    layers = [_as_plain_layer(layer) for layer in model.stack.layers]
     trainable = [layer.trainable for layer in layers]
-    order = type(model.layer_order)(layers)
+    stack = Stack(layers)
     for layer, value in zip(layers, trainable, strict=True):
         layer.trainable = value
     inputs = keras.Input(model.sample_shape)
-    handed, entered = inputs, []
+    samples = inputs
     if model.unsupervised:
-        handed = model.negatives.neutral(handed)
+        samples = model.negatives.neutral(inputs)
     elif model.label_embedding is not None:
         neutral_label = NeutralLabel.like(model.label_embedding, model.num_classes)
-        handed = neutral_label(handed)
+        samples = neutral_label(inputs)
         if model.label_embedding.learned:
             neutral_label.set_weights(model.label_embedding.get_weights())
-    for index, layer in enumerate(order.ff_layers):
+    batch = Batch(samples, streams=1)
+    for layer in stack.ff_layers:
         layer.num_classes = model.num_classes
-        taken, shortcut = order.enter(index, handed, entered)
-        handed = layer.hand_on(layer(taken), shortcut)
+        batch = stack.enter(batch)
+        batch = batch.next(layer.outputs(layer(batch.inputs), layer.skip(batch)))
     head = keras.layers.Dense(
         model.num_classes,
         activation="softmax",
@@ -65,10 +68,10 @@ def to_backprop(model, carry_weights=True):
         dtype="float32",
         name=f"{model.name}_head",
     )
-    flat = keras.layers.Flatten(name=f"{model.name}_flatten")(handed)
+    flat = keras.layers.Flatten(name=f"{model.name}_flatten")(batch.inputs)
     network = keras.Model(inputs, head(flat))
     if carry_weights:
-        for plain, layer in zip(layers, model.all_layers, strict=True):
+        for plain, layer in zip(layers, model.stack.layers, strict=True):
             _carry(layer, plain)
     return network
 
@@ -134,7 +137,7 @@ def carry_from_backprop(model, network, x, y):
 def _pairs(network, model):
     """The network's layers beside the model's that they stand for."""
     remaining, pairs = iter(network.layers), []
-    for layer in model.all_layers:
+    for layer in model.stack.layers:
         # Among them stand others, of which `to_backprop` needs some.
         plain = next((other for other in remaining if type(other) is type(layer)), None)
         pairs.append((plain, layer))
@@ -143,7 +146,7 @@ def _pairs(network, model):
         raise ValueError(
             "The network must hold the model's layers in their order, as `to_backprop` makes it. "
             f"Received: {[type(layer).__name__ for layer in network.layers]} for "
-            f"{[type(layer).__name__ for layer in model.all_layers]}"
+            f"{[type(layer).__name__ for layer in model.stack.layers]}"
         )
     for plain, layer in pairs:
         shapes = [
@@ -164,11 +167,12 @@ def _scale_to_threshold(model, index, layer, x, y):
         target = float(layer.threshold)
     elif isinstance(layer.loss, Logistic):
         target = layer.loss.initial_threshold(layer.goodness_unit)
-    embedded = model.embed(x, None if model.unsupervised else ops.cast(y, "int32"))
+    labels = None if model.unsupervised else ops.cast(y, "int32")
+    batch = Batch(model.streams.embed(x, labels), streams=1)
     # Goodness goes with some power of the factor, two for a product under a rectified activation.
     power, step, before = 2.0, None, None
     for _ in range(SCALING_STEPS):
-        goodness = model.goodness_of(model.activities(embedded))[index]
+        goodness = model.stack.goodness(model.stack.activities(batch))[index]
         apart = math.log(target / max(float(ops.mean(goodness)), 1e-12))
         if abs(apart) < 1e-3:
             break

@@ -166,7 +166,17 @@ class DataCheck:
                 x = tf.identity(x)
             return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
 
-        return dataset.map(check).prefetch(tf.data.AUTOTUNE)
+        def check_with_rows(x, *others):
+            samples, *others = check(x[0], *others)
+            return (samples, x[1]), *others
+
+        checked = dataset.map(check).prefetch(tf.data.AUTOTUNE)
+        if hasattr(dataset, "batches_with_rows"):
+            # The same batches, by whose rows `fit` looks up what frozen layers give.
+            checked.samples_by_row = dataset.samples_by_row
+            with_rows = dataset.batches_with_rows.map(check_with_rows)
+            checked.batches_with_rows = with_rows.prefetch(tf.data.AUTOTUNE)
+        return checked
 
     def _suspicious(self, x, y):
         """Whether a batch of tensors needs the full check: half the rate of `fit` is saved by it.
@@ -235,6 +245,20 @@ class _CheckedPyDataset(keras.utils.PyDataset):
 
     def on_epoch_end(self):
         self.dataset.on_epoch_end()
+
+
+def checked(model, x, y=None, needs_labels=True):
+    """What `fit` and others are given, checked, unless the model checks nothing.
+
+    Args:
+        model: an `FFModel`, within a method that `checking_data` wraps.
+        x, y, needs_labels: as for `DataCheck.data`.
+    """
+    if not model.check_data:
+        return x
+    if model.unsupervised and model._fitting.schedule.trains_layers and y is None:
+        needs_labels = False
+    return model._data_check.data(x, y, needs_labels)
 
 
 def checking_data(method):

@@ -1,6 +1,6 @@
 """FFModel: a `keras.Model` whose layers learn each by itself."""
 
-import contextlib
+import functools
 import types
 
 import keras
@@ -8,27 +8,29 @@ from keras import ops
 
 from keras_ff import (
     backends,
-    callbacks as ff_callbacks,
     labels as ff_labels,
     layer_schedules,
+    losses as ff_losses,
     negatives as ff_negatives,
     readouts,
 )
 from keras_ff.fast import activation_cache
-from keras_ff.fast.activation_cache import FrozenActivities
-from keras_ff.models import arguments, backprop, rebuild
+from keras_ff.layer_schedules.base import learns, mark_trained
+from keras_ff.layer_schedules.readout_only import ReadoutOnly
+from keras_ff.layers.layer_metrics import LayerMetrics
+from keras_ff.models import arguments, backprop, data_checks, own_callbacks, rebuild, scoring, state
 from keras_ff.models.data_checks import NO_DATA, checking_data
-from keras_ff.models.layer_metrics import LayerFigures
-from keras_ff.models.layerwise_compilation import LayerwiseCompilation
-from keras_ff.models.local_learning import LocalLearning
-from keras_ff.models.passage import LayerOrder
-from keras_ff.models.resumable_state import ResumableState
+from keras_ff.models.stack import Stack
+from keras_ff.models.streams import VALIDATION_SEED, Streams
+from keras_ff.optimizers import LayerLossScale, LayerOptimizers, OptimizerTemplate
+from keras_ff.readouts import layer_choice
 from keras_ff.utils import keras_internals
+from keras_ff.utils.devices import on_device
 from keras_ff.utils.registry import registered
 
 
 @registered
-class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trainer, keras.Model):
+class FFModel(backends.Trainer, keras.Model):
     """A network trained by the Forward-Forward algorithm, layer by layer, without backpropagation.
 
     The class enters the input: with the true label a sample is a positive, with a wrong one a
@@ -67,10 +69,10 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
 
     Logs hold `loss`, the sum over the layers that learned (over those trained so far in
     `evaluate`), the compiled metrics, and for each layer `layer_1/loss`,
-    `layer_1/positive_goodness`, `layer_1/negative_goodness` and `layer_1/pairs_told_apart` (the
+    `layer_1/positive_goodness`, `layer_1/negative_goodness` and `layer_1/pair_accuracy` (the
     share of pairs in which the positive has more goodness), which are nan for layers that have
-    not been reached. Where scoring takes a pass a class, metrics in training are measured on the
-    first of every `num_classes` samples of a batch, which costs one pass; validation and
+    not been reached. Where scoring takes a pass per class, metrics in training are measured on
+    the first of every `num_classes` samples of a batch, which costs one pass; validation and
     `evaluate` measure all samples.
 
     The weight `layers_trained` counts the layers that have learned so far; only those take part
@@ -102,11 +104,9 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
         # The label is embedded in float32; the layers cast their own inputs.
         super().__init__(autocast=False, **kwargs)
         self.num_classes = arguments.checked_num_classes(num_classes)
-        order = LayerOrder(arguments.checked_layers(layers))
-        self.ff_layers = order.ff_layers
-        self.other_layers = order.others
-        # Outside Keras's eyes: a second list of the same layers would be saved a second time.
-        self._order = types.SimpleNamespace(layers=order)
+        self.stack = Stack(arguments.checked_layers(layers))
+        self.ff_layers = self.stack.ff_layers
+        self.other_layers = self.stack.others
         self.class_groups = arguments.family(self.ff_layers)
         self.label_embedding = ff_labels.get(label_embedding)
         self.negatives = ff_negatives.get(negatives)
@@ -116,25 +116,127 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
         self.layer_devices = self.layer_schedule.devices_of(len(self.ff_layers))
         self.readout = arguments.needed(readouts.get(readout), "readout")
         arguments.check_parts_fit(self)
+        self.unsupervised = self.label_embedding is None and not self.class_groups
+        self.streams = Streams(
+            self.num_classes,
+            self.label_embedding,
+            self.negatives,
+            self.scores,
+            self.stack.first_goodness,
+        )
+        # Passes through the network that scoring a sample takes: one, or one per class.
+        self.scoring_passes = num_classes
+        if self.readout.learns or self.class_groups:
+            self.scoring_passes = 1
         self.check_data = bool(check_data)
-        self.figures = [
-            LayerFigures(number, layer.figure_names)
+        self.layer_metrics = [
+            LayerMetrics(number, layer.metric_names)
             for number, layer in enumerate(self.ff_layers, start=1)
         ]
+        self.sample_shape = None
         self._learning_layers = self.layer_schedule.learning_layers(0, 1, len(self.ff_layers))
-        self._readout_alone = False
-        self._scored = True
-        self._under_way = types.SimpleNamespace(pipeline=None)
-        self._frozen = types.SimpleNamespace(kept=None, borrowed=None)
-        self._sample_shape = None
         self._data_check = None
+        # What `fit` goes by: its schedule, what runs it, what frozen layers gave; and whether the
+        # last step had labels.
+        self._fitting = types.SimpleNamespace(
+            schedule=self.layer_schedule, runner=None, cache=None, borrowed=None, labelled=True
+        )
+
+    # --- compile -------------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer="adam",
+        loss=None,
+        loss_weights=None,
+        metrics=None,
+        weighted_metrics=None,
+        run_eagerly=False,
+        steps_per_execution=1,
+        jit_compile="auto",
+    ):
+        """Configure training.
+
+        Args:
+            optimizer: a Keras optimizer, by name or object. Every layer gets a copy, except those
+                with one of their own. `model.optimizer.optimizers` lists them. Defaults to
+                `"adam"`.
+            loss: name or object of `keras_ff.losses`, for every layer without one of its own; for
+                class groups also Keras's sparse categorical cross-entropy on logits. Defaults to
+                `None`: `"symba"`, and for class groups `"sparse_categorical_crossentropy"`.
+            loss_weights: refused; every layer has a loss and an optimizer of its own.
+            metrics, weighted_metrics, run_eagerly, steps_per_execution, jit_compile: as for
+                `keras.Model.compile`.
+
+        Raises:
+            ValueError: if the loss is none of `keras_ff.losses`, does not fit the layers,
+                `loss_weights` is given, or the layer schedule does not go with mixed float16
+                (`Pipelined`; `Alternating` unless it runs eagerly).
+        """
+        if loss_weights is not None:
+            raise ValueError(
+                "FFModel has one output, and every layer its own loss and optimizer; set a "
+                f"layer's learning rate instead. Received: loss_weights={loss_weights!r}"
+            )
+        if loss is None:
+            loss = "sparse_categorical_crossentropy" if self.class_groups else "symba"
+        loss = ff_losses.get(loss)
+        # The layers finish the batches under way as they were compiled.
+        self.drain()
+        self._fitting.runner = None
+        template = OptimizerTemplate(arguments.needed(optimizer, "optimizer"))
+        how = {
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+        }
+        # In a namespace, because Keras would take metrics in a dictionary for the model's state.
+        self._compile_arguments = types.SimpleNamespace(optimizer=template, loss=loss, **how)
+        self.has_metrics = bool(metrics or weighted_metrics)
+        for index, layer in enumerate(self.ff_layers):
+            chosen = layer.own_loss or loss
+            with on_device(self.layer_devices[index]):
+                optimizer = (layer.own_optimizer or template).copy(name=f"layer_{index + 1}")
+                layer.set_objective(chosen.for_layer(index, len(self.ff_layers)), optimizer)
+        owners = list(self.ff_layers)
+        if self.readout.learns:
+            self.readout.optimizer = (self.readout.own_optimizer or template).copy(name="readout")
+            owners.append(self.readout)
+        optimizer = LayerOptimizers(owners, self.layer_devices)
+        if self.dtype_policy.name == "mixed_float16":
+            arguments.check_loss_scale_fits(self.layer_schedule, run_eagerly)
+            optimizer = LayerLossScale(optimizer)
+        how |= {"metrics": metrics or None, "weighted_metrics": weighted_metrics or None}
+        super().compile(optimizer=optimizer, **how)
+        self.loss = loss
+
+    def get_compile_config(self):
+        if not self.compiled:
+            return None
+        config = dict(vars(self._compile_arguments))
+        config["optimizer"] = config["optimizer"].get_config()
+        return keras.saving.serialize_keras_object(config)
+
+    def compile_from_config(self, config):
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def save_own_variables(self, store):
+        super().save_own_variables(store)
+        state.save(self, store)
+
+    def load_own_variables(self, store):
+        super().load_own_variables(state.load(self, store))
 
     # --- shape and state -----------------------------------------------------------------
 
     def build(self, input_shape):
         """Create all variables for samples of `input_shape[1:]`; the batch axis is ignored."""
         shape = arguments.checked_sample_shape(input_shape)
-        self._sample_shape = shape[1:]
+        self.sample_shape = shape[1:]
         self.layers_trained = self.add_weight(
             shape=(), dtype="int32", initializer="zeros", trainable=False, name="layers_trained"
         )
@@ -143,10 +245,12 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
         if self.negatives is not None and self.negatives.are_images:
             shape = self.negatives.output_shape(shape)
         if self.label_embedding is not None:
-            self._embed_labels_in_first_layer(shape)
+            if self.label_embedding.learned:
+                self.label_embedding.build_for(shape, self.num_classes)
+            self.ff_layers[0].set_label_embedding(self.label_embedding)
             shape = self.label_embedding.output_shape(shape, self.num_classes)
         try:
-            self.layer_order.build(shape, self.layer_devices)
+            self.stack.build(shape, self.layer_devices)
         except ValueError as error:
             if self.ff_layers[0].built:
                 raise
@@ -155,25 +259,17 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
                 f"samples of shape {shape[1:]} with label_embedding={self.label_embedding!r}: "
                 f"{error}"
             ) from error
-        self.readout.build_for(self)
+        shapes = [layer.activities_shape for layer in self.ff_layers]
+        self.readout.build_for(shapes, self.num_classes, self.sample_shape)
         keras_internals.keep_frozen(self)
 
-    def _embed_labels_in_first_layer(self, shape):
-        """A label embedding that learns belongs to the first layer's tape and optimizer."""
-        if self.label_embedding.learned:
-            self.label_embedding.build_for(shape, self.num_classes)
-            self.ff_layers[0].own_label_embedding(self.label_embedding)
-
-    def add_layer_choice(self):
-        """Make room for a readout that chooses among the layers: all count at first."""
-        number = len(self.ff_layers)
-        counter = {"dtype": "int32", "trainable": False}
-        self.layer_choice = self.add_weight(
-            shape=(number,), initializer="ones", name="layer_choice", **counter
-        )
-        self.layer_hits = self.add_weight(
-            shape=(number * (number + 1) // 2,), initializer="zeros", name="layer_hits", **counter
-        )
+    def build_for(self, x):
+        """Create what variables are missing, with their values, though a step may be traced."""
+        if not (self.built and self.optimizer.built):
+            with backends.init_scope():
+                if not self.built:
+                    self.build(tuple(x.shape))
+                self.optimizer.build(self.trainable_variables)
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], self.num_classes)
@@ -201,27 +297,154 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
             if self.train_function is not None:
                 self.make_train_function(force=True)
 
-    def trained(self, chosen=None):
-        """Which layers count in scores, as ones and zeros.
+    # --- one training step ---------------------------------------------------------------
+
+    def train_on(self, x, y=None, sample_weight=None):
+        """One training step on a batch: each learning layer takes its own.
 
         Args:
-            chosen: list of booleans, one a layer. Defaults to all.
+            x: tensor of shape (batch, ...).
+            y: labels of shape (batch,), (batch, 1) or, one-hot, (batch, num_classes); `None`
+                where learning needs none.
+            sample_weight: tensor of shape (batch,), or `None`.
 
         Returns:
-            float32 tensor of shape (layers,): the chosen layers among those trained so far, or
-            else all that are trained; before any training, the chosen ones.
+            The logs, a dictionary.
         """
-        indices = ops.arange(len(self.ff_layers), dtype="int32")
-        trained = ops.logical_or(indices < self.layers_trained, ops.equal(self.layers_trained, 0))
-        if chosen is None or all(chosen):
-            return ops.cast(trained, "float32")
-        both = ops.logical_and(trained, ops.convert_to_tensor(chosen))
-        return ops.cast(ops.where(ops.any(both), both, trained), "float32")
+        batch, metrics = self.begin_step(x, y, sample_weight)
+        with self.optimizer.step():
+            of_layers, _ = self._fitting.schedule.step(self, batch)
+            self.end_step(x, y, sample_weight, [*metrics, *of_layers])
+        return self.get_metrics_result()
+
+    def begin_step(self, x, y=None, sample_weight=None):
+        """The batch that the layers learn from, and the metrics of those that it has behind it."""
+        self._fitting.labelled = y is not None
+        x, rows = activation_cache.split(x)
+        x = arguments.checked_samples(x, self.sample_shape)
+        self.build_for(x)
+        if not self._fitting.schedule.trains_layers:
+            return None, []
+        if self.has_metrics and self.scoring_passes > 1:
+            # One in `num_classes` samples, so that as many passes cost as much as one.
+            count = (ops.shape(x)[0] + self.num_classes - 1) // self.num_classes
+            weight = None if sample_weight is None else sample_weight[:count]
+            self.compute_metrics(x[:count], y[:count], self.scores(x[:count]), weight)
+        batch = self.streams(x, arguments.class_numbers(y, self.num_classes), sample_weight)
+        return (batch, []) if rows is None else self._fitting.cache.look_up(batch, rows)
+
+    def end_step(self, x, y, sample_weight, metrics):
+        """What a step does behind the last layer: the readout's own step, and the logs.
+
+        Args:
+            x, y, sample_weight: as for `train_on`.
+            metrics: list of dictionaries, the metrics of the first layers.
+        """
+        x, _ = activation_cache.split(x)
+        size, loss = ops.shape(x)[0], 0.0
+        for index, of_layer in enumerate(metrics):
+            self.layer_metrics[index].update_state(of_layer, size)
+            loss = loss + of_layer["loss"] if learns(self, index) else loss
+        mark_trained(self, range(len(metrics)))
+        trained = layer_choice.trained(self.layers_trained, len(self.ff_layers))
+        if self.readout.learns and y is not None:
+            features = self.readout.features(scoring.values(self, x), trained)
+            labels = arguments.class_numbers(y, self.num_classes)
+            scores, head_loss = self.readout.train_step(features, labels, sample_weight)
+            loss = loss if metrics else head_loss
+            self.compute_metrics(x, y, scores, sample_weight)
+        elif self.class_groups and self.has_metrics:
+            scores = self.readout([of_layer["class_goodness"] for of_layer in metrics], trained)
+            self.compute_metrics(x, y, scores, sample_weight)
+        self._loss_tracker.update_state(loss, sample_weight=size)
+
+    def test_on(self, x, y=None, sample_weight=None):
+        """One step of `evaluate`: loss and metrics of a batch, without learning.
+
+        Args and returns as for `train_on`.
+        """
+        self._fitting.labelled = y is not None
+        x = arguments.checked_samples(x, self.sample_shape)
+        self.build_for(x)
+        labels = arguments.class_numbers(y, self.num_classes)
+        trained = layer_choice.trained(self.layers_trained, len(self.ff_layers))
+        size, counts, loss = ops.shape(x)[0], ops.cast(trained, "float32"), 0.0
+        batch = None
+        if self._fitting.schedule.trains_layers:
+            batch = self.streams(x, labels, sample_weight, VALIDATION_SEED)
+        metrics = self._fitting.schedule.test(self, batch)
+        for index, of_layer in enumerate(metrics):
+            weight = counts[index] * ops.cast(size, "float32")
+            self.layer_metrics[index].update_state(of_layer, weight)
+            loss = loss + counts[index] * of_layer["loss"]
+        if y is not None and self.readout.learns:
+            scores = self.scores(x)
+            loss = loss if metrics else self.readout.loss(scores, labels, sample_weight)
+        elif y is not None:
+            known = [each["class_goodness"] for each in metrics] if self.class_groups else None
+            values_of = functools.partial(scoring.values, self)
+            goodness = self.readout.class_goodness(values_of, x, known)
+            self.readout.judge(goodness, labels, trained)
+            scores = self.readout(goodness, trained)
+        self._loss_tracker.update_state(loss, sample_weight=size)
+        if y is None:
+            return self.get_metrics_result()
+        return self.compute_metrics(x, y, scores, sample_weight)
+
+    def scores(self, x):
+        """Scores of a batch of samples: float32 tensor of shape (batch, num_classes)."""
+        trained = layer_choice.trained(self.layers_trained, len(self.ff_layers))
+        return self.readout.scores(functools.partial(scoring.values, self), x, trained)
+
+    def get_metrics_result(self):
+        """Logs of all metrics so far; without labels there is nothing to score."""
+        if self._fitting.labelled and (
+            self._compile_metrics is None or self._compile_metrics.built
+        ):
+            return super().get_metrics_result()
+        logs = {}
+        for metric in self.metrics:
+            if metric is not self._compile_metrics:
+                result = metric.result()
+                logs.update(result if isinstance(result, dict) else {metric.name: result})
+        return logs
+
+    def _get_metrics_result_or_logs(self, logs):
+        """Metrics of an epoch, which Keras takes from here when its last batch has come."""
+        if self._fitting.runner is not None:
+            # Those of the last step lack what the batches add that are still under way.
+            self.drain()
+            logs = self.get_metrics_result()
+        return super()._get_metrics_result_or_logs(logs)
+
+    def _flatten_metrics_in_order(self, logs):
+        """Logs as Keras's list of values; those of layers in the layers' order."""
+        names = [name for metric in self.layer_metrics for name in metric.result_names]
+        names = [name for name in names if name in logs]
+        others = {name: value for name, value in logs.items() if name not in names}
+        values = super()._flatten_metrics_in_order(others)
+        values = values if isinstance(values, list) else [values]
+        return [*values, *[logs[name] for name in names]]
+
+    def start_schedule(self, renewed):
+        """What trains in the place of Keras's loop over steps; `None` for most schedules."""
+        if renewed or self._fitting.runner is None:
+            self.drain()
+            self._fitting.runner = self._fitting.schedule.start(self)
+        return self._fitting.runner
+
+    def drain(self):
+        """Let the layers finish the batches that a delayed layer schedule has under way.
+
+        `fit` and `evaluate` do so by themselves; a loop over `train_on_batch` should at its end.
+        """
+        if self._fitting.runner is not None:
+            self._fitting.runner.drain()
 
     # --- fit, evaluate, predict ----------------------------------------------------------
 
     def call(self, x, training=False):
-        return self.readout.scores(self, self._checked_input(x))
+        return self.scores(arguments.checked_samples(x, self.sample_shape))
 
     @checking_data
     def fit(
@@ -252,27 +475,23 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
                 missing, fractional or out of range; see also `keras.Model.fit`.
         """
         self._assert_compile_called("fit")
-        if not self._readout_alone:
-            self.layer_schedule.check(epochs, len(self.ff_layers))
+        schedule = self._fitting.schedule
+        schedule.check(epochs, len(self.ff_layers))
         self.readout.check_fit(validation_data is not None or validation_split)
-        x = self._checked_data(x, y)
+        x = data_checks.checked(self, x, y)
         if validation_data is not None:
             validation_x, *rest = keras.utils.unpack_x_y_sample_weight(validation_data)
-            validation_x = self._checked_data(validation_x, rest[0])
+            validation_x = data_checks.checked(self, validation_x, rest[0])
             validation_data = keras.utils.pack_x_y_sample_weight(validation_x, *rest)
-        own, last = [], []
-        if not self._readout_alone:
-            own = [ff_callbacks.LayerScheduleCallback(epochs)]
-            last = [ff_callbacks.FrozenActivitiesCallback()]
-        with self._frozen_kept(x) as samples:
+        with activation_cache.during_fit(self, schedule, x) as samples:
             return super().fit(
                 x=samples,
                 y=y,
                 batch_size=batch_size,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=ff_callbacks.with_own(
-                    self, callbacks, verbose, own, last, validation_data
+                callbacks=own_callbacks.for_fit(
+                    self, schedule, epochs, callbacks, verbose, validation_data
                 ),
                 validation_split=validation_split,
                 validation_data=validation_data,
@@ -286,32 +505,6 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
                 validation_batch_size=validation_batch_size,
                 validation_freq=validation_freq,
             )
-
-    def borrow_frozen(self, kept):
-        """Use what another model's equal layers answered to the samples that `fit` will be given.
-
-        Args:
-            kept: `FrozenActivities`.
-        """
-        self._frozen.borrowed = kept
-
-    @contextlib.contextmanager
-    def _frozen_kept(self, x):
-        """Samples for `fit`, with their rows' numbers where frozen layers' answers are kept."""
-        if self._readout_alone or not FrozenActivities.suit(self, x):
-            yield x
-            return
-        self._build_for(x)
-        borrowed = self._frozen.borrowed
-        if borrowed is not None and borrowed.x is x:
-            self._frozen.kept = borrowed.lent_to(self)
-        else:
-            self._frozen.kept = FrozenActivities(self, x)
-        try:
-            yield activation_cache.with_rows(x)
-        finally:
-            self._frozen.kept = None
-            self.make_train_function(force=True)
 
     def fit_readout(self, x=None, y=None, **arguments):
         """Train the softmax readout alone, on the activities of layers that stay as they are.
@@ -346,26 +539,18 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
         >>> encoder.predict(x, verbose=0).shape
         (64, 10)
         """
-        if not self._has_head:
+        if not self.readout.learns:
             raise ValueError(
                 "Only a softmax readout is trained; make the model with readout='softmax'. "
                 f"Received: readout={self.readout!r}"
             )
-        self._train_readout_alone(True)
+        self._fitting.schedule = ReadoutOnly()
+        _remake_steps(self)
         try:
             return self.fit(x, y, **arguments)
         finally:
-            self._train_readout_alone(False)
-
-    def _train_readout_alone(self, alone):
-        self._readout_alone = alone
-        # It is part of the compiled steps.
-        for function, make in (
-            (self.train_function, self.make_train_function),
-            (self.test_function, self.make_test_function),
-        ):
-            if function is not None:
-                make(force=True)
+            self._fitting.schedule = self.layer_schedule
+            _remake_steps(self)
 
     @checking_data
     def evaluate(
@@ -384,8 +569,8 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
         self._assert_compile_called("evaluate")
         self.drain()
         if "_use_cached_eval_dataset" not in kwargs:  # `fit` has checked its validation data
-            x = self._checked_data(x, y)
-            callbacks = ff_callbacks.with_own(self, callbacks, verbose)
+            x = data_checks.checked(self, x, y)
+            callbacks = own_callbacks.with_progress_bar(callbacks, verbose)
         results = super().evaluate(
             x=x,
             y=y,
@@ -397,7 +582,6 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
             return_dict=return_dict,
             **kwargs,
         )
-        self.readout.begin_choice(self)  # what was counted has been used, or is of no use
         if results in ({}, []):
             raise ValueError(NO_DATA)
         return results
@@ -405,44 +589,56 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
     @checking_data
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """Scores of shape (samples, num_classes), as a numpy array; arguments as in Keras."""
-        x = self._checked_data(x, needs_labels=False)
+        x = data_checks.checked(self, x, needs_labels=False)
         return super().predict(x, batch_size, verbose, steps, callbacks)
 
     @checking_data
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """One step on one batch, by the layers of `learning_layers`; arguments as in Keras."""
-        x = self._checked_data(x, y)
+        x = data_checks.checked(self, x, y)
         return super().train_on_batch(x, y, sample_weight, class_weight, return_dict)
 
     @checking_data
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Loss, figures and metrics of one batch; arguments as in Keras."""
-        x = self._checked_data(x, y)
+        x = data_checks.checked(self, x, y)
         return super().test_on_batch(x, y, sample_weight, return_dict)
 
     @checking_data
     def predict_on_batch(self, x):
         """Scores of one batch, as a numpy array of shape (batch, num_classes)."""
-        return super().predict_on_batch(self._checked_data(x, needs_labels=False))
-
-    def _checked_data(self, x, y=None, needs_labels=True):
-        if not self.check_data:
-            return x
-        if self.unsupervised and not self._readout_alone and y is None:
-            needs_labels = False
-        return self._data_check.data(x, y, needs_labels)
+        return super().predict_on_batch(data_checks.checked(self, x, needs_labels=False))
 
     def export(self, filepath, **kwargs):
         """Write the scoring function for serving; arguments as in Keras."""
         if self.built:
             # Keras exports what was called before, and `fit` does not call the model.
-            self(ops.zeros((1, *self._sample_shape)))
+            self(ops.zeros((1, *self.sample_shape)))
         super().export(filepath, **kwargs)
 
-    @property
-    def sample_shape(self):
-        """Shape of a sample, known once the model is built."""
-        return self._sample_shape
+    def samples(self, x, y=None, seed=0):
+        """Positive, negative and neutral samples, as the first layer is given them.
+
+        Args:
+            x: array of shape (batch, ...).
+            y: integer array of shape (batch,); may be `None` where learning needs no labels.
+            seed: integer to draw from. Defaults to `0`.
+
+        Returns:
+            A dictionary of float32 arrays: `"positive"` and `"neutral"` of shape (batch, ...),
+            `"negative"` of shape (negatives per sample, batch, ...). Class groups have positives
+            alone.
+        """
+        x = arguments.checked_samples(x, self.sample_shape)
+        if not self.built:
+            self.build(tuple(x.shape))
+        batch = self.streams(x, arguments.class_numbers(y, self.num_classes), seed=seed)
+        embedded = ops.convert_to_numpy(batch.embedded(self.label_embedding, self.num_classes))
+        streams = embedded.reshape(batch.streams, -1, *embedded.shape[1:])
+        if self.class_groups:
+            return {"positive": streams[0]}
+        neutral = ops.convert_to_numpy(self.streams.embed(x))
+        return {"positive": streams[0], "negative": streams[1:], "neutral": neutral}
 
     def to_backprop(self, carry_weights=True):
         """The same network as a plain `keras.Model` with a softmax head, for backpropagation.
@@ -591,7 +787,7 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
-            "layers": [serialize(layer) for layer in self.all_layers],
+            "layers": [serialize(layer) for layer in self.stack.layers],
             "num_classes": self.num_classes,
             "label_embedding": serialize(self.label_embedding),
             "negatives": serialize(self.negatives),
@@ -611,6 +807,16 @@ class FFModel(LocalLearning, LayerwiseCompilation, ResumableState, backends.Trai
             for layer in layers
         ]
         return cls(**config)
+
+
+def _remake_steps(model):
+    """Have the compiled steps made anew, of which the schedule is a part."""
+    for function, make in (
+        (model.train_function, model.make_train_function),
+        (model.test_function, model.make_test_function),
+    ):
+        if function is not None:
+            make(force=True)
 
 
 def _unbuilt(config):

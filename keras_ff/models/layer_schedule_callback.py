@@ -1,44 +1,35 @@
-"""Which layers learn in which epoch, and what those below them answer."""
+"""LayerScheduleCallback: which layers learn in which epoch of `fit`."""
 
 import keras
 
 from keras_ff.models.data_checks import NO_DATA
+from keras_ff.readouts import layer_choice
 
 
 class LayerScheduleCallback(keras.callbacks.Callback):
     """Tells an `FFModel` at the start of every epoch which of its layers learn in it.
 
     Args:
+        schedule: object of `keras_ff.layer_schedules`.
         epochs: integer, what `fit` was given.
     """
 
-    def __init__(self, epochs):
+    def __init__(self, schedule, epochs):
         super().__init__()
+        self.schedule = schedule
         self.epochs = epochs
 
     def on_epoch_begin(self, epoch, logs=None):
-        model = self.model
-        model.learning_layers = model.layer_schedule.learning_layers(
-            epoch, self.epochs, len(model.ff_layers)
-        )
-
-    def on_test_begin(self, logs=None):
-        self.model.readout.begin_choice(self.model)
+        if self.schedule.trains_layers:
+            number = len(self.model.ff_layers)
+            self.model.learning_layers = self.schedule.learning_layers(epoch, self.epochs, number)
 
     def on_test_end(self, logs=None):
         # Within `fit`, and so on validation data alone.
-        self.model.readout.choose_layers(self.model)
+        model = self.model
+        trained = layer_choice.trained(model.layers_trained, len(model.ff_layers))
+        model.readout.choose_layers(trained)
 
     def on_epoch_end(self, epoch, logs=None):
         if "loss" not in (logs or {}):
             raise ValueError(NO_DATA)
-
-
-class FrozenActivitiesCallback(keras.callbacks.Callback):
-    """Has an `FFModel` keep what frozen layers answer, where that saves computing it anew.
-
-    It comes after a user's callbacks, which may exchange weights at the start of an epoch.
-    """
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.model.prepare_frozen()

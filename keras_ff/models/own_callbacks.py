@@ -1,43 +1,53 @@
-"""The callbacks of `fit`: a user's, and keras_ff's own before and behind them."""
+"""The callbacks of `fit`: a user's, and the model's own before and behind them."""
 
 import keras
 
-from keras_ff.callbacks.tensorboard import FFTensorBoard
+from keras_ff.fast.activation_cache import ActivationCacheCallback
+from keras_ff.models.layer_schedule_callback import LayerScheduleCallback
 from keras_ff.models.progress_bar import ProgressBar
 
+OWN = (LayerScheduleCallback, ActivationCacheCallback)
 
-def with_own(model, callbacks, verbose, own=(), last=(), validation_data=None):
-    """A user's callbacks between keras_ff's own, and the progress bar if wanted.
+
+def for_fit(model, schedule, epochs, callbacks, verbose, validation_data):
+    """A user's callbacks between the model's own, and the progress bar if wanted.
 
     Args:
         model: the `FFModel`.
-        callbacks: what `fit` was given: a callback, a list of them, a Keras `CallbackList` or
-            `None`.
-        verbose: whether there is to be a progress bar.
-        own, last: callbacks to put before them, and behind them. Defaults to none.
-        validation_data: what `fit` was given, for callbacks that look at samples. Defaults to
-            `None`.
+        schedule: the layer schedule that `fit` goes by.
+        epochs, callbacks, verbose, validation_data: what `fit` was given. Callbacks that have a
+            method `show_validation_data` are given these data.
     """
+    first = LayerScheduleCallback(schedule, epochs)
+    # Behind a user's callbacks, which may exchange weights at the start of an epoch.
+    last = ActivationCacheCallback()
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        # What an earlier `fit` put into the list would go by that one's epochs.
-        kinds = tuple(type(callback) for callback in (*own, *last))
-        callbacks.callbacks[:] = [one for one in callbacks.callbacks if not isinstance(one, kinds)]
-        for callback in (*own, *last):
+        for callback in (first, last):
             callback.set_model(model)
             callback.set_params(callbacks.params)
-        callbacks.callbacks[:] = [*own, *callbacks.callbacks, *last]
-        _show(callbacks.callbacks, validation_data)
+        # What an earlier `fit` put into the list would go by that one's epochs.
+        users = [one for one in callbacks if not isinstance(one, OWN)]
+        callbacks.callbacks[:] = [first, *users, last]
+    else:
+        users = _as_list(callbacks)
+        callbacks = with_progress_bar([first, *users, last], verbose)
+    for callback in users:
+        if validation_data is not None and hasattr(callback, "show_validation_data"):
+            callback.show_validation_data(validation_data)
+    return callbacks
+
+
+def with_progress_bar(callbacks, verbose):
+    """Callbacks, and one that shows progress where that is wanted and none of them does."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
         return callbacks
-    callbacks = [callbacks] if isinstance(callbacks, keras.callbacks.Callback) else callbacks
-    callbacks = [*own, *(callbacks or []), *last]
-    _show(callbacks, validation_data)
+    callbacks = _as_list(callbacks)
     if verbose and not any(isinstance(one, keras.callbacks.ProgbarLogger) for one in callbacks):
         callbacks.append(ProgressBar())
     return callbacks
 
 
-def _show(callbacks, validation_data):
-    """Show validation data to the callbacks that look at samples."""
-    for callback in callbacks:
-        if isinstance(callback, FFTensorBoard) and validation_data is not None:
-            callback.show(validation_data)
+def _as_list(callbacks):
+    if isinstance(callbacks, keras.callbacks.Callback):
+        return [callbacks]
+    return list(callbacks or [])

@@ -62,7 +62,7 @@ def _with_classes(config, before, after):
 def _weights(model, with_readout):
     if with_readout:
         return model.weights
-    return [model.layers_trained, *(each for layer in model.all_layers for each in layer.weights)]
+    return [model.layers_trained, *(each for layer in model.stack.layers for each in layer.weights)]
 
 
 def _carry(source, target, with_readout):

@@ -10,7 +10,7 @@ class RecurrentDense(FFDense):
     """An `FFDense` whose activities follow what it hears slowly.
 
     In a `RecurrentFFModel` its activities are `damping · y_before + (1 − damping) · y`, where y is
-    what `FFDense` answers; goodness is theirs. No gradient passes y_before.
+    what `FFDense` returns; goodness is theirs. No gradient passes y_before.
 
     Args:
         units: integer above 0, width of the layer.
@@ -23,7 +23,7 @@ class RecurrentDense(FFDense):
         inputs: tensor of shape (batch, features).
 
     Returns:
-        What `FFDense` answers, of shape (batch, units); `enter` gives the damped activities.
+        What `FFDense` returns, of shape (batch, units); `forward` gives the damped activities.
 
     Raises:
         ValueError: if `damping` is not in [0, 1), or as for `FFDense`.
@@ -31,7 +31,8 @@ class RecurrentDense(FFDense):
     Example:
 
     >>> layer = RecurrentDense(4, damping=0.25, kernel_initializer="zeros")
-    >>> print(np.array(layer.enter((np.ones((1, 3)), np.ones((1, 4))))))
+    >>> pair = np.ones((1, 3)), np.ones((1, 4))
+    >>> print(np.array(layer.forward(keras_ff.layers.Batch(pair))))
     [[0.25 0.25 0.25 0.25]]
     """
 
@@ -39,10 +40,10 @@ class RecurrentDense(FFDense):
         super().__init__(units, normalization=normalization, **kwargs)
         self.damping = checks.share(damping, "damping")
 
-    def enter(self, inputs, training=False):
-        if not isinstance(inputs, tuple):  # in a model without connections from above
-            return super().enter(inputs, training)
-        heard, before = inputs
+    def forward(self, batch, training=False):
+        if not isinstance(batch.inputs, tuple):  # in a model without connections from above
+            return super().forward(batch, training)
+        heard, before = batch.inputs
         return self.damping * before + (1 - self.damping) * self(heard, training=training)
 
     def get_config(self):

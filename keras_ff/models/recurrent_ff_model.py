@@ -6,13 +6,14 @@ from keras import ops
 
 from keras_ff.labels import Append
 from keras_ff.labels.label_embedding import SMALLEST_ENERGY
-from keras_ff.labels.labelled_samples import embedded
 from keras_ff.layer_schedules import Simultaneous
 from keras_ff.layers import LengthNormalization
+from keras_ff.layers.batch import Batch
 from keras_ff.models import arguments
 from keras_ff.models.ff_model import FFModel
-from keras_ff.models.passage import Passage
 from keras_ff.models.recurrent_dense import RecurrentDense
+from keras_ff.models.stack import Stack
+from keras_ff.models.streams import Streams
 from keras_ff.utils import checks
 from keras_ff.utils.registry import registered
 
@@ -84,7 +85,7 @@ class RecurrentFFModel(FFModel):
                 f"`scored` must name iterations from 1 to {self.iterations}. "
                 f"Received: scored={tuple(scored)}, iterations={iterations}"
             )
-        for layer in self.all_layers:
+        for layer in self.stack.layers:
             if not isinstance(layer, RecurrentDense):
                 raise ValueError(
                     "A recurrent network has layers that hear from above and below, "
@@ -103,89 +104,25 @@ class RecurrentFFModel(FFModel):
                 f"Received: negatives={self.negatives!r}"
             )
         self.level = LengthNormalization(dtype=self.dtype_policy)
+        self.stack = _RecurrentStack(self.ff_layers, self.iterations, self.scored, self.level)
+        self.streams = _RecurrentStreams(
+            self.num_classes,
+            self.label_embedding,
+            self.negatives,
+            self.scores,
+            first_goodness=None,
+            stack=self.stack,
+        )
 
     def build(self, input_shape):
         features = math.prod(arguments.checked_sample_shape(input_shape)[1:])
-        self._widths = [features, *[layer.units for layer in self.ff_layers], self.num_classes]
+        widths = [features, *[layer.units for layer in self.ff_layers], self.num_classes]
+        self.stack.widths = widths
         for index, layer in enumerate(self.ff_layers):
             if not layer.built:
-                layer.build((None, self._widths[index] + self._widths[index + 2]))
+                layer.build((None, widths[index] + widths[index + 2]))
             layer.activities_shape = (None, layer.units * len(self.scored))
         super().build(input_shape)
-
-    def activities(self, inputs):
-        """Activities in the scored iterations, side by side: a list, lowest layer first.
-
-        Args:
-            inputs: embedded samples, a tensor, or labelled samples.
-
-        Returns:
-            A list of tensors of shape (batch, scored iterations · units).
-        """
-        answers = [answers for _, answers in self._iterate(inputs, self.scored[-1])]
-        chosen = [answers[number - 1] for number in self.scored]
-        return [ops.concatenate(of_layer, axis=1) for of_layer in zip(*chosen, strict=True)]
-
-    def goodness_of(self, activities):
-        """Every layer's goodness, averaged over the scored iterations: a list."""
-        rows = [ops.reshape(each, (-1, layer.units)) for each, layer in self._with(activities)]
-        return [
-            ops.mean(ops.reshape(of_layer, (-1, len(self.scored))), axis=1)
-            for of_layer in super().goodness_of(rows)
-        ]
-
-    def _with(self, values):
-        return zip(values, self.ff_layers, strict=True)
-
-    def _iterate(self, inputs, iterations, training=False):
-        """What each iteration brings: [((heard, before) of every layer, activities of each)]."""
-        inputs = embedded(inputs)
-        features, below_last = self._widths[0], self._widths[-3]
-        sample, label = inputs[:, :features], inputs[:, features:]
-        energy = ops.sum(ops.square(sample), axis=1, keepdims=True)
-        label = label * ops.sqrt(below_last / ops.maximum(energy, SMALLEST_ENERGY))
-        sample, label = self.level(sample), ops.cast(label, self.compute_dtype)
-        below, activities = sample, []
-        for above, layer in self._with(self._widths[2:]):
-            silence = ops.zeros((ops.shape(below)[0], above), self.compute_dtype)
-            answer = layer(ops.concatenate([below, silence], axis=1), training=training)
-            activities.append(ops.stop_gradient(answer))
-            below = self.level(activities[-1])
-        history = []
-        for _ in range(iterations):
-            said = [sample, *[self.level(before) for before in activities], label]
-            heard = [
-                ops.concatenate([below, above], axis=1)
-                for below, above in zip(said, said[2:], strict=False)
-            ]
-            taken = list(zip(heard, activities, strict=True))
-            activities = [
-                ops.stop_gradient(layer.enter(pair, training)) for pair, layer in self._with(taken)
-            ]
-            history.append((taken, activities))
-        return history
-
-    def _passage(self, x, labels, sample_weight, seed=None, rows=None):
-        del rows  # of kept activities: no layer is ever frozen
-        inputs, streams = self.streams(x, labels, seed)
-        history = self._iterate(inputs, self.iterations, training=seed is None)
-
-        def together(tensors):
-            """One tensor of all iterations', its rows by stream, iteration and sample."""
-            width = tensors[0].shape[1]
-            apart = [ops.reshape(tensor, (streams, -1, width)) for tensor in tensors]
-            return ops.reshape(ops.concatenate(apart, axis=1), (-1, width))
-
-        handed = [
-            tuple(together(tensors) for tensors in zip(*of_layer, strict=True))
-            for of_layer in zip(*[taken for taken, _ in history], strict=True)
-        ]
-        labels, sample_weight = (
-            None if each is None else ops.tile(ops.reshape(each, (-1,)), self.iterations)
-            for each in (labels, sample_weight)
-        )
-        size = ops.shape(x)[0]
-        return IteratedPassage(self.layer_order, handed, streams, size, labels, sample_weight)
 
     def to_backprop(self, carry_weights=True):
         """Refused: backpropagation in a recurrent network would be one through time."""
@@ -199,14 +136,98 @@ class RecurrentFFModel(FFModel):
         return {**super().get_config(), **own}
 
 
-class IteratedPassage(Passage):
-    """A batch in all iterations at once: `handed` holds what every layer hears, and its past."""
+class _RecurrentStack(Stack):
+    """Layers of which each hears the ones right below and right above it.
 
-    def measure(self, index):
-        arguments = self.handed[index], self.streams, self.sample_weight
-        return self.order.ff_layers[index].measure(*arguments, labels=self.labels)[0]
+    Args:
+        layers: list of `RecurrentDense`, lowest first.
+        iterations, scored: as for `RecurrentFFModel`.
+        level: normalization of what a layer hears.
+    """
 
-    def teach(self, chain, learning, optimizer=None):
-        del learning  # the only layer of a chain is one that learns
-        arguments = self.handed[chain[0]], self.streams, self.sample_weight, optimizer
-        return [self.order.ff_layers[chain[0]].train_step(*arguments, labels=self.labels)[0]]
+    def __init__(self, layers, iterations, scored, level):
+        super().__init__(layers)
+        self.iterations = iterations
+        self.scored = scored
+        self.level = level
+        # Of the sample, of every layer, and of the label.
+        self.widths = None
+
+    def enter(self, batch, training=False):
+        """The batch as the next layer hears it, in all iterations at once."""
+        return batch.replace(inputs=batch.skips[batch.layer])
+
+    def activities(self, batch):
+        """Activities in the scored iterations, side by side: a list, lowest layer first."""
+        history = [activities for _, activities in self.iterate(batch, self.scored[-1])]
+        chosen = [history[number - 1] for number in self.scored]
+        return [ops.concatenate(of_layer, axis=1) for of_layer in zip(*chosen, strict=True)]
+
+    def goodness(self, activities):
+        """Every layer's goodness, averaged over the scored iterations: a list."""
+        rows = [
+            ops.reshape(each, (-1, layer.units))
+            for each, layer in zip(activities, self.ff_layers, strict=True)
+        ]
+        return [
+            ops.mean(ops.reshape(of_layer, (-1, len(self.scored))), axis=1)
+            for of_layer in super().goodness(rows)
+        ]
+
+    def iterate(self, batch, iterations, training=False):
+        """What each iteration brings: [((heard, before) of every layer, activities of each)]."""
+        inputs = self.ff_layers[0].embed(batch)
+        features, below_last = self.widths[0], self.widths[-3]
+        sample, label = inputs[:, :features], inputs[:, features:]
+        energy = ops.sum(ops.square(sample), axis=1, keepdims=True)
+        label = label * ops.sqrt(below_last / ops.maximum(energy, SMALLEST_ENERGY))
+        sample, label = self.level(sample), ops.cast(label, self.level.compute_dtype)
+        below, activities = sample, []
+        for above, layer in zip(self.widths[2:], self.ff_layers, strict=True):
+            silence = ops.zeros((ops.shape(below)[0], above), self.level.compute_dtype)
+            first = layer(ops.concatenate([below, silence], axis=1), training=training)
+            activities.append(ops.stop_gradient(first))
+            below = self.level(activities[-1])
+        history = []
+        for _ in range(iterations):
+            said = [sample, *[self.level(before) for before in activities], label]
+            heard = [
+                ops.concatenate([below, above], axis=1)
+                for below, above in zip(said, said[2:], strict=False)
+            ]
+            inputs = list(zip(heard, activities, strict=True))
+            activities = [
+                ops.stop_gradient(layer.forward(Batch(pair), training))
+                for pair, layer in zip(inputs, self.ff_layers, strict=True)
+            ]
+            history.append((inputs, activities))
+        return history
+
+
+class _RecurrentStreams(Streams):
+    """Batches in all iterations at once: their skips are what every layer hears, and its past."""
+
+    def __init__(self, *args, stack, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.stack = stack
+
+    def __call__(self, x, labels=None, sample_weight=None, seed=None):
+        batch = super().__call__(x, labels, sample_weight, seed)
+        history = self.stack.iterate(batch, self.stack.iterations, training=seed is None)
+
+        def together(tensors):
+            """One tensor of all iterations', its rows by stream, iteration and sample."""
+            width = tensors[0].shape[1]
+            apart = [ops.reshape(tensor, (batch.streams, -1, width)) for tensor in tensors]
+            return ops.reshape(ops.concatenate(apart, axis=1), (-1, width))
+
+        heard = tuple(
+            tuple(together(tensors) for tensors in zip(*of_layer, strict=True))
+            for of_layer in zip(*[inputs for inputs, _ in history], strict=True)
+        )
+        labels, sample_weight = (
+            None if each is None else ops.tile(ops.reshape(each, (-1,)), self.stack.iterations)
+            for each in (labels, sample_weight)
+        )
+        own = {"labels": labels, "sample_weight": sample_weight}
+        return batch.replace(inputs=None, stream_labels=None, skips=heard, **own)

@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from keras_ff import backends
+from keras_ff.backends.reductions import mean_of_samples
 from keras_ff.utils import checks
 from keras_ff.utils.registry import registered
-from keras_ff.utils.sample_means import mean_of_samples
 
 
 @registered
@@ -82,7 +82,7 @@ class PeerNormalization(keras.layers.Layer):
             h = ops.cast(activities, "float32")
             batch_means = mean_of_samples(ops.mean(h, axis=tuple(range(1, len(h.shape) - 1))))
             means = self.momentum * self.running_means
-            whole = backends.total(batch_means * backends.share(ops.shape(h)[0]))
+            whole = backends.all_reduce_sum(batch_means * backends.share(ops.shape(h)[0]))
             means = ops.stop_gradient(means + (1 - self.momentum) * whole)
             self.running_means.assign(means)
             # Replicas take turns: what another has added is not this one's.

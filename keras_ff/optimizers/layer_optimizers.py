@@ -1,5 +1,7 @@
 """LayerOptimizers: one optimizer per layer, seen by Keras as `model.optimizer`."""
 
+import contextlib
+
 import keras
 
 from keras_ff.utils.devices import on_device
@@ -36,6 +38,11 @@ class LayerOptimizers(keras.optimizers.MultiOptimizer):
         super().__init__(_OptimizerOfVariable(owners), name="layer_optimizers")
         self._placed = list(zip(owners, devices, strict=False))
 
+    @property
+    def owners(self):
+        """The layers whose optimizers these are."""
+        return self._optimizer_map.owners
+
     def build(self, var_list):
         if self.built:
             return
@@ -66,13 +73,10 @@ class LayerOptimizers(keras.optimizers.MultiOptimizer):
                 optimizer.apply(*map(list, zip(*steps[id(optimizer)], strict=True)))
         self._iterations.assign_add(1)
 
-    def begin_step(self):
-        """What the layers step with in place of their own optimizers: nothing."""
-        return None
-
-    def end_step(self, gathering):
-        """Count a step of the model; TensorBoard and others go by it."""
-        del gathering
+    @contextlib.contextmanager
+    def step(self):
+        """A step of the model, within which layers step by themselves; TensorBoard counts it."""
+        yield
         self._iterations.assign_add(1)
 
     def get_config(self):

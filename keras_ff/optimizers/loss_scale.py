@@ -1,5 +1,7 @@
 """LayerLossScale: one loss scale for all layers under mixed float16."""
 
+import contextlib
+
 import keras
 from keras import ops
 
@@ -17,22 +19,32 @@ class LayerLossScale(keras.optimizers.LossScaleOptimizer):
         """The optimizers of the layers."""
         return self.inner_optimizer.optimizers
 
-    def begin_step(self):
-        """An optimizer that gathers the layers' scaled gradients until `end_step`."""
-        return _Gathering(self)
+    @contextlib.contextmanager
+    def step(self):
+        """A step of the model: the layers' gradients are gathered, and applied at its end.
 
-    def end_step(self, gathering):
-        """Apply what was gathered, or skip it all where a gradient is not finite."""
+        They are all skipped where one of them is not finite.
+        """
+        owners = self.inner_optimizer.owners
+        own = [owner.optimizer for owner in owners]
+        gathering = _Gathering(self)
+        for owner in owners:
+            owner.optimizer = gathering
+        try:
+            yield
+        finally:
+            for owner, optimizer in zip(owners, own, strict=True):
+                owner.optimizer = optimizer
         self.apply(gathering.gradients, gathering.variables)
 
     # Keras's own two, but for conditions of which the branches may assign variables under JAX.
 
     def _common_apply(self, grads, trainable_variables=None):
-        ways = [
+        branches = [
             lambda: self._stateful_handle_finite_grads(grads, trainable_variables),
             self._stateful_handle_non_finite_grads,
         ]
-        backends.choose(self.check_finite(grads), ways)
+        backends.cond(self.check_finite(grads), branches)
 
     def _stateful_handle_finite_grads(self, grads, trainable_variables):
         scale = ops.convert_to_tensor(self.dynamic_scale)

@@ -2,24 +2,15 @@
 
 from keras import ops
 
-from keras_ff import backends
-from keras_ff.labels.labelled_samples import LabelledSamples
-from keras_ff.readouts import test_time_augmentation
-from keras_ff.readouts.layer_choice import (
-    ALL,
-    VALIDATION,
-    check_that_images_come,
-    checked_boolean,
-    checked_layers,
-    chosen,
-)
-from keras_ff.utils import checks, registry
+from keras_ff.readouts import layer_choice
+from keras_ff.readouts.base import Readout
+from keras_ff.readouts.layer_choice import ALL, VALIDATION
 from keras_ff.utils.registry import registered
 
 
 @registered
-class Goodness(registry.Part):
-    """Scores by goodness: one pass a class, the class's goodness summed over layers.
+class Goodness(Readout):
+    """Scores by goodness: one pass per class, the class's goodness summed over layers.
 
     `score(c) = Σ_k G_k(x with label c)` over the layers that count (Hinton 2022, §3.3). The passes
     of all classes are one batch; class groups have every class's goodness in one pass.
@@ -35,6 +26,14 @@ class Goodness(registry.Part):
         shift: integer, pixels. Above 0 the goodness of the image moved by that much down to the
             right, and up to the left, is added as well: three passes for one. Defaults to `0`.
 
+    Call arguments:
+        goodness: list of tensors of shape (batch, num_classes), one per layer from the first on;
+            layers missing at the end must be untrained.
+        trained: boolean tensor of shape (layers,).
+
+    Returns:
+        float32 tensor of shape (batch, num_classes).
+
     Raises:
         ValueError: if an index is not that of a layer, an argument is out of its range,
             `"validation"` finds no validation data, or samples to be mirrored or moved have
@@ -46,134 +45,94 @@ class Goodness(registry.Part):
     [1, 2]
     """
 
-    def __init__(self, layers=ALL, mirrored=False, shift=0):
-        if layers is None:
-            layers = ALL
-        self.layers = layers if self._is_validation(layers) else checked_layers(layers)
-        self.mirrored = checked_boolean(mirrored, "mirrored")
-        self.shift = checks.whole_number(shift, "shift", minimum=0)
+    def __init__(self, layers=ALL, mirrored=False, shift=0, **kwargs):
+        super().__init__(mirrored, shift, **kwargs)
+        self.chooses = isinstance(layers, str) and layers == VALIDATION
+        if not self.chooses:
+            layers = layer_choice.checked_layers(ALL if layers is None else layers)
+        self.layers = layers
+        self.layer_choice = None
+        self.layer_hits = None
 
-    @staticmethod
-    def _is_validation(layers):
-        return isinstance(layers, str) and layers == VALIDATION
-
-    @property
-    def chooses(self):
-        """Whether validation data decide which layers count."""
-        return self._is_validation(self.layers)
-
-    def build_for(self, model):
-        """Check the layer indices against the model's layers, or make room for the choice."""
-        check_that_images_come(self, model)
-        if self.chooses:
-            model.add_layer_choice()
-        else:
-            chosen(self.layers, len(model.ff_layers))
+    def build_for(self, activities_shapes, num_classes, sample_shape):
+        super().build_for(activities_shapes, num_classes, sample_shape)
+        num_layers = len(activities_shapes)
+        if not self.chooses:
+            layer_choice.chosen(self.layers, num_layers)
+        elif self.layer_choice is None:
+            # All layers count at first.
+            self.layer_choice = self.add_weight(
+                shape=(num_layers,),
+                initializer="ones",
+                dtype="int32",
+                trainable=False,
+                name="layer_choice",
+            )
+            self.layer_hits = layer_choice.LayerHits(num_layers)
+        self.built = True
 
     def check_fit(self, has_validation_data):
-        """Raise ValueError where layers are to be chosen, and there is nothing to choose by."""
         if self.chooses and not has_validation_data:
             raise ValueError(
                 "readouts.Goodness(layers='validation') chooses layers on validation data: call "
                 "`fit(..., validation_data=...)`. Received: validation_data=None"
             )
 
-    def scores(self, model, x):
-        """Scores of a batch.
+    def scores(self, values_of, x, trained):
+        return self(self.class_goodness(values_of, x), trained)
+
+    def class_goodness(self, values_of, x, known=None):
+        """Goodness of every class, per layer, added up over the views of test-time augmentation.
 
         Args:
-            model: a built `FFModel` with a label embedding.
-            x: tensor of shape (batch, ...), labels not embedded.
-
-        Returns:
-            float32 tensor of shape (batch, num_classes).
+            values_of, x: as for `scores`.
+            known: the layers' goodness of the samples as they are. Defaults to `None`: computed.
         """
-        return self.total(model, self.of_layers(model, x))
+        goodness, _ = self.over_views(values_of, x, known)
+        return goodness
 
-    def of_layers(self, model, x):
-        """Every layer's scores of a batch: a list of tensors of shape (batch, num_classes)."""
-        return self.with_other_views(model, x, self._as_they_are(model, x))
-
-    def with_other_views(self, model, x, goodness):
-        """Every layer's scores of a batch, from those of the samples as they are.
-
-        Args:
-            model: a built `FFModel`.
-            x: tensor of shape (batch, ...), labels not embedded.
-            goodness: list of tensors of shape (batch, num_classes), what layers score of `x`.
-        """
-        _, *others = test_time_augmentation.views(x, self.mirrored, self.shift)
-        each = [goodness, *(self._as_they_are(model, view) for view in others)]
-        return [sum(views) for views in zip(*each, strict=True)]
-
-    @staticmethod
-    def _as_they_are(model, x):
-        num_classes = model.num_classes
-        if model.class_groups:
-            return model.goodness_of(model.activities(model.embed(x, None)))
-        labels = ops.expand_dims(ops.arange(num_classes, dtype="int32"), 1)
-        labels = labels + ops.zeros((1, ops.shape(x)[0]), dtype="int32")
-        samples = LabelledSamples(model.label_embedding, x, labels, num_classes)
-        goodness = model.goodness_of(model.activities(samples))
-        return [ops.transpose(ops.reshape(each, (num_classes, -1))) for each in goodness]
-
-    def total(self, model, goodness):
-        """Goodness summed over the layers that count.
-
-        Args:
-            model: the `FFModel`.
-            goodness: list of tensors of one shape, one a layer from the first on; layers missing
-                at the end, because they were not computed, must be untrained.
-
-        Returns:
-            float32 tensor of that shape.
-        """
+    def call(self, goodness, trained):
         if self.chooses:
-            counts = model.trained() * ops.cast(model.layer_choice, "float32")
+            counts = ops.cast(trained, "float32") * ops.cast(self.layer_choice, "float32")
         else:
-            counts = model.trained(chosen(self.layers, len(model.ff_layers)))
+            counts = layer_choice.counts(self.layers, trained)
         return sum(counts[index] * of_layer for index, of_layer in enumerate(goodness))
 
-    def judge(self, model, goodness, labels):
-        """Count the hits of every run of layers on a validation batch."""
+    def judge(self, goodness, labels, trained):
+        """Count, on a validation batch, how often each run of layers is right.
+
+        Args:
+            goodness, trained: as for `call`.
+            labels: integer tensor of shape (batch,).
+        """
         if self.chooses:
-            trained = model.trained()
+            trained = ops.cast(trained, "float32")
             goodness = [trained[index] * each for index, each in enumerate(goodness)]
-            hits = []
-            for first, end in _runs(len(goodness)):
-                best = ops.argmax(sum(goodness[first:end]), axis=1)
-                hits.append(
-                    ops.sum(ops.cast(ops.equal(best, ops.cast(labels, best.dtype)), "int32"))
-                )
-            model.layer_hits.assign_add(backends.total(ops.stack(hits)))
+            self.layer_hits.update_state(goodness, labels)
 
-    def begin_choice(self, model):
-        """Forget what was counted on other data."""
-        if self.chooses:
-            model.layer_hits.assign(ops.zeros(model.layer_hits.shape, dtype="int32"))
-
-    def choose_layers(self, model):
+    def choose_layers(self, trained):
         """Let the run of layers with most hits count from now on; of equals the longest."""
         if not self.chooses:
             return
-        hits = ops.convert_to_numpy(model.layer_hits)
-        trained = ops.convert_to_numpy(model.trained())
+        hits = ops.convert_to_numpy(self.layer_hits.hits)
+        trained = ops.convert_to_numpy(trained)
         runs = [
             (count, end - first, first)
-            for count, (first, end) in zip(hits, _runs(len(trained)), strict=True)
+            for count, (first, end) in zip(hits, self.layer_hits.runs, strict=True)
             if trained[first:end].all()
         ]
         _, length, first = max(runs)
-        model.layer_choice.assign(
-            [first <= index < first + length for index in range(len(trained))]
-        )
+        self.layer_choice.assign([first <= index < first + length for index in range(len(trained))])
+
+    def load_own_variables(self, store):
+        # Files of before hold the choice among the model's own weights, which reads it.
+        if len(store.keys()):
+            super().load_own_variables(store)
 
     def get_config(self):
         layers = self.layers
-        layers = list(layers) if isinstance(layers, list) else layers
-        return {"layers": layers, "mirrored": self.mirrored, "shift": self.shift}
-
-
-def _runs(num_layers):
-    """(first, end) of every unbroken run of layers."""
-    return [(first, end) for first in range(num_layers) for end in range(first + 1, num_layers + 1)]
+        return {
+            "layers": list(layers) if isinstance(layers, (list, tuple)) else layers,
+            "mirrored": self.mirrored,
+            "shift": self.shift,
+        }

@@ -2,9 +2,10 @@
 
 import numbers
 
+import keras
+from keras import ops
+
 ALL = "all"
-
-
 VALIDATION = "validation"
 
 
@@ -13,7 +14,7 @@ def checked_layers(layers):
     if layers is None or (isinstance(layers, str) and layers == ALL):
         return layers
     listed = isinstance(layers, (list, tuple)) and len(layers) > 0
-    if listed and all(is_index(index) for index in layers):
+    if listed and all(_is_index(index) for index in layers):
         return [int(index) for index in layers]
     raise ValueError(
         "`layers` must be 'all' or a list of layer indices, 0 the first, -1 the last. "
@@ -21,7 +22,7 @@ def checked_layers(layers):
     )
 
 
-def is_index(value):
+def _is_index(value):
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
@@ -41,19 +42,72 @@ def chosen(layers, num_layers):
     return [index in wanted for index in range(num_layers)]
 
 
-def checked_boolean(value, name):
-    if not isinstance(value, bool):
-        raise ValueError(f"`{name}` must be a boolean. Received: {name}={value!r}")
-    return value
+def trained(layers_trained, num_layers):
+    """Which layers may count, given how many have been trained: all while none has.
+
+    Args:
+        layers_trained: integer tensor, the number of layers trained so far.
+        num_layers: integer.
+
+    Returns:
+        Boolean tensor of shape (layers,).
+    """
+    indices = ops.arange(num_layers, dtype="int32")
+    return ops.logical_or(indices < layers_trained, ops.equal(layers_trained, 0))
 
 
-def check_that_images_come(readout, model):
-    """Raise ValueError where samples are to be mirrored or moved that are no images."""
-    for name in ("mirrored", "shift"):
-        value = getattr(readout, name)
-        if value and len(model.sample_shape) != 3:
-            raise ValueError(
-                f"readouts.{type(readout).__name__}({name}={value}) needs images, "
-                "(height, width, channels). "
-                f"Received: samples of shape {tuple(model.sample_shape)}"
-            )
+def counts(layers, trained):
+    """Which layers count, as ones and zeros.
+
+    Args:
+        layers: as from `checked_layers`.
+        trained: boolean tensor of shape (layers,).
+
+    Returns:
+        float32 tensor of shape (layers,): the chosen layers among the trained ones, or else all
+        that are trained.
+    """
+    wanted = chosen(layers, trained.shape[0])
+    if all(wanted):
+        return ops.cast(trained, "float32")
+    both = ops.logical_and(trained, ops.convert_to_tensor(wanted))
+    return ops.cast(ops.where(ops.any(both), both, trained), "float32")
+
+
+def runs(num_layers):
+    """All unbroken runs of layers, as pairs of the first layer and the end."""
+    return [(first, end) for first in range(num_layers) for end in range(first + 1, num_layers + 1)]
+
+
+class LayerHits(keras.metrics.Metric):
+    """How many samples every run of layers gets right by itself.
+
+    A metric, so that it is counted anew in every evaluation and summed over replicas; it logs
+    nothing.
+
+    Args:
+        num_layers: integer.
+    """
+
+    def __init__(self, num_layers):
+        super().__init__(name="layer_hits", dtype="int32")
+        self.runs = runs(num_layers)
+        self.hits = self.add_variable(
+            shape=(len(self.runs),), initializer="zeros", dtype="int32", name="hits"
+        )
+
+    def update_state(self, goodness, labels):
+        """Count a batch.
+
+        Args:
+            goodness: list of tensors of shape (batch, num_classes), one per layer.
+            labels: integer tensor of shape (batch,).
+        """
+        hits = []
+        for first, end in self.runs:
+            best = ops.argmax(sum(goodness[first:end]), axis=1)
+            hits.append(ops.sum(ops.cast(ops.equal(best, ops.cast(labels, best.dtype)), "int32")))
+        self.hits.assign_add(ops.stack(hits))
+
+    def result(self):
+        return {}

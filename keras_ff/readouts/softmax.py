@@ -1,26 +1,23 @@
 """Softmax: scores by a linear head on the layers' activities."""
 
+import math
+
 import keras
 from keras import ops
 
 from keras_ff import backends
+from keras_ff.backends.reductions import mean_of_samples
 from keras_ff.normalizations.length_normalization import LengthNormalization
 from keras_ff.optimizers.optimizer_template import OptimizerTemplate
-from keras_ff.readouts import test_time_augmentation
-from keras_ff.readouts.layer_choice import (
-    check_that_images_come,
-    checked_boolean,
-    checked_layers,
-    chosen,
-)
+from keras_ff.readouts import layer_choice
+from keras_ff.readouts.base import Readout
 from keras_ff.utils import checks, keras_internals
 from keras_ff.utils.average_pooling import averages, number_of_averages
 from keras_ff.utils.registry import registered
-from keras_ff.utils.sample_means import mean_of_samples
 
 
 @registered
-class Softmax(keras.layers.Layer):
+class Softmax(Readout):
     """Scores by a linear head on the layers' activities: one pass with the neutral label.
 
     The head is trained beside the layers by cross-entropy, on detached, length-normalised
@@ -43,6 +40,13 @@ class Softmax(keras.layers.Layer):
         shift: integer, pixels. Above 0 the logits of the image moved by that much down to the
             right, and up to the left, are averaged as well: three passes for one. Defaults to `0`.
 
+    Call arguments:
+        features: what `features` gave for a batch, float32 of shape (batch, features).
+        training: boolean. Defaults to `False`.
+
+    Returns:
+        Logits, float32 of shape (batch, num_classes).
+
     Raises:
         ValueError: if an index is not that of a layer, an argument is out of its range, or
             samples to be mirrored or moved have another shape than (height, width, channels).
@@ -53,7 +57,8 @@ class Softmax(keras.layers.Layer):
     >>> of_convolutions = Softmax(layers=[-2, -1], regions=1, standardized=True)
     """
 
-    chooses = False  # validation data decide nothing
+    reads_activities = True
+    learns = True
 
     def __init__(
         self,
@@ -66,12 +71,14 @@ class Softmax(keras.layers.Layer):
         shift=0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
-        self.layers = checked_layers(layers)
+        super().__init__(mirrored, shift, **kwargs)
+        self.layers = layer_choice.checked_layers(layers)
         self.regions = None if regions is None else checks.whole_number(regions, "regions")
-        self.standardized = checked_boolean(standardized, "standardized")
-        self.mirrored = checked_boolean(mirrored, "mirrored")
-        self.shift = checks.whole_number(shift, "shift", minimum=0)
+        if not isinstance(standardized, bool):
+            raise ValueError(
+                f"`standardized` must be a boolean. Received: standardized={standardized!r}"
+            )
+        self.standardized = standardized
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.own_optimizer = OptimizerTemplate(optimizer)
         self.optimizer = None
@@ -84,21 +91,25 @@ class Softmax(keras.layers.Layer):
             )
         self.head = None
 
-    def build_for(self, model):
-        """Create the head for a model whose FF layers are built."""
-        check_that_images_come(self, model)
-        features = sum(self.num_features(model))
+    def build_for(self, activities_shapes, num_classes, sample_shape):
+        super().build_for(activities_shapes, num_classes, sample_shape)
+        wanted = layer_choice.chosen(self.layers, len(activities_shapes))
+        self.num_features = [
+            self._num_features_of(shape) if chosen else 0
+            for shape, chosen in zip(activities_shapes, wanted, strict=True)
+        ]
+        features = sum(self.num_features)
         if self.head is not None:
-            if self.head.kernel.shape != (features, model.num_classes):
+            if self.head.kernel.shape != (features, num_classes):
                 raise ValueError(
                     "The readout's head was made for another model; give every model a readout of "
                     f"its own. Received: a head of {self.head.kernel.shape[0]} features and "
                     f"{self.head.kernel.shape[1]} classes, for {features} features and "
-                    f"{model.num_classes} classes"
+                    f"{num_classes} classes"
                 )
             return
         self.head = keras.layers.Dense(
-            model.num_classes,
+            num_classes,
             kernel_initializer="zeros",
             kernel_regularizer=self.kernel_regularizer,
             dtype="float32",
@@ -110,84 +121,77 @@ class Softmax(keras.layers.Layer):
         self.built = True
         keras_internals.keep_frozen(self)
 
-    def check_fit(self, has_validation_data):
-        """Nothing to check: the head learns from the training data."""
-
-    def begin_choice(self, model):
-        """Nothing to choose: the layers are given."""
-
-    def choose_layers(self, model):
-        """Nothing to choose: the layers are given."""
-
-    def chosen(self, model):
-        """Which of a model's layers the head sees, a list of booleans."""
-        return chosen(self.layers, len(model.ff_layers))
-
-    def num_features(self, model):
-        """How much the head sees of each layer, a list of integers."""
-        pairs = zip(model.ff_layers, self.chosen(model), strict=True)
-        return [self._num_features_of(layer) if wanted else 0 for layer, wanted in pairs]
-
-    def _num_features_of(self, layer):
+    def _num_features_of(self, activities_shape):
         if self.regions is None:
-            return layer.num_activities
-        return number_of_averages(layer.activities_shape, self.regions)
+            return math.prod(activities_shape[1:])
+        return number_of_averages(activities_shape, self.regions)
 
-    def features(self, model, x, training=False):
-        """What the head sees: float32 tensor of shape (batch, features), detached."""
-        views = [x] if training else test_time_augmentation.views(x, self.mirrored, self.shift)
-        # The head is linear: averaging what it sees averages its logits.
-        rows = sum(self._as_they_are(model, view) for view in views) / len(views)
-        if self.standardization is not None:
-            rows = self.standardization(rows, training=training)
-        return ops.stop_gradient(rows)
+    def features(self, activities, trained):
+        """What the head sees: float32 tensor of shape (batch, features), detached.
 
-    def _as_they_are(self, model, x):
-        counts = model.trained(self.chosen(model))
-        activities = model.activities(model.embed(x, None))
+        Args:
+            activities: list with the activities of every layer, as of samples with a neutral label.
+            trained: boolean tensor of shape (layers,).
+        """
+        counts = layer_choice.counts(self.layers, trained)
         rows = []
-        for index, width in enumerate(self.num_features(model)):
+        for index, width in enumerate(self.num_features):
             if width:
                 row = activities[index]
                 if self.regions is not None:
                     row = averages(ops.cast(row, "float32"), self.regions)
                 rows.append(counts[index] * self.normalization(ops.reshape(row, (-1, width))))
-        return ops.concatenate(rows, axis=1)
+        return ops.stop_gradient(ops.concatenate(rows, axis=1))
 
-    def scores(self, model, x):
-        """Scores of a batch: the head's logits, float32 of shape (batch, num_classes)."""
-        return self.head(self.features(model, x))
+    def scores(self, values_of, x, trained):
+        return self.head(self.head_inputs(values_of, x, trained))
 
-    def scores_and_loss(self, model, x, labels, sample_weight=None):
-        """Scores of a batch, and the head's loss: cross-entropy and regularisers, a scalar."""
-        return self._logits_and_loss(self.features(model, x), labels, sample_weight)
+    def head_inputs(self, values_of, x, trained):
+        """What the head sees of samples that are scored; arguments as for `scores`."""
+        # The head is linear: averaging what it sees averages its logits.
+        total, views = self.over_views(lambda view: self.features(values_of(view), trained), x)
+        return self._standardize(total / views, training=False)
 
-    def _logits_and_loss(self, features, labels, sample_weight):
-        logits = self.head(features)
+    def call(self, features, training=False):
+        return self.head(self._standardize(features, training))
+
+    def _standardize(self, features, training):
+        if self.standardization is None:
+            return features
+        return ops.stop_gradient(self.standardization(features, training=training))
+
+    def loss(self, logits, labels, sample_weight=None):
+        """The head's loss, a scalar: cross-entropy and regularisers."""
         losses = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True)
         if sample_weight is not None:
             losses = losses * ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
-        return logits, sum(self.head.losses, mean_of_samples(losses))
+        return sum(self.head.losses, mean_of_samples(losses))
 
-    def train_step(self, model, x, labels, sample_weight=None, optimizer=None):
-        """One step of the head; returns its scores and its loss of before the step."""
-        optimizer = optimizer or self.optimizer
-        features = self.features(model, x, training=True)
+    def train_step(self, features, labels, sample_weight=None):
+        """One step of the head; returns its scores and its loss of before the step.
+
+        Args:
+            features: what `features` gave for a batch.
+            labels: int32 tensor of shape (batch,).
+            sample_weight: tensor of shape (batch,), or `None`.
+        """
+        features = self._standardize(features, training=True)
 
         def objective():
-            logits, loss = self._logits_and_loss(features, labels, sample_weight)
+            logits = self.head(features)
+            loss = self.loss(logits, labels, sample_weight)
             share = backends.share(ops.shape(features)[0])
-            return optimizer.scale_loss(loss * share), (logits, loss)
+            return self.optimizer.scale_loss(loss * share), (logits, loss)
 
-        answers, gradients = backends.auxiliary_and_gradients(objective, self.trainable_variables)
-        optimizer.apply(gradients, self.trainable_variables)
-        return answers
+        (_, results), gradients = backends.value_and_grad(objective, self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        return results
 
     def get_config(self):
         layers = self.layers
         return {
             **super().get_config(),
-            "layers": list(layers) if isinstance(layers, list) else layers,
+            "layers": list(layers) if isinstance(layers, (list, tuple)) else layers,
             "optimizer": self.own_optimizer.get_config(),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "regions": self.regions,

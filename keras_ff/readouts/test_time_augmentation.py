@@ -1,6 +1,6 @@
-"""Views of images: what else a readout may score besides the images as they are."""
+"""Test-time augmentation: images scored along with their mirror images and moved by some pixels."""
 
-from keras import ops
+from keras import ops, tree
 
 
 def views(images, mirrored, shift):
@@ -19,6 +19,22 @@ def views(images, mirrored, shift):
     moves = [0, shift, -shift] if shift else [0]
     upright = [_moved(images, move) for move in moves]
     return upright + [ops.flip(view, axis=2) for view in upright] if mirrored else upright
+
+
+def add_up(function, images, mirrored, shift, known=None):
+    """What a function gives, added up over all views.
+
+    Args:
+        function: from images to a tensor, or a structure of tensors.
+        images, mirrored, shift: as for `views`.
+        known: what the function gives for the images as they are. Defaults to `None`: computed.
+
+    Returns:
+        The sum, and the number of views.
+    """
+    first, *others = views(images, mirrored, shift)
+    each = [function(first) if known is None else known, *map(function, others)]
+    return tree.map_structure(lambda *values: sum(values), *each), len(each)
 
 
 def _moved(images, pixels):

@@ -35,9 +35,9 @@ def calibrated_thresholds(model, x, y, seed=0):
     if model.class_groups:
         raise ValueError("Class groups have no threshold to calibrate. Received: class groups")
     labels = keras.ops.cast(keras.ops.convert_to_tensor(y), "int32")
-    embedded, streams = model.streams(keras.ops.convert_to_tensor(x), labels, seed=seed)
+    batch = model.streams(keras.ops.convert_to_tensor(x), labels, seed=seed)
     thresholds = []
-    for goodness in model.goodness_of(model.activities(embedded)):
-        goodness = keras.ops.convert_to_numpy(goodness).reshape(streams, -1)
+    for goodness in model.stack.goodness(model.stack.activities(batch)):
+        goodness = keras.ops.convert_to_numpy(goodness).reshape(batch.streams, -1)
         thresholds.append(float((np.mean(goodness[0]) + np.mean(goodness[1:])) / 2))
     return thresholds

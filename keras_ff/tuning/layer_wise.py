@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from keras_ff.fast.activation_cache import FrozenActivities
+from keras_ff.fast import activation_cache
 from keras_ff.recipes import VARIATIONS
 from keras_ff.tuning.hyper_model import FFHyperModel, trained, usual_of
 from keras_ff.tuning.space import Between
@@ -153,10 +153,10 @@ class LayerHyperModel(FFHyperModel):
 
     def _lend_frozen(self, model, candidate):
         x = self._data["x"]
-        if candidate not in self._kept and self.index and FrozenActivities.suit(model, x):
-            self._kept[candidate] = FrozenActivities(model, x)
+        if candidate not in self._kept and self.index and activation_cache.suits(model, x):
+            self._kept[candidate] = activation_cache.ActivationCache(model, x)
             self._kept[candidate].prepare(self.index)
-        model.borrow_frozen(self._kept.get(candidate))
+        activation_cache.borrow(model, self._kept.get(candidate))
 
 
 def samples_in_memory(base, data_dir=None):

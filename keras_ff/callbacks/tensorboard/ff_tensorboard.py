@@ -306,5 +306,5 @@ def _scoring_graph(model):
     import tensorflow as tf
 
     samples = tf.TensorSpec((None, *model.sample_shape), "float32")
-    scores = tf.function(lambda x: model.readout.scores(model, x), autograph=False)
+    scores = tf.function(model.scores, autograph=False)
     return scores.get_concrete_function(samples).graph

@@ -47,7 +47,7 @@ def of_prediction(model, batch_size):
     """A function that does the products of scoring a batch; as `of_step`."""
     import tensorflow as tf
 
-    products = _products(model, batch_size, model.readout_passes)
+    products = _products(model, batch_size, model.scoring_passes)
 
     @tf.function
     def multiply():
@@ -59,7 +59,7 @@ def of_prediction(model, batch_size):
 def _products(model, batch_size, streams):
     """Pairs of functions, a layer's forward product and that of its weights' gradient."""
     pairs = []
-    for layer, shape in zip(model.ff_layers, model.layer_order.taken_shapes, strict=True):
+    for layer, shape in zip(model.ff_layers, model.stack.input_shapes, strict=True):
         transform = layer.transform
         shared = not pairs and isinstance(transform, keras.layers.Dense)
         rows = batch_size if shared else streams * batch_size

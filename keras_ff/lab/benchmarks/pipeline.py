@@ -74,14 +74,14 @@ def _case(depth, units, batch_size, policy, what):
 def _costs(depth, units, batch_size, rounds):
     """Seconds of every layer's step and of a batch's move, bytes of a batch and of all weights."""
     model, batch = _under_way(depth, units, batch_size)
-    pipeline = model.make_pipeline(False)
+    pipeline = model.start_schedule(False)
     waiting = list(pipeline.waiting[:-1])
     waiting[0] = (*batch, None)
     parts = [part for part in keras.tree.flatten(waiting[1]) if keras.ops.is_tensor(part)]
     stages = {
-        index: lambda index=index: keras.ops.sum(
-            pipeline.stages[index](*waiting[index])["total"]
-        ).numpy()
+        index: lambda index=index: pipeline.stages[index](*waiting[index])["metrics"][-1][
+            "loss"
+        ].numpy()
         for index in range(depth)
     }
     stages["move"] = lambda: [keras.ops.convert_to_numpy(part).copy() for part in parts]
@@ -97,7 +97,7 @@ def _under_way(depth, units, batch_size, devices=None):
     model.compile("adam")
     model.build((None, 28, 28))
     batch = training_step.drawn(model, batch_size)
-    pipeline = model.make_pipeline(False)
+    pipeline = model.start_schedule(False)
     for _ in range(depth + 1):
         pipeline.advance(*batch)
     return model, batch
@@ -111,16 +111,16 @@ def on_two_devices(depth, units, batch_size, rounds):
     halves = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(processor, halves)
     model, batch = _under_way(depth, units, batch_size, ["cpu:0", "cpu:1"])
-    pipeline = model.make_pipeline(False)
-    work_off, worked, steps, shares = pipeline._work_off, [], [], []
+    pipeline = model.start_schedule(False)
+    work, worked, steps, shares = pipeline._work_on_device, [], [], []
 
     def timed(run):
         start = time.perf_counter()
-        answers = work_off(run)
+        answers = work(run)
         worked.append(time.perf_counter() - start)
         return answers
 
-    pipeline._work_off = timed
+    pipeline._work_on_device = timed
     for _ in range(rounds):
         worked.clear()
         start = time.perf_counter()

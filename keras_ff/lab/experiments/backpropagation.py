@@ -6,7 +6,7 @@ import time
 import keras
 
 from keras_ff import datasets, training
-from keras_ff.models.resumable_state import generator_states
+from keras_ff.models.state import generator_states
 from keras_ff.optimizers.learning_rates import ConstantThenLinear
 
 NETWORK_FILE = "network.keras"

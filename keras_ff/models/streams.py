@@ -1,0 +1,99 @@
+"""Streams: from samples and their labels to the batch that the first layer takes."""
+
+from keras import ops
+
+from keras_ff import backends
+from keras_ff.layers.batch import Batch
+
+# Validation draws its negatives from here, so that it is repeatable and leaves training alone.
+VALIDATION_SEED = 20220627
+
+
+class Streams:
+    """Puts positives and negatives side by side.
+
+    Labels stay beside the samples, for the first layer to embed: an embedding that learns belongs
+    to its tape, and it computes once what the labels of a sample share.
+
+    Args:
+        num_classes: integer.
+        label_embedding: object of `keras_ff.labels`, or `None`.
+        negatives: object of `keras_ff.negatives`; `None` for class groups.
+        scores: function of samples that gives their scores, for negatives that draw from these.
+        first_goodness: function of embedded samples that gives the first layer's goodness, for
+            negatives that follow its gradient.
+    """
+
+    def __init__(self, num_classes, label_embedding, negatives, scores, first_goodness):
+        self.num_classes = num_classes
+        self.label_embedding = label_embedding
+        self.negatives = negatives
+        self.scores = scores
+        self.first_goodness = first_goodness
+        self.class_groups = negatives is None
+        self.unsupervised = label_embedding is None and not self.class_groups
+
+    def __call__(self, x, labels=None, sample_weight=None, seed=None):
+        """The batch to learn from, or with a seed the one to validate on.
+
+        Args:
+            x: tensor of shape (batch, ...).
+            labels: int32 tensor of shape (batch,); `None` where there are none.
+            sample_weight: tensor of shape (batch,). Defaults to `None`.
+            seed: integer to draw negatives from, in place of the training generator.
+
+        Returns:
+            A `keras_ff.layers.Batch`.
+        """
+        known = {"labels": labels, "sample_weight": sample_weight}
+        negatives, size = self.negatives, ops.shape(x)[0]
+        if self.class_groups:
+            return Batch(self.embed(x), streams=1, **known)
+        # Drawn for the whole batch, of which this may be one replica's part.
+        whole_x, whole_labels = backends.all_gather(x), backends.all_gather(labels)
+        if negatives.are_images:
+            streams = 1 + negatives.count
+            images = [negatives.positives(whole_x, seed), negatives.images(whole_x, seed)]
+            images = backends.own_rows(ops.concatenate(images), size, streams)
+            if self.unsupervised:
+                return Batch(images, streams, **known)
+            wrong = negatives.labels(whole_labels, self.num_classes, seed)
+            stream_labels = _true_and_wrong(labels, backends.own_rows(wrong, size))
+            return Batch(images, streams, ops.reshape(stream_labels, (1, -1)), **known)
+        scores = self.scores(x) if negatives.needs_scores else None
+        wrong = negatives.labels(
+            whole_labels, self.num_classes, seed, whole_x, backends.all_gather(scores)
+        )
+        stream_labels = _true_and_wrong(labels, backends.own_rows(wrong, size))
+        batch = Batch(x, stream_labels.shape[0], stream_labels, **known)
+        return self._perturbed(batch) if negatives.adjusts else batch
+
+    def _perturbed(self, batch):
+        """The batch with its negatives moved up the first layer's goodness."""
+        embedded = batch.embedded(self.label_embedding, self.num_classes)
+        positive, negative = ops.split(ops.stop_gradient(embedded), 2)
+        adjusted = self.negatives.adjust(negative, self.first_goodness)
+        perturbation = ops.concatenate([ops.zeros_like(positive), adjusted - negative])
+        return batch.replace(perturbation=perturbation)
+
+    def every_class(self, x):
+        """The batch to score: every sample with every label, or as it is for class groups."""
+        if self.class_groups:
+            return Batch(self.embed(x), streams=1)
+        labels = ops.expand_dims(ops.arange(self.num_classes, dtype="int32"), 1)
+        labels = labels + ops.zeros((1, ops.shape(x)[0]), dtype="int32")
+        return Batch(x, self.num_classes, labels)
+
+    def embed(self, x, labels=None):
+        """Samples with their labels, as the first layer takes them; without labels neutral ones."""
+        if self.unsupervised:
+            return self.negatives.neutral(x)
+        if self.label_embedding is None:
+            return ops.cast(x, "float32")
+        return self.label_embedding(x, labels, self.num_classes)
+
+
+def _true_and_wrong(labels, wrong):
+    """True labels above wrong ones: int32 tensor of shape (streams, batch)."""
+    wrong = ops.expand_dims(wrong, 1) if len(wrong.shape) == 1 else wrong
+    return ops.concatenate([ops.expand_dims(labels, 0), ops.transpose(wrong)], axis=0)

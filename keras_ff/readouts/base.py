@@ -1,0 +1,79 @@
+"""Readout: the base of the readouts."""
+
+import keras
+
+from keras_ff.readouts import test_time_augmentation
+from keras_ff.utils import checks
+
+
+class Readout(keras.layers.Layer):
+    """Base of the readouts: Keras layers that turn what the layers give into scores.
+
+    A readout is called with values per layer, and knows nothing of the model that they are from.
+
+    Args:
+        mirrored: boolean. Whether images are scored along with their mirror images.
+        shift: integer, pixels by which images are moved, to be scored as well; 0 for not at all.
+    """
+
+    # Whether the values are activities, rather than the goodness of every class.
+    reads_activities = False
+    # Whether the readout has weights that learn.
+    learns = False
+    # Whether validation data decide which layers count.
+    chooses = False
+
+    def __init__(self, mirrored=False, shift=0, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        if not isinstance(mirrored, bool):
+            raise ValueError(f"`mirrored` must be a boolean. Received: mirrored={mirrored!r}")
+        self.mirrored = mirrored
+        self.shift = checks.whole_number(shift, "shift", minimum=0)
+
+    def build_for(self, activities_shapes, num_classes, sample_shape):
+        """Create the readout's weights for a model whose FF layers are built.
+
+        Args:
+            activities_shapes: list with the shape of each FF layer's activities.
+            num_classes: integer.
+            sample_shape: tuple, the shape of a sample.
+
+        Raises:
+            ValueError: if the readout does not fit such a model.
+        """
+        for name in ("mirrored", "shift"):
+            value = getattr(self, name)
+            if value and len(sample_shape) != 3:
+                raise ValueError(
+                    f"readouts.{type(self).__name__}({name}={value}) needs images, "
+                    "(height, width, channels). "
+                    f"Received: samples of shape {tuple(sample_shape)}"
+                )
+
+    def check_fit(self, has_validation_data):
+        """Raise ValueError where `fit` lacks validation data that the readout needs."""
+
+    def choose_layers(self, trained):
+        """Settle which layers count, once validation data have been evaluated in `fit`."""
+
+    def scores(self, values_of, x, trained):
+        """Scores of a batch, by test-time augmentation where that is wanted.
+
+        Args:
+            values_of: function from samples to values per layer, a list: goodness of shape
+                (batch, num_classes), or activities.
+            x: tensor of shape (batch, ...).
+            trained: boolean tensor of shape (layers,), which layers have been trained.
+
+        Returns:
+            float32 tensor of shape (batch, num_classes).
+        """
+        raise NotImplementedError
+
+    def over_views(self, function, x, known=None):
+        """What `function` gives, added up over all views of x, and the number of views."""
+        return test_time_augmentation.add_up(function, x, self.mirrored, self.shift, known)
+
+    def __repr__(self):
+        arguments = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"

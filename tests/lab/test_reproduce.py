@@ -1,0 +1,205 @@
+"""Published tables, trained again: cells, their files, interruptions, and the page of results."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from keras_ff import cli
+from keras_ff.lab.experiments import cells, results_page, tables
+from keras_ff.lab.experiments.table import Cell, Table
+from keras_ff.recipes import TrainingConfig
+from tests.helpers import ROOT
+
+
+def small(**changed):
+    chosen = {"units": (40,), "epochs": 10, "dtype_policy": "float32", **changed}
+    return TrainingConfig.for_dataset("digits", **chosen)
+
+
+def small_table():
+    return Table(
+        name="small",
+        title="Digits",
+        source="S0",
+        rows="activation",
+        cells=(
+            Cell("relu", small(), 50.0),
+            Cell("relu", small(goodness="class_groups"), None),
+            Cell("tanh", small(activation="tanh", dropout=0.2), 10.0, True, "below 10"),
+        ),
+        remarks="None.",
+    )
+
+
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    monkeypatch.setitem(tables.TABLES, "small", small_table)
+    return {"folder": tmp_path / "results", "runs": tmp_path / "runs"}
+
+
+def reproduce(folders, lines=None, **chosen):
+    tell = [].append if lines is None else lines.append
+    chosen = {"budget": "quick", **chosen}
+    cells.reproduce(small_table(), **chosen, **folders, tell=tell)
+    return {
+        path.stem: json.loads(path.read_text())
+        for path in sorted(folders["folder"].rglob("*.json"))
+    }
+
+
+def test_every_cell_is_trained_and_measured_on_all_parts(folders):
+    lines = []
+    found = reproduce(folders, lines)
+    assert sorted(found) == [
+        "relu-class_groups-seed_0",
+        "relu-contrastive-seed_0",
+        "tanh-backpropagation-seed_0",
+    ]
+    for result in found.values():
+        assert result["epochs"] == 1 and result["seconds"] > 0
+        assert len(result["validation_accuracy_by_epoch"]) == 1
+        for part in cells.PARTS:
+            assert 0.15 < result[part]["accuracy"] <= 1 and result[part]["loss"] > 0
+        assert result["test"]["accuracy"] != result["training"]["accuracy"]
+    assert [found[name]["locality"] for name in sorted(found)] == [1, 1, None]
+    assert any("epoch 1/1, validation " in line and "0.0 min left" in line for line in lines)
+    # What is done is not done again.
+    lines.clear()
+    assert reproduce(folders, lines) == found
+    assert lines == ["small: 0 of 3 cells to train"]
+
+
+def test_what_nobody_published_has_no_difference(folders, tmp_path):
+    reproduce(folders, names=["relu-class_groups"], budget="full")
+    row = results_page.text(small_table(), folders["folder"]).splitlines()[2].split()
+    assert row[:4] == ["relu", "class", "groups", "–"] and float(row[4]) > 50 and row[5] == "–"
+    results_page.write(tmp_path / "RESULTS.md", folders["folder"])
+    assert (tmp_path / "docs" / "pictures" / "table_small.png").stat().st_size > 5000
+    results_page.write(tmp_path / "RESULTS.md", folders["folder"], tmp_path / "elsewhere")
+    assert "(elsewhere/table_small.png)" in (tmp_path / "RESULTS.md").read_text()
+
+
+def test_a_cell_is_what_its_configuration_trains_by_itself(folders, tmp_path):
+    from keras_ff import training
+
+    found = reproduce(folders, names=["relu-contrastive"])
+    metrics = training.train(small(epochs=1), tmp_path / "alone", verbose=0)
+    assert found["relu-contrastive-seed_0"]["test"]["accuracy"] == pytest.approx(
+        metrics["test_accuracy"]
+    )
+
+
+class Interrupted(Exception):
+    pass
+
+
+@pytest.mark.parametrize("name", ["relu-contrastive", "tanh-backpropagation"])
+def test_an_interrupted_cell_ends_as_an_undisturbed_one(name, folders, tmp_path):
+    def stop(line):
+        if "epoch 4/10" in line:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        cells.reproduce(small_table(), [name], **folders, tell=stop)
+    with pytest.raises(ValueError, match="--resume"):
+        reproduce(folders, names=[name], budget="full")
+    lines = []
+    found = reproduce(folders, lines, names=[name], budget="full", resume=True)[f"{name}-seed_0"]
+    assert len(found["validation_accuracy_by_epoch"]) == 10
+    assert "epoch 5/10" in lines[1]
+    assert found["test"]["accuracy"] > 0.8
+    elsewhere = {"folder": tmp_path / "undisturbed", "runs": tmp_path / "undisturbed_runs"}
+    undisturbed = reproduce(elsewhere, names=[name], budget="full")[f"{name}-seed_0"]
+    assert {**found, "seconds": 0} == {**undisturbed, "seconds": 0}
+
+
+def test_cells_of_datasets_that_cannot_be_had_are_left_out(folders, monkeypatch):
+    lost = TrainingConfig.for_dataset("lost_digits", num_classes=10, epochs=1, units=(20,))
+    table = dataclasses.replace(
+        small_table(), cells=(Cell("lost", lost, None), *small_table().cells[:1])
+    )
+    lines = []
+    cells.reproduce(table, budget="quick", **folders, tell=lines.append)
+    assert "TFDS has no dataset named 'lost_digits'" in lines[1] and "left out" in lines[1]
+    assert [path.name for path in folders["folder"].rglob("*.json")] == [
+        "relu-contrastive-seed_0.json"
+    ]
+
+
+def test_tables_need_no_datasets_to_be_listed(tmp_path):
+    """TFDS knows those of its catalogue, and of the stand-in the recipes know enough."""
+    environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path)}
+    words = [sys.executable, "-m", "keras_ff.cli", "reproduce"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(f"{name}: " in done.stdout for name in tables.TABLES)
+
+
+def test_seeds_differ_and_are_averaged(folders):
+    found = reproduce(folders, names=["relu-contrastive"], seeds=2)
+    accuracies = [100 * result["test"]["accuracy"] for result in found.values()]
+    assert [result["seed"] for result in found.values()] == [0, 1]
+    row = results_page.text(small_table(), folders["folder"], "quick").splitlines()[1].split()
+    assert row[:3] == ["relu", "contrastive", "50.00"]
+    assert float(row[3]) == pytest.approx(sum(accuracies) / 2, abs=0.006)
+    assert row[4] == "±"
+    assert float(row[6]) == pytest.approx(sum(accuracies) / 2 - 50, abs=0.006)
+
+
+def test_unknown_names_are_named(folders):
+    with pytest.raises(ValueError, match="relu-class_groups"):
+        reproduce(folders, names=["relu"])
+    with pytest.raises(ValueError, match="full, quick"):
+        reproduce(folders, budget="slow")
+    with pytest.raises(ValueError, match="li_chen2023_widths"):
+        tables.get("li_chen2023_width")
+
+
+def test_the_command_trains_prints_and_writes_the_page(folders, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    where = ["--results", str(folders["folder"]), "--runs", str(folders["runs"])]
+    chosen = ["--cells", "tanh-backpropagation", "--budget", "quick"]
+    assert cli.main(["reproduce", "small", *chosen, *where]) == 0
+    printed = capsys.readouterr().out
+    assert "below 10" in printed and "relu" in printed
+    assert cli.main(["reproduce", "--page", "RESULTS.md", "--results", str(ROOT / "results")]) == 0
+    page = pathlib.Path("RESULTS.md").read_text()
+    for name in tables.TABLES:
+        assert f"keras-ff reproduce {name}" in page
+    assert cli.main(["reproduce"]) == 0
+    assert "tantravahi2024_activations: " in capsys.readouterr().out
+
+
+def test_former_names_stand_for_the_same_tables(capsys):
+    for former, name in tables.FORMER_NAMES.items():
+        assert tables.get(former).name == name
+    assert cli.main(["reproduce", "s4_widths", "--cells", "none"]) == 2
+    assert "The table li_chen2023_widths has no cell 'none'" in capsys.readouterr().err
+
+
+def test_all_tables_have_cells_of_different_names():
+    for name, table in tables.TABLES.items():
+        found = table()
+        assert found.name == name
+        names = [cell.name for cell in found.cells]
+        assert len(set(names)) == len(names)
+        assert all(cell.published is None or 0 < cell.published < 100 for cell in found.cells)
+
+
+def test_results_are_of_the_configurations_that_the_tables_have_now():
+    for name in tables.TABLES:
+        table = tables.get(name)
+        for cell in table.cells:
+            path = cells.path_of(table, cell, folder=ROOT / "results")
+            if path.exists():
+                was = json.loads(path.read_text())["config"]
+                assert TrainingConfig.from_dict(was) == cell.config, path.name
+
+
+def test_the_page_of_results_is_up_to_date():
+    assert (ROOT / "RESULTS.md").read_text() == results_page.markdown(ROOT / "results")
