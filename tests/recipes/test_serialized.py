@@ -1,7 +1,6 @@
-"""TrainingConfig: options without effect, and configurations that hold a model."""
+"""Configurations that hold a model, in Python and on the command line."""
 
 import json
-import shlex
 
 import keras
 import pytest
@@ -9,17 +8,6 @@ import pytest
 import keras_ff
 from keras_ff import cli, training
 from keras_ff.recipes import TrainingConfig
-
-LABELS = ("label_embedding", "label_strength")
-NEGATIVES = ("negatives", "negatives_count")
-# Options of networks, by the options that have no effect in them.
-FAMILIES = [
-    ({}, ()),
-    ({"goodness": "class_groups"}, (*NEGATIVES, *LABELS)),
-    ({"architecture": "cnn"}, (*NEGATIVES, *LABELS, "peer_normalization")),
-    ({"negatives": "all_labels"}, ("negatives_count",)),
-    ({"negatives": "hybrid_images", "readout": "softmax"}, LABELS),
-]
 
 
 def serialized(**changed):
@@ -32,58 +20,6 @@ def serialized(**changed):
 @pytest.fixture
 def config():
     return TrainingConfig.for_dataset("digits", model=serialized(), epochs=1, seed=3)
-
-
-# Options without effect.
-
-
-@pytest.mark.parametrize(("chosen", "idle"), FAMILIES)
-def test_commands_leave_out_what_does_nothing(chosen, idle):
-    config = TrainingConfig.for_dataset("digits", **chosen)
-    words = shlex.split(config.command())
-    for name in (*NEGATIVES, *LABELS, "peer_normalization"):
-        assert ("--" + name.replace("_", "-") in words) == (name not in idle)
-    for name in ("alpha", "threshold", "margin"):
-        assert (f"--{name}" in words) == (name in keras_ff.losses.get(config.loss).get_config())
-    # What it leaves out makes no difference.
-    options = vars(cli._parser().parse_args(words[1:]))
-    del options["command"]
-    assert TrainingConfig.for_dataset(**options) == config
-
-
-@pytest.mark.parametrize(("chosen", "idle"), FAMILIES)
-def test_what_is_chosen_and_does_nothing_is_refused(chosen, idle):
-    base = TrainingConfig.for_dataset("digits", **chosen)
-    for name in set(idle) - set(chosen):
-        # Even where it says what holds anyway.
-        option = {name: getattr(base, name)}
-        for choose in (lambda **more: TrainingConfig.for_dataset("digits", **more), base.changed):
-            with pytest.raises(ValueError, match=f"leave `{name}` out. Received: {name}="):
-                choose(**{**chosen, **option})
-
-
-def test_old_configurations_that_hold_such_options_are_read():
-    config = TrainingConfig.for_dataset("digits", goodness="class_groups")
-    old = {**config.to_dict(), "negatives": "hard_labels", "negatives_count": 9}
-    assert TrainingConfig.from_dict(old).negatives_count == 9
-    assert TrainingConfig.from_dict(old).command() == config.command()
-
-
-def test_learning_without_labels_is_described_by_options():
-    chosen = {"negatives": "hybrid_images", "readout": "softmax", "units": (16,)}
-    model = TrainingConfig.for_dataset("digits", **chosen).new_model((8, 8, 1), 10, 5)
-    assert model.unsupervised and model.label_embedding is None
-
-
-def test_changes_imply_what_they_imply_for_a_dataset():
-    config = TrainingConfig.for_dataset("digits", units=(20,), alpha=8.0)
-    assert config.changed(threshold=2.0).loss == "logistic"
-    groups = config.changed(goodness="class_groups")
-    assert groups.loss == "sparse_categorical_crossentropy" and groups.alpha is None
-    assert config.changed(epochs=2).alpha == 8.0
-
-
-# Configurations that hold a model.
 
 
 def test_a_model_takes_the_place_of_options(config):
@@ -121,9 +57,6 @@ def test_models_that_do_not_fit_are_refused():
     plain.build((None, 4, 4, 1))
     with pytest.raises(ValueError, match=r"Received: samples of shape \(8, 8, 1\)"):
         made(keras.saving.serialize_keras_object(plain))
-
-
-# On the command line.
 
 
 def test_train_by_a_file(config, tmp_path, capsys):
