@@ -64,7 +64,7 @@ def _measured(preset, data_dir, kept):
     from keras_ff.zoo import measuring
 
     if preset.test_accuracy is None:
-        print(f"{preset.name}: skipped, its card tells no test accuracy", flush=True)
+        print(f"{preset.name}: skipped, its card has no test accuracy", flush=True)
         return None
     if preset.dataset is not None and not datasets.is_prepared(preset.dataset, data_dir):
         print(f"{preset.name}: skipped, the dataset {preset.dataset!r} is not prepared", flush=True)
@@ -97,7 +97,7 @@ def train_again(name, out, resume=False, folders=(), data_dir=None):
 
 
 def _trained_here(preset):
-    """Whether `_train_network` is how a preset is trained, as far as its metadata tell."""
+    """Whether `_train_network` is how a preset is trained, as far as its metadata say."""
     return preset.metadata.get("command", OWN_COMMAND).startswith(OWN_COMMAND)
 
 

@@ -22,8 +22,8 @@ def read_model(config, image_shape, num_classes):
         )
     if model.num_classes != num_classes:
         raise ValueError(
-            f"The model of the configuration tells {model.num_classes} classes apart, and the "
-            f"dataset has {num_classes}. Received: num_classes={num_classes}"
+            f"The model of the configuration has {model.num_classes} classes, and the dataset has "
+            f"{num_classes}. Received: num_classes={num_classes}"
         )
     if not model.built:
         model.build((None, *image_shape))
