@@ -9,11 +9,11 @@ import shutil
 import keras
 import numpy as np
 import pytest
-from saved_files import measuring
 
 import keras_ff
 from keras_ff import training
 from keras_ff.recipes import TrainingConfig
+from tests.saved_files import measuring
 
 RUNS = ("run_in_layer", "run_in_readout")
 OTHERS = ("zoo", *RUNS)

@@ -233,6 +233,11 @@ class FFModel(backends.Trainer, keras.Model):
 
     # --- shape and state -----------------------------------------------------------------
 
+    @property
+    def all_layers(self):
+        """All layers as they were given, first to last; `.keras` files name weights by it."""
+        return self.stack.layers
+
     def build(self, input_shape):
         """Create all variables for samples of `input_shape[1:]`; the batch axis is ignored."""
         shape = arguments.checked_sample_shape(input_shape)

@@ -124,7 +124,7 @@ def test_a_configuration_survives_json():
     config = TrainingConfig.for_dataset("digits", loss="logistic", threshold=[1.0, 2.0, 3.0])
     assert config.threshold == (1.0, 2.0, 3.0)
     assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-    with pytest.raises(ValueError, match="not the configuration of a training"):
+    with pytest.raises(ValueError, match="not a TrainingConfig"):
         TrainingConfig.from_dict({"depth": 3})
 
 
