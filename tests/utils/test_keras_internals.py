@@ -32,7 +32,8 @@ def epoch_iterator():
     import tensorflow as tf
     from keras.src.backend.tensorflow.trainer import TFEpochIterator
 
-    return TFEpochIterator(np.ones((4, 2)), distribute_strategy=tf.distribute.get_strategy())
+    strategy = tf.distribute.get_strategy()
+    return TFEpochIterator(strategy, x=np.ones((4, 2)))
 
 
 def averaged():
