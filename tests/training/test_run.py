@@ -238,6 +238,7 @@ def interrupt(*args):
     raise Interruption
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
