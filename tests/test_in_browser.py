@@ -20,6 +20,8 @@ if not (BROWSER and DRIVER):
     pytest.skip("Chromium and its driver are not installed", allow_module_level=True)
 pytest.importorskip("selenium", reason="selenium, which drives the browser, is not installed")
 
+pytestmark = pytest.mark.slow
+
 PATIENCE = 60
 # TensorBoard's parts lie in shadow trees, which the browser does not search by itself.
 FIND = """

@@ -50,11 +50,11 @@ def same(first, second):
 def gradients_of_two_losses(inputs):
     """Of the losses of two layers in a chain, by the weights of the first and by the second's."""
     first, second = ff_layer(activation="tanh"), ff_layer(activation="tanh")
-    second.measure(first.measure(inputs)[1])
+    second.test_step(first.test_step(inputs)[1].inputs)
 
     def losses_of_a_step():
-        figures, activities = first.train_step(inputs)
-        next_figures, _ = second.train_step(activities)
+        figures, batch = first.train_step(inputs)
+        next_figures, _ = second.train_step(batch.inputs)
         return [figures["loss"], next_figures["loss"]]
 
     weights = [*first.trainable_weights, *second.trainable_weights]
@@ -69,7 +69,7 @@ def test_1_a_gradient_that_crosses_layers():
 def test_1_a_detach_so_placed_that_nothing_learns():
     layer = ff_layer()
     x = drawn(8, FEATURES)
-    layer.measure(x)
+    layer.test_step(x)
     before = layer.get_weights()
     layer.train_step(x)
     for old, new in zip(before, layer.get_weights(), strict=True):
@@ -190,10 +190,12 @@ def test_5_the_wrong_axis_in_a_normalization():
 def test_5_goodness_measured_after_normalizing():
     layer = ff_layer(use_bias=False)
     x = drawn(16, FEATURES)
-    positive = np.array(layer.measure(x)[0]["positive_goodness"])
+    positive = np.array(layer.test_step(x)[0]["positive_goodness"])
     assert np.std(positive) > 0.05 * np.mean(positive)  # not the same for every sample
     layer.kernel.assign(2.0 * layer.kernel)
-    np.testing.assert_allclose(layer.measure(x)[0]["positive_goodness"], 4.0 * positive, rtol=1e-4)
+    np.testing.assert_allclose(
+        layer.test_step(x)[0]["positive_goodness"], 4.0 * positive, rtol=1e-4
+    )
 
 
 # --- 6. batch statistics ------------------------------------------------------------------------
@@ -273,7 +275,7 @@ def test_7_a_threshold_that_does_not_fit_sum_or_mean(measure, scale):
             loss=losses.Logistic(),
             kernel_initializer="lecun_normal",
         )
-        figures, _ = layer.measure(drawn(64, 50))
+        figures, _ = layer.test_step(drawn(64, 50))
         assert 0.4 < np.mean(figures["positive_goodness"]) / layer.loss.threshold < 2.5
 
 
@@ -288,7 +290,7 @@ def test_7_a_threshold_that_does_not_fit_the_activation(activation, measure):
         loss=losses.Logistic(),
         kernel_initializer=keras.initializers.Constant(100.0),
     )
-    figures, _ = layer.measure(np.ones((2, FEATURES), "float32"))
+    figures, _ = layer.test_step(np.ones((2, FEATURES), "float32"))
     assert float(figures["positive_goodness"][0]) > 1.2 * layer.loss.threshold
 
 
@@ -332,10 +334,10 @@ def test_7_terms_that_cancel(name):
 def test_8_goodness_summed_over_the_batch(measure):
     layer = ff_layer(goodness=measure)
     x = drawn(8, FEATURES)
-    figures, _ = layer.measure(x)
+    figures, _ = layer.test_step(x)
     others = x.copy()
     others[1:] *= -1.0
-    other_figures, _ = layer.measure(others)
+    other_figures, _ = layer.test_step(others)
     positive, other = figures["positive_goodness"], other_figures["positive_goodness"]
     assert tuple(positive.shape) == (4,)
     assert len(set(np.array(positive))) == 4
@@ -413,10 +415,10 @@ def test_9_a_label_form_that_differs_between_training_and_scoring(name):
     """The goodness that layers learn from is, summed over layers, the score of that label."""
     model = dense_model(6, 5, classes=3, label_embedding=name, negatives=RandomLabels(count=2))
     x, y = samples(12, classes=3)
-    inputs, streams = model.streams(x, y)
+    batch = model.streams(x, y)
     total = np.zeros((12,)), np.zeros((12,))
     for layer in model.ff_layers:
-        figures, inputs = layer.measure(inputs, streams)
+        figures, batch = layer.test_step(batch)
         total[0][:] += figures["positive_goodness"]
         total[1][:] += figures["negative_goodness"]
     scores = np.array(model(x))
@@ -429,11 +431,11 @@ def test_9_layers_in_training_see_what_they_see_in_scoring():
     """Without dropout a step works on the very activities of a pass for scores."""
     model = dense_model(6, 5, classes=2)
     x, y = samples()
-    inputs, streams = model.streams(x, y)
-    expected = model.activities(inputs)
+    batch = model.streams(x, y)
+    expected = model.stack.activities(batch)
     for layer, scored in zip(model.ff_layers, expected, strict=True):
-        _, inputs = layer.train_step(inputs, streams)
-        np.testing.assert_allclose(inputs, scored, rtol=1e-5, atol=1e-7)
+        _, batch = layer.train_step(batch)
+        np.testing.assert_allclose(batch.inputs, scored, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("readout", ["goodness", "softmax"])

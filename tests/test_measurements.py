@@ -8,6 +8,7 @@ import keras_ff
 from keras_ff import measurements
 from keras_ff.layers import FFConv2D, FFDense
 from keras_ff.measurements import measure
+from tests.helpers import activities_of
 
 CLASSES, FEATURES, IMAGES = 3, 6, (6, 6, 1)
 
@@ -209,8 +210,8 @@ def test_channels_are_units_and_positions_are_averaged():
     layer = measure(model, x, y).layers[0]
     assert layer.unit_range.shape == (4,) and layer.dead_share == 1 / 4
     (neutral,) = measurements.neutral_activities(model, x)
-    inputs = model.embed(keras.ops.convert_to_tensor(x), None)
-    activities = keras.ops.convert_to_numpy(model.activities(inputs)[0])
+    inputs = model.streams.embed(keras.ops.convert_to_tensor(x), None)
+    activities = keras.ops.convert_to_numpy(activities_of(model, inputs)[0])
     np.testing.assert_allclose(neutral, activities.mean(axis=(1, 2)), rtol=1e-4, atol=1e-6)
 
 

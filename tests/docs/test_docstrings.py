@@ -15,6 +15,7 @@ import pytest
 
 import keras_ff
 from keras_ff import goodness, labels, layer_schedules, losses, negatives, readouts
+from tests.helpers import mostly_slow
 
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
@@ -23,7 +24,8 @@ def modules_with_examples():
     """Names of the public modules that show an example; those of single backends left out."""
     for module in pkgutil.walk_packages(keras_ff.__path__, "keras_ff."):
         private = any(part.startswith("_") for part in module.name.split("."))
-        if private or module.name.startswith("keras_ff.backends."):
+        # The second is another name of keras_ff.lab.experiments.
+        if private or module.name.startswith(("keras_ff.backends.", "keras_ff.experiments.")):
             continue
         origin = importlib.util.find_spec(module.name).origin
         if ">>>" in pathlib.Path(origin).read_text(encoding="utf-8"):
@@ -31,9 +33,12 @@ def modules_with_examples():
 
 
 MODULES = list(modules_with_examples())
+# Of these, examples train.
+TRAINING = {"callbacks", "lab", "models", "report", "training", "tuning", "zoo"}
+QUICK = [place for place, name in enumerate(MODULES) if name.split(".")[1] not in TRAINING]
 
 
-@pytest.mark.parametrize("name", MODULES)
+@mostly_slow("name", MODULES, quick=QUICK)
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # what an example saves
     runner = doctest.DocTestRunner(verbose=False, optionflags=OPTIONS)

@@ -25,6 +25,7 @@ def kernel():
     manager.shutdown_kernel()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_it_runs(name, kernel, monkeypatch):
     monkeypatch.chdir(FOLDER)

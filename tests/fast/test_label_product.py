@@ -12,7 +12,7 @@ from keras_ff.fast import label_product
 from keras_ff.labels import Append, LabelMap, Overlay, SpatialPattern
 from keras_ff.layers import FFConv2D, FFDense, LengthNormalization
 from keras_ff.negatives import RandomLabels
-from tests.helpers import drawn
+from tests.helpers import activities_of, drawn
 from tests.helpers.either_backend import in_graph, value_and_gradients
 
 CLASSES = 4
@@ -270,8 +270,8 @@ def test_the_neutral_label_goes_the_plain_way(calls):
     x = drawn((5, 9))
     model.predict(x, verbose=0)
     assert calls == []
-    activities = model.activities(model.embed(x, None))
-    np.testing.assert_array_equal(activities[0], layers[0](model.embed(x, None)))
+    activities = activities_of(model, model.streams.embed(x, None))
+    np.testing.assert_array_equal(activities[0], layers[0](model.streams.embed(x, None)))
     assert calls == []
 
 

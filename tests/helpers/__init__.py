@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_ff.layers import Batch
+
 ROOT = pathlib.Path(__file__).parents[2]  # of the repository
 
 
@@ -24,6 +26,11 @@ def copies(layer):
         type(layer).from_config(layer.get_config()),
         keras.saving.deserialize_keras_object(serialised),
     )
+
+
+def activities_of(model, x):
+    """Activities of a model's layers for samples with their labels in them, first to last."""
+    return model.stack.activities(Batch(x, streams=1))
 
 
 def mostly_slow(names, cases, quick=(0,), **arguments):

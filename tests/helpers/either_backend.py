@@ -38,7 +38,7 @@ def value_and_gradients(function, *points):
         answer = function(*given)
         return ops.sum(answer), answer
 
-    answer, gradients = backends.value_and_grad(objective, variables)
+    (_, answer), gradients = backends.value_and_grad(objective, variables)
     return answer, [to_numpy(gradient) for gradient in gradients]
 
 

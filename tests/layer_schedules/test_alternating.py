@@ -96,7 +96,7 @@ def test_a_gradient_crosses_exactly_one_boundary(step, crossing, layer_losses):
     for _ in range(step + 2):  # as many, and the parity stays
         model.train_on_batch(x, y)
     weights = [layer.kernel for layer in model.ff_layers]
-    gradients = gradient_table(lambda: layer_losses(model, model.learn_from, x, y), weights)
+    gradients = gradient_table(lambda: layer_losses(model, model.train_on, x, y), weights)
     assert len(gradients) == 5
     reached = set()
     for k in range(5):

@@ -25,8 +25,8 @@ def test_the_ff_layer_is_its_transform_behind_a_normalisation():
 
 def test_one_goodness_over_all_tokens_and_units():
     layer, x = FFAttention(2, 4, 6, loss="symba"), drawn(4, 5, 3)
-    figures, activities = layer.measure(x)
-    expected = (np.array(activities, "float64") ** 2).mean(axis=(1, 2))
+    figures, batch = layer.test_step(x)
+    expected = (np.array(batch.inputs, "float64") ** 2).mean(axis=(1, 2))
     np.testing.assert_allclose(figures["positive_goodness"], expected[:2], rtol=1e-5)
     np.testing.assert_allclose(figures["negative_goodness"], expected[2:], rtol=1e-5)
 
@@ -47,9 +47,9 @@ def test_ff_round_trip(policy):
     )
     assert "transform" not in layer.get_config()
     x = drawn(4, 4, 6, 1)
-    figures, activities = layer.train_step(x)
+    figures, batch = layer.train_step(x)
     assert keras.backend.standardize_dtype(figures["loss"].dtype) == "float32"
-    assert keras.backend.standardize_dtype(activities.dtype) == policy.replace("mixed_", "")
+    assert keras.backend.standardize_dtype(batch.inputs.dtype) == policy.replace("mixed_", "")
     serialised = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
     for copy in (
         FFAttention.from_config(layer.get_config()),
@@ -58,7 +58,7 @@ def test_ff_round_trip(policy):
         assert json.dumps(copy.get_config()) == json.dumps(layer.get_config())
         copy(x)
         copy.set_weights(layer.get_weights())
-        assert float(copy.measure(x)[0]["loss"]) == float(layer.measure(x)[0]["loss"])
+        assert float(copy.test_step(x)[0]["loss"]) == float(layer.test_step(x)[0]["loss"])
 
 
 @pytest.mark.slow
@@ -72,7 +72,7 @@ def test_steps_tell_streams_apart():
     for _ in range(30):
         last, _ = layer.train_step(x)
     assert float(last["loss"]) < 0.2 * float(first["loss"])
-    assert np.mean(last["pairs_told_apart"]) > 0.9
+    assert np.mean(last["pair_accuracy"]) > 0.9
 
 
 STACKS = {

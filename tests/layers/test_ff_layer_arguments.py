@@ -6,7 +6,7 @@ import pytest
 
 import keras_ff
 from keras_ff import activations
-from keras_ff.layers import FFDense, FFLayer
+from keras_ff.layers import Batch, FFDense, FFLayer
 from keras_ff.layers.ff_layer import NORMALIZATIONS
 from tests.helpers.refusals import misspelt, refused
 
@@ -36,14 +36,14 @@ def test_a_layer_needs_a_goodness():
 
 def test_a_layer_without_loss_or_optimizer():
     x = np.ones((4, 3), "float32")
-    refused(lambda: FFDense(4, name="bare").measure(x), "'bare'", "loss=None")
+    refused(lambda: FFDense(4, name="bare").test_step(x), "'bare'", "loss=None")
     refused(lambda: FFDense(4, loss="symba").train_step(x), "optimizer=None")
     refused(lambda: FFDense(4, optimizer="sgd").train_step(x), "loss=None")
 
 
 def test_streams_that_do_not_divide_the_batch():
     layer = FFDense(4, loss="symba", optimizer="sgd")
-    refused(lambda: layer.measure(np.ones((7, 3), "float32"), streams=3))
+    refused(lambda: layer.test_step(Batch(np.ones((7, 3), "float32"), 3)))
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 from keras.ops import convert_to_numpy
 
 import keras_ff
-from keras_ff.layers import FFConv2D, FFDense, FFLayer, PeerNormalization
+from keras_ff.layers import Batch, FFConv2D, FFDense, FFLayer, PeerNormalization
 from keras_ff.losses import SupCon
-from tests.helpers import drawn
+from tests.helpers import activities_of, drawn
 from tests.helpers.either_backend import value_and_gradients
 
 RATE = 0.1
@@ -83,10 +83,12 @@ NAMES = [*TERMS, "activity+peers+supcon"]
 def test_the_loss_is_the_plain_one_and_the_terms_of_the_positives(name, streams):
     inputs = drawn((8 * streams, 6))
     plain, layer = dense(), dense(made(name))
-    expected = float(plain.measure(inputs, streams)[0]["loss"])
+    expected = float(plain.test_step(Batch(inputs, streams))[0]["loss"])
     positives = convert_to_numpy(plain(inputs[:8]))
     for training in (False, True):
-        loss = float(layer.measure(inputs, streams, None, training, LABELS)[0]["loss"])
+        loss = float(
+            layer.objective(Batch(inputs, streams, labels=LABELS), training=training)[0]["loss"]
+        )
         term = by_hand(name, positives, LABELS, training)
         assert loss == pytest.approx(expected + term, rel=1e-5)
         assert abs(term) > 1e-3 or name == "peers"
@@ -95,10 +97,10 @@ def test_the_loss_is_the_plain_one_and_the_terms_of_the_positives(name, streams)
 @pytest.mark.parametrize("name", NAMES)
 def test_other_figures_and_activities_are_those_of_the_layer_without(name):
     inputs = drawn((16, 6))
-    figures, activities = dense(made(name)).measure(inputs, labels=LABELS, training=True)
-    others, expected = dense().measure(inputs, training=True)
+    figures, activities = dense(made(name)).objective(Batch(inputs, labels=LABELS), training=True)
+    others, expected = dense().objective(Batch(inputs), training=True)
     np.testing.assert_array_equal(activities, expected)
-    for name in ("positive_goodness", "negative_goodness", "pairs_told_apart"):
+    for name in ("positive_goodness", "negative_goodness", "pair_accuracy"):
         np.testing.assert_array_equal(figures[name], others[name])
 
 
@@ -110,8 +112,8 @@ def test_negatives_never_enter(name):
     for seed in (3, 4):
         inputs = np.concatenate([positives, 5 * drawn((8, 6), seed=seed)])
         layer = dense(made(name))
-        with_terms = layer.measure(inputs, labels=LABELS, training=True)[0]["loss"]
-        terms.append(float(with_terms) - float(dense().measure(inputs)[0]["loss"]))
+        with_terms = layer.objective(Batch(inputs, labels=LABELS), training=True)[0]["loss"]
+        terms.append(float(with_terms) - float(dense().test_step(inputs)[0]["loss"]))
         states.append([convert_to_numpy(w) for part in layer.auxiliary for w in part.weights])
     assert terms[0] == pytest.approx(terms[1], abs=2e-6)
     for one, other in zip(*states, strict=True):
@@ -124,7 +126,11 @@ def test_sample_weights_are_of_the_goodness_loss_alone():
     terms = []
     for sample_weight in (None, weight):
         losses = [
-            float(layer.measure(inputs, 2, sample_weight, labels=LABELS)[0]["loss"])
+            float(
+                layer.test_step(Batch(inputs, sample_weight=sample_weight, labels=LABELS))[0][
+                    "loss"
+                ]
+            )
             for layer in (dense(made("activity+supcon")), dense())
         ]
         terms.append(losses[0] - losses[1])
@@ -147,7 +153,7 @@ def test_penalties_of_a_terms_own_weights_count_once():
     losses = []
     for layer in (plain, weighted):
         layer.build((None, 6))
-        losses.append(float(layer.measure(inputs)[0]["loss"]))
+        losses.append(float(layer.test_step(inputs)[0]["loss"]))
     assert losses[1] - losses[0] == pytest.approx(5.0, rel=1e-5)  # Σ 1² of five units
 
 
@@ -168,8 +174,8 @@ def test_positions_and_class_groups():
     )
     for each in (plain, layer):
         each.num_classes = 2
-    expected = float(plain.measure(inputs, 1, labels=LABELS)[0]["loss"])
-    figures, _ = layer.measure(inputs, 1, None, True, LABELS)
+    expected = float(plain.test_step(Batch(inputs, 1, labels=LABELS))[0]["loss"])
+    figures, _ = layer.objective(Batch(inputs, 1, labels=LABELS), training=True)
     term = by_hand("activity+peers+supcon", convert_to_numpy(plain(inputs)), LABELS)
     assert float(figures["loss"]) == pytest.approx(expected + term, rel=1e-5)
 
@@ -191,10 +197,12 @@ def test_the_gradient_of_a_term_is_that_of_finite_differences(name):
     """Through the layer's transform: kernel and bias."""
     inputs = drawn((16, 6))
     layer, plain = dense(made(name)), dense()
-    layer.measure(inputs, labels=LABELS)
-    plain.measure(inputs)
-    joint = gradients_of(lambda: layer.measure(inputs, 2, None, True, LABELS)[0]["loss"], layer)
-    alone = gradients_of(lambda: plain.measure(inputs)[0]["loss"], plain)
+    layer.test_step(Batch(inputs, labels=LABELS))
+    plain.test_step(inputs)
+    joint = gradients_of(
+        lambda: layer.objective(Batch(inputs, labels=LABELS), training=True)[0]["loss"], layer
+    )
+    alone = gradients_of(lambda: plain.test_step(inputs)[0]["loss"], plain)
     found = [one - other for one, other in zip(joint, alone, strict=True)]
     x = inputs[:8].astype("float64")
     x = x / np.sqrt(np.mean(x**2, axis=1, keepdims=True) + 1e-8)
@@ -226,11 +234,13 @@ def test_heads_learn_with_the_layer_by_its_own_optimizer():
     """A step of plain gradient descent moves every weight by its rate times its gradient."""
     inputs = drawn((16, 6))
     layer = dense([SupCon(units=4, temperature=0.5)])
-    layer.measure(inputs, labels=LABELS)
+    layer.test_step(Batch(inputs, labels=LABELS))
     before = [convert_to_numpy(weight) for weight in layer.trainable_weights]
     assert len(before) == 5  # kernel and bias, the head's kernel, gamma and beta
-    gradients = gradients_of(lambda: layer.measure(inputs, 2, None, True, LABELS)[0]["loss"], layer)
-    layer.train_step(inputs, labels=LABELS)
+    gradients = gradients_of(
+        lambda: layer.objective(Batch(inputs, labels=LABELS), training=True)[0]["loss"], layer
+    )
+    layer.train_step(Batch(inputs, labels=LABELS))
     for old, gradient, weight in zip(before, gradients, layer.trainable_weights, strict=True):
         assert np.abs(gradient).max() > 1e-4
         np.testing.assert_allclose(weight, old - RATE * gradient, rtol=0, atol=1e-6)
@@ -296,7 +306,7 @@ def test_running_means_of_several_steps_are_of_the_positives():
     expected = [np.full(4, 0.5), np.full(5, 0.5)]
     for _ in range(3):
         positives = model.samples(x, LABELS)["positive"]
-        for index, activities in enumerate(model.activities(positives)):
+        for index, activities in enumerate(activities_of(model, positives)):
             mean = convert_to_numpy(activities).astype("float64").mean(0)
             expected[index] = 0.9 * expected[index] + 0.1 * mean
         model.train_on_batch(x, LABELS)
@@ -416,7 +426,7 @@ def test_terms_in_float32_under_mixed_precision():
     for policy in ("float32", "mixed_bfloat16"):
         keras.config.set_dtype_policy(policy)
         layer = dense(made("activity+peers+supcon"))
-        loss = layer.measure(inputs, 2, None, True, LABELS)[0]["loss"]
+        loss = layer.objective(Batch(inputs, labels=LABELS), training=True)[0]["loss"]
         assert keras.backend.standardize_dtype(loss.dtype) == "float32"
         assert layer.auxiliary[1].running_means.dtype == "float32"
         values.append(float(loss))

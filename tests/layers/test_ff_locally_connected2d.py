@@ -59,7 +59,7 @@ def test_ff_round_trip():
         copy(x)
         copy.set_weights(layer.get_weights())
         np.testing.assert_array_equal(copy(x), layer(x))
-        assert float(copy.measure(x)[0]["loss"]) == float(layer.measure(x)[0]["loss"])
+        assert float(copy.test_step(x)[0]["loss"]) == float(layer.test_step(x)[0]["loss"])
 
 
 @pytest.mark.parametrize("schedule", ["simultaneous", "greedy"])

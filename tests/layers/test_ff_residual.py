@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import pytest
 from keras.ops import convert_to_numpy
-from keras_ff.models.passage import LayerOrder
 
 import keras_ff
 from keras_ff import backends
-from keras_ff.layers import FFConv2D, FFDense, FFLayer, FFResidual
+from keras_ff.layers import Batch, FFConv2D, FFDense, FFLayer, FFResidual
+from keras_ff.models.stack import Stack
 from keras_ff.negatives import RandomLabels
-from tests.helpers import drawn
+from tests.helpers import activities_of, drawn
 from tests.helpers.either_backend import gradient_table
 
 CLASSES = 2
@@ -82,11 +82,11 @@ def test_add_and_concatenate(own, shortcut):
         made.build((None, *own[1:-1], 9))
         if merge == "add" and own != shortcut:
             continue
-        found = made.hand_on(activities, before)
+        found = made.outputs(activities, before)
         parts = length_normalized(activities), length_normalized(before)
         expected = parts[0] + parts[1] if merge == "add" else np.concatenate(parts, axis=-1)
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
-        assert made.handed_shape((None, *own[1:]), (None, *shortcut[1:])) == (
+        assert made.outputs_shape((None, *own[1:]), (None, *shortcut[1:])) == (
             None,
             *expected.shape[1:],
         )
@@ -99,7 +99,7 @@ def test_class_groups_side_by_side(own, shortcut):
     made = FFResidual(keras.layers.Dense(own[-1]), merge="class_groups", goodness=goodness)
     made.build((None, *own[1:-1], 5))
     activities, before = drawn(own), 5 * drawn(shortcut, seed=2)
-    found = convert_to_numpy(made.hand_on(activities, before))
+    found = convert_to_numpy(made.outputs(activities, before))
     one, other = group_normalized(activities, 3), group_normalized(before, 3)
     expected = []
     for group in range(3):
@@ -107,7 +107,7 @@ def test_class_groups_side_by_side(own, shortcut):
             width = part.shape[-1] // 3
             expected.append(part[..., group * width : (group + 1) * width])
     np.testing.assert_allclose(found, np.concatenate(expected, axis=-1), rtol=1e-4, atol=1e-4)
-    assert made.handed_shape(own, shortcut) == found.shape
+    assert made.outputs_shape(own, shortcut) == found.shape
 
 
 @pytest.mark.parametrize("merge", ["add", "concatenate"])
@@ -117,7 +117,7 @@ def test_class_groups_are_leveled_group_by_group_in_every_merge(merge):
     made.build((None, 5))
     activities, before = drawn((8, 6)), drawn((8, 6), seed=2)
     activities[:, :3] *= 9  # class 0 wins, and the next layer is not to know it
-    found = made.hand_on(activities, before)
+    found = made.outputs(activities, before)
     parts = group_normalized(activities, 2), group_normalized(before, 2)
     expected = parts[0] + parts[1] if merge == "add" else np.concatenate(parts, axis=-1)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
@@ -126,7 +126,7 @@ def test_class_groups_are_leveled_group_by_group_in_every_merge(merge):
 def test_images_of_another_size_than_the_first_were():
     made = FFResidual(keras.layers.Conv2D(4, 1), merge="concatenate")
     made.build((None, 2, 3, 5))
-    assert tuple(made.hand_on(drawn((8, 4, 5, 4)), drawn((8, 4, 5, 2))).shape) == (8, 4, 5, 6)
+    assert tuple(made.outputs(drawn((8, 4, 5, 4)), drawn((8, 4, 5, 2))).shape) == (8, 4, 5, 6)
 
 
 @pytest.mark.parametrize("merge", ["add", "concatenate"])
@@ -136,9 +136,9 @@ def test_neither_length_is_handed_on(merge):
     made.build((None, 5))
     activities, before = drawn((8, 6)), drawn((8, 6), seed=2)
     strength = np.logspace(-1, 3, 8)[:, None].astype("float32")
-    expected = made.hand_on(activities, before)
+    expected = made.outputs(activities, before)
     for one, other in ((strength * activities, before), (activities, strength * before)):
-        np.testing.assert_allclose(made.hand_on(one, other), expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(made.outputs(one, other), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_under_mixed_bfloat16():
@@ -146,7 +146,7 @@ def test_under_mixed_bfloat16():
     keras.config.set_dtype_policy("mixed_bfloat16")
     made = FFResidual(keras.layers.Dense(6))
     made.build((None, 5))
-    found = made.hand_on(keras.ops.cast(activities, "bfloat16"), before)
+    found = made.outputs(keras.ops.cast(activities, "bfloat16"), before)
     assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
     expected = length_normalized(activities) + length_normalized(before)
     np.testing.assert_allclose(keras.ops.cast(found, "float32"), expected, atol=0.05)
@@ -196,13 +196,13 @@ def test_the_way_of_the_data_by_hand(name):
     model = model_of(STACKS[name]())
     x, y = drawn(SHAPE), labels()
     model.build(x.shape)
-    inputs = convert_to_numpy(model.embed(x, y))
+    inputs = convert_to_numpy(model.streams.embed(x, y))
     expected = passed(model, inputs)
-    found = model.activities(inputs)
+    found = activities_of(model, inputs)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
     # Goodness is that of the layer's own activities, without the shortcut.
-    for one, other in zip(model.goodness_of(found), expected, strict=True):
+    for one, other in zip(model.stack.goodness(found), expected, strict=True):
         np.testing.assert_allclose(one, np.mean(other**2, axis=1), rtol=1e-4)
 
 
@@ -212,21 +212,22 @@ def test_training_and_scoring_see_the_same(name, monkeypatch):
     model = model_of(STACKS[name](), negatives=keras_ff.negatives.AllLabels())
     x, y = drawn(SHAPE), labels()
     model.build(x.shape)
-    expected = passed(model, convert_to_numpy(model.streams(x, keras.ops.cast(y, "int32"))[0]))
+    inputs = model.streams(x, keras.ops.cast(y, "int32")).embedded(model.label_embedding, CLASSES)
+    expected = passed(model, convert_to_numpy(inputs))
     kernels = [weight.copy() for weight in model.get_weights()]
     seen = []
-    enter = FFLayer.enter
+    activate = FFLayer.activate
 
     def note(array):
         seen.append(np.array(array))
         return array
 
-    def recorded(self, inputs, training=False):
-        answer = enter(self, inputs, training)
+    def recorded(self, *args, **kwargs):
+        answer = activate(self, *args, **kwargs)
         backends.numpy_function(note, answer, tuple(answer.shape))
         return answer
 
-    monkeypatch.setattr(FFLayer, "enter", recorded)
+    monkeypatch.setattr(FFLayer, "activate", recorded)
     for act in (model.test_on_batch, model.train_on_batch):
         seen.clear()
         model.set_weights(kernels)
@@ -235,7 +236,9 @@ def test_training_and_scoring_see_the_same(name, monkeypatch):
         for found, by_hand in zip(seen[:count], expected, strict=True):
             np.testing.assert_allclose(found, by_hand, rtol=1e-4, atol=1e-5)
     logs = model.test_on_batch(x, y, return_dict=True)
-    goodness = np.mean(convert_to_numpy(model.activities(model.embed(x, y))[-1]) ** 2, axis=1)
+    goodness = np.mean(
+        convert_to_numpy(activities_of(model, model.streams.embed(x, y))[-1]) ** 2, axis=1
+    )
     name = f"layer_{len(model.ff_layers)}/positive_goodness"
     assert float(logs[name]) == pytest.approx(goodness.mean(), rel=1e-4)
 
@@ -244,22 +247,23 @@ def test_goodness_is_of_the_layers_own_activities_in_training_too():
     """Whatever the shortcut holds."""
     inputs = drawn((16, 5))
     made = residual(loss="symba", optimizer="sgd")
-    figures, handed = made.measure(inputs, shortcut=100 * drawn((16, 5), seed=2))
+    skip = 100 * drawn((16, 5), seed=2)
+    figures, batch = made.test_step(Batch(inputs, skips=(skip,)))
     own = convert_to_numpy(made(inputs))
     expected = np.mean(own**2, axis=1)
     np.testing.assert_allclose(figures["positive_goodness"], expected[:8], rtol=1e-5)
     np.testing.assert_allclose(figures["negative_goodness"], expected[8:], rtol=1e-5)
-    assert np.abs(handed - own).max() > 0.1
+    assert np.abs(batch.inputs - own).max() > 0.1
 
 
 def test_alone_its_shortcut_is_its_own_inputs():
     inputs = drawn((16, 5))
     made = residual(loss="symba", optimizer="sgd")
-    _, handed = made.train_step(inputs)
+    _, batch = made.train_step(inputs)
     before = residual(loss="symba", optimizer="sgd")
     before.build(inputs.shape)
     expected = length_normalized(convert_to_numpy(before(inputs))) + length_normalized(inputs)
-    np.testing.assert_allclose(handed, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(batch.inputs, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_its_figures_and_its_step_are_those_of_a_layer_without_a_shortcut():
@@ -288,14 +292,14 @@ def test_no_gradient_passes_through_a_shortcut(name, layer_losses, monkeypatch):
     measure = FFLayer.train_step
 
     def stepped(self, *args, **kwargs):
-        figures, answer = measure(self, *args, **kwargs)
-        handed.append(answer)
-        return figures, answer
+        metrics, batch = measure(self, *args, **kwargs)
+        handed.append(batch.inputs)
+        return metrics, batch
 
     monkeypatch.setattr(FFLayer, "train_step", stepped)
     weights = [one.transform.kernel for one in model.ff_layers]
     of_losses_and_handed = gradient_table(
-        lambda: [*layer_losses(model, model.learn_from, x, y), *handed], weights
+        lambda: [*layer_losses(model, model.train_on, x, y), *handed], weights
     )
     of_losses = of_losses_and_handed[: len(weights)]
     of_handed = of_losses_and_handed[len(weights) :]
@@ -374,14 +378,14 @@ def test_a_shortcut_around_a_layer_between():
     model = model_of(layers)
     x, y = drawn(SHAPE), labels()
     model.build(x.shape)
-    inputs = model.embed(x, y)
+    inputs = model.streams.embed(x, y)
     first = convert_to_numpy(layers[0](inputs))
     entered = 2 * first + 0.5
     second = convert_to_numpy(layers[2](entered))
     third = convert_to_numpy(layers[3](second))
     handed = length_normalized(third) + length_normalized(entered)
     expected = layers[4](handed.astype("float32"))
-    np.testing.assert_allclose(model.activities(inputs)[3], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(activities_of(model, inputs)[3], expected, rtol=1e-4, atol=1e-5)
 
 
 # --- what is refused -----------------------------------------------------------------------------
@@ -503,4 +507,4 @@ def test_it_has_no_weights_of_its_own_but_the_transforms():
 def test_nothing_is_remembered_without_shortcuts():
     """How far back the longest shortcut of a model begins."""
     for layers, reach in (([layer()], 0), ([residual()], 1), ([layer(), residual(span=2)], 2)):
-        assert LayerOrder(layers).reach == reach
+        assert Stack(layers).reach == reach

@@ -76,7 +76,7 @@ def test_a_threshold_and_a_margin_for_each_layer():
     assert [layer.loss.margin for layer in model.ff_layers] == [0.0, 0.5]
     inputs = np.random.default_rng(7).normal(size=(6, 7)).astype("float32")
     layer = model.ff_layers[0]
-    figures, _ = layer.measure(inputs)
+    figures, _ = layer.test_step(inputs)
     expected = logistic_by_hand(
         figures["positive_goodness"], figures["negative_goodness"], threshold=1.0
     )

@@ -20,7 +20,7 @@ from keras_ff.layers import (
     Opaque,
 )
 from keras_ff.losses import Logistic
-from tests.helpers import drawn
+from tests.helpers import activities_of, drawn
 from tests.helpers.either_backend import value_and_gradients
 
 CLASSES = 2
@@ -158,7 +158,7 @@ def test_it_is_the_same_network(name):
     for _ in range(2):
         model.train_on_batch(x, y)
     network = model.to_backprop()
-    expected = model.activities(model.embed(x, None))
+    expected = activities_of(model, model.streams.embed(x, None))
     for found, activities in zip(ff_outputs(network, model, x), expected, strict=True):
         assert np.abs(activities).max() > 1e-3
         np.testing.assert_allclose(found, activities, rtol=1e-4, atol=1e-5)
@@ -207,7 +207,7 @@ def test_functions_need_no_name_to_stand_in_the_network():
     model = model_of(layers, **GROUPS)
     network = model.to_backprop()
     x = drawn(SHAPE)
-    expected = model.activities(model.embed(x, None))
+    expected = activities_of(model, model.streams.embed(x, None))
     for found, activities in zip(ff_outputs(network, model, x), expected, strict=True):
         np.testing.assert_allclose(found, activities, rtol=1e-4, atol=1e-5)
 
@@ -241,7 +241,7 @@ def test_under_mixed_bfloat16():
     network = model.to_backprop()
     scores = network(drawn(SHAPE))
     assert keras.backend.standardize_dtype(scores.dtype) == "float32"
-    expected = model.activities(model.embed(drawn(SHAPE), None))
+    expected = activities_of(model, model.streams.embed(drawn(SHAPE), None))
     for found, activities in zip(ff_outputs(network, model, drawn(SHAPE)), expected, strict=True):
         assert keras.backend.standardize_dtype(found.dtype) == "bfloat16"
         found, activities = (ops.cast(each, "float32") for each in (found, activities))
@@ -266,7 +266,7 @@ def test_names_of_the_models_layers_are_free():
     network = model.to_backprop()
     assert network.output_shape == (None, CLASSES)
     x = drawn(SHAPE)
-    expected = model.activities(model.embed(x, None))
+    expected = activities_of(model, model.streams.embed(x, None))
     for found, activities in zip(ff_outputs(network, model, x), expected, strict=True):
         np.testing.assert_allclose(found, activities, rtol=1e-4, atol=1e-5)
 
@@ -301,7 +301,7 @@ def test_class_groups_come_back_as_they_are(name):
     for layer, plain in zip(model.all_layers, in_network(network, model), strict=True):
         for one, other in zip(layer.get_weights(), plain.get_weights(), strict=True):
             np.testing.assert_array_equal(one, other)
-    for found, activities in zip(model.activities(x), expected, strict=True):
+    for found, activities in zip(activities_of(model, x), expected, strict=True):
         np.testing.assert_allclose(found, activities, rtol=1e-4, atol=1e-5)
 
 
@@ -330,7 +330,7 @@ def test_the_goodness_of_positives_meets_the_threshold(name, embedding):
     x, y = drawn(SHAPE), labels()
     model.carry_from_backprop(network, x, y)
     positives = model.samples(x, y)["positive"]
-    for goodness in model.goodness_of(model.activities(positives)):
+    for goodness in model.stack.goodness(activities_of(model, positives)):
         assert float(np.mean(goodness)) == pytest.approx(target, rel=5e-3)
 
 
@@ -342,7 +342,7 @@ def test_a_learned_threshold_is_met_where_it_has_moved_to():
     model.carry_from_backprop(network, x, y)
     assert float(model.ff_layers[0].threshold) == pytest.approx(1.3)
     positives = model.samples(x, y)["positive"]
-    goodness = model.goodness_of(model.activities(positives))[0]
+    goodness = model.stack.goodness(activities_of(model, positives))[0]
     assert float(np.mean(goodness)) == pytest.approx(1.3, rel=5e-3)
 
 
@@ -399,9 +399,9 @@ def test_weights_come_back_up_to_a_factor(name):
     for layer, plain in zip(model.all_layers, in_network(network, model), strict=True):
         for own, theirs in zip(way_of_the_data(layer), way_of_the_data(plain), strict=True):
             assert proportional(theirs, own)
-    inputs = model.embed(x, None if model.unsupervised else y)
+    inputs = model.streams.embed(x, None if model.unsupervised else y)
     for layer, goodness in zip(
-        model.ff_layers, model.goodness_of(model.activities(inputs)), strict=True
+        model.ff_layers, model.stack.goodness(activities_of(model, inputs)), strict=True
     ):
         target = 0.5 * layer.goodness_unit
         assert float(np.mean(goodness)) == pytest.approx(target, rel=5e-3), layer.name

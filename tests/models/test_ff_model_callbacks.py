@@ -157,7 +157,7 @@ def test_tensorboard(new_model, fit, two_classes, tmp_path):
         }
 
     train, validation = scalars("train"), scalars("validation")
-    for name in ("loss", "accuracy", "layer_1/loss", "layer_2/pairs_told_apart"):
+    for name in ("loss", "accuracy", "layer_1/loss", "layer_2/pair_accuracy"):
         steps, figures = zip(*train[f"epoch_{name}"], strict=True)
         assert steps == (0, 1)
         assert [float(value) for value in figures] == pytest.approx(history[name])

@@ -7,8 +7,8 @@ import sklearn.datasets
 
 import keras_ff
 from keras_ff import goodness, losses, recipes, visualization
-from keras_ff.layers import FFConv2D, FFDense
-from tests.helpers import drawn, mostly_slow
+from keras_ff.layers import Batch, FFConv2D, FFDense
+from tests.helpers import activities_of, drawn, mostly_slow
 from tests.helpers.either_backend import gradient_table
 
 
@@ -67,7 +67,8 @@ def test_gradients_stay_in_their_layer():
     def losses_of_a_step():
         inputs, found = keras.ops.convert_to_tensor(drawn((8, 6))), []
         for layer in layers:
-            measured, inputs = layer.train_step(inputs, streams=1, labels=np.arange(8))
+            measured, batch = layer.train_step(Batch(inputs, 1, labels=np.arange(8)))
+            inputs = batch.inputs
             found.append(measured["loss"])
         return found
 
@@ -144,7 +145,9 @@ def test_a_recipe_and_the_picture_of_class_groups(digits):
     model.fit(x[:500], y[:500], epochs=3, verbose=0)
     figure = visualization.goodness_separation(model, x[500:700], y[500:700])
     logs = model.evaluate(x[500:700], y[500:700], verbose=0, return_dict=True)
-    goodness_of_layer = model.goodness_of(model.activities(model.embed(x[500:700], None)))[1]
+    goodness_of_layer = model.stack.goodness(
+        activities_of(model, model.streams.embed(x[500:700], None))
+    )[1]
     goodness_of_layer = keras.ops.convert_to_numpy(goodness_of_layer)
     true = goodness_of_layer[np.arange(200), y[500:700]]
     ahead = (true[:, np.newaxis] > goodness_of_layer).sum(axis=1) / 9
@@ -200,8 +203,8 @@ def test_figures_of_the_convolution_by_hand():
     )
     positive, negative = np.ones((1, 2, 2, 1)), 0.5 * np.ones((1, 2, 2, 1))
     positive[0, 1, 1, 0] = 3.0
-    figures, activities = layer.measure(np.concatenate([positive, negative]).astype("float32"))
-    assert tuple(activities.shape) == (2, 1, 1, 2)
+    figures, batch = layer.test_step(np.concatenate([positive, negative]).astype("float32"))
+    assert tuple(batch.inputs.shape) == (2, 1, 1, 2)
     assert float(figures["positive_goodness"][0]) == 9.0
     assert float(figures["negative_goodness"][0]) == 0.25
     np.testing.assert_allclose(figures["loss"], np.log1p(np.exp(-(9.0 - 0.25))), rtol=1e-4)

@@ -27,9 +27,9 @@ def test_run_eagerly(new_model, fit, two_classes, values, same, compiled_step):
     graph, eager = [], []
 
     class Watching(keras_ff.FFModel):
-        def learn_from(self, x, *rest):
+        def train_on(self, x, *rest):
             (graph if is_traced(x) else eager).append(x)
-            return super().learn_from(x, *rest)
+            return super().train_on(x, *rest)
 
     model = new_model(kind=Watching, run_eagerly=True, metrics=["accuracy"])
     history, weights = trained(model, fit, two_classes, values)

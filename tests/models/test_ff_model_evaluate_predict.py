@@ -6,7 +6,7 @@ import pytest
 
 import keras_ff
 
-FIGURES = ("loss", "positive_goodness", "negative_goodness", "pairs_told_apart")
+FIGURES = ("loss", "positive_goodness", "negative_goodness", "pair_accuracy")
 NAMES = ["loss", "accuracy", *(f"layer_{number}/{name}" for number in (1, 2) for name in FIGURES)]
 
 
@@ -159,7 +159,7 @@ def test_only_trained_layers_score(new_model, fit, two_classes):
     model.learning_layers = [0]
     model.train_on_batch(*two_classes)
     first = model.predict(x, verbose=0)
-    embedded = [model.embed(x, np.full(30, label)) for label in (0, 1)]
+    embedded = [model.streams.embed(x, np.full(30, label)) for label in (0, 1)]
     layer = model.ff_layers[0]
     goodness = np.stack([np.array(layer.goodness(layer(rows))) for rows in embedded], axis=1)
     np.testing.assert_allclose(first, goodness, rtol=1e-5)
@@ -235,13 +235,13 @@ class Counting(keras_ff.FFModel):
 
     learned = scored = 0
 
-    def learn_from(self, *data):
+    def train_on(self, *data):
         self.learned += 1
-        return super().learn_from(*data)
+        return super().train_on(*data)
 
-    def score_on(self, *data):
+    def test_on(self, *data):
         self.scored += 1
-        return super().score_on(*data)
+        return super().test_on(*data)
 
 
 @pytest.mark.parametrize("source", ["arrays", "tf.data"])

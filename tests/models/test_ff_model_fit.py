@@ -393,7 +393,7 @@ def test_history(new_model, fit, two_classes, losses_by_hand):
     model = new_model(metrics=["accuracy"], optimizer=keras.optimizers.SGD(0.0))
     history = fit(model, x, y, epochs=2)
     assert history is model.history and history.epoch == [0, 1]
-    layer_figures = {"loss", "positive_goodness", "negative_goodness", "pairs_told_apart"}
+    layer_figures = {"loss", "positive_goodness", "negative_goodness", "pair_accuracy"}
     assert set(history.history) == {"loss", "accuracy"} | {
         f"layer_{number}/{name}" for number in (1, 2) for name in layer_figures
     }
@@ -403,7 +403,7 @@ def test_history(new_model, fit, two_classes, losses_by_hand):
         expected = losses[number - 1].mean()
         assert history.history[f"layer_{number}/loss"] == pytest.approx([expected] * 2, rel=1e-5)
         told_apart = np.mean(losses[number - 1] < np.log(2.0))
-        assert history.history[f"layer_{number}/pairs_told_apart"][0] == pytest.approx(told_apart)
+        assert history.history[f"layer_{number}/pair_accuracy"][0] == pytest.approx(told_apart)
     assert history.history["loss"] == pytest.approx([losses.sum(axis=0).mean()] * 2, rel=1e-5)
     assert model.predict(x, verbose=0).sum(axis=1).mean() == pytest.approx(
         sum(
@@ -419,7 +419,7 @@ def test_history_of_greedy_is_nan_for_layers_not_reached(new_model, fit, two_cla
     model = new_model(units=(8, 8, 8), model={"layer_schedule": "greedy"})
     history = fit(model, *two_classes, epochs=3, validation_data=two_classes).history
     for prefix in ("", "val_"):
-        for name in ("loss", "positive_goodness", "negative_goodness", "pairs_told_apart"):
+        for name in ("loss", "positive_goodness", "negative_goodness", "pair_accuracy"):
             reached = [
                 np.isfinite(history[f"{prefix}layer_{number}/{name}"]).tolist()
                 for number in (1, 2, 3)

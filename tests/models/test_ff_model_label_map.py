@@ -110,7 +110,7 @@ def test_later_layers_losses_do_not_reach_it(layer_losses):
     model = model_of()
     x, y = drawn(SHAPE), labels()
     gradients = gradient_table(
-        lambda: layer_losses(model, model.learn_from, x, y), [model.label_embedding.maps]
+        lambda: layer_losses(model, model.train_on, x, y), [model.label_embedding.maps]
     )
     assert [by_maps is not None for (by_maps,) in gradients] == [True, False, False]
 

@@ -11,7 +11,7 @@ from keras.ops import convert_to_numpy
 import keras_ff
 from keras_ff.layers import FFConv2D, FFDense, Opaque
 from keras_ff.negatives import RandomLabels
-from tests.helpers import drawn, mostly_slow
+from tests.helpers import activities_of, drawn, mostly_slow
 from tests.helpers.either_backend import gradient_table
 
 CLASSES = 2
@@ -129,16 +129,16 @@ def test_layers_on_both_sides_learn(schedule):
     last = model.evaluate(x, y, batch_size=40, verbose=0, return_dict=True)
     for number in (1, 2):
         assert last[f"layer_{number}/loss"] < 0.8 * first[f"layer_{number}/loss"]
-        assert last[f"layer_{number}/pairs_told_apart"] > 0.9
+        assert last[f"layer_{number}/pair_accuracy"] > 0.9
 
 
 def test_the_layer_behind_sees_what_the_function_gives():
     model = model_of([dense(), Opaque(four_levels), dense(4, 1)])
     model.build((None, 6))
-    inputs = model.embed(drawn(SHAPE), labels())
+    inputs = model.streams.embed(drawn(SHAPE), labels())
     first = convert_to_numpy(model.ff_layers[0](inputs))
     expected = model.ff_layers[1](four_levels(first).astype("float32"))
-    np.testing.assert_allclose(model.activities(inputs)[1], expected, rtol=1e-6)
+    np.testing.assert_allclose(activities_of(model, inputs)[1], expected, rtol=1e-6)
 
 
 def test_a_pooling_layer():
@@ -149,14 +149,14 @@ def test_a_pooling_layer():
     model.fit(x, labels(), verbose=0)
     assert model.all_layers == layers
     assert model.ff_layers == [layers[0], *layers[2:]]
-    inputs = model.embed(x, labels())
+    inputs = model.streams.embed(x, labels())
     hidden = convert_to_numpy(layers[0](inputs))
     pooled = hidden.reshape(8, 3, 2, 3, 2, 3).max((2, 4))
-    activities = model.activities(inputs)
+    activities = activities_of(model, inputs)
     assert activities[1].shape == (8, 3, 3, 4)
     np.testing.assert_allclose(activities[1], layers[2](pooled), rtol=1e-5, atol=1e-6)
     # Goodness of the first layer is that of what it answers itself.
-    goodness = model.goodness_of(activities)[0]
+    goodness = model.stack.goodness(activities)[0]
     np.testing.assert_allclose(goodness, np.mean(hidden**2, axis=(1, 2, 3)), rtol=1e-5)
 
 
@@ -164,9 +164,9 @@ def test_layers_before_the_first_ff_layer():
     """They see the sample with its label."""
     model = model_of([keras.layers.Rescaling(2.0, offset=1.0), dense()])
     model.build((None, 6))
-    inputs = convert_to_numpy(model.embed(drawn(SHAPE), labels()))
+    inputs = convert_to_numpy(model.streams.embed(drawn(SHAPE), labels()))
     expected = model.ff_layers[0](2 * inputs + 1)
-    np.testing.assert_allclose(model.activities(inputs)[0], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(activities_of(model, inputs)[0], expected, rtol=1e-5, atol=1e-6)
     model.fit(drawn(SHAPE), labels(), verbose=0)
 
 
@@ -235,13 +235,13 @@ def test_dropout_is_active_in_training_of_the_layer_behind_it_alone():
     assert not moves(lambda: model.predict(x, verbose=0))
     model.learning_layers = (0,)
     assert not moves(lambda: model.train_on_batch(x, y))
-    inputs = model.embed(x, y)
-    activities = model.activities(inputs)
+    inputs = model.streams.embed(x, y)
+    activities = activities_of(model, inputs)
     np.testing.assert_array_equal(activities[1], model.ff_layers[1](activities[0]))
     model.learning_layers = (1,)
     model.reset_metrics()
     first = model.train_on_batch(x, y, return_dict=True)["layer_2/positive_goodness"]
-    plain = np.mean(convert_to_numpy(model.goodness_of(activities)[1]))
+    plain = np.mean(convert_to_numpy(model.stack.goodness(activities)[1]))
     assert abs(float(first) - plain) > 1e-4  # half of the inputs were missing
 
 
@@ -271,10 +271,10 @@ def test_a_layer_between_learns_nothing(make, schedule):
     for index in (0, 2):
         for old, new in zip(before[index], all_weights(model.all_layers[index]), strict=True):
             assert np.abs(new - old).max() > 1e-6
-    inputs = model.embed(x, y)
+    inputs = model.streams.embed(x, y)
     hidden = between(model.ff_layers[0](inputs))
     np.testing.assert_allclose(
-        model.activities(inputs)[1], model.ff_layers[1](hidden), rtol=1e-5, atol=1e-6
+        activities_of(model, inputs)[1], model.ff_layers[1](hidden), rtol=1e-5, atol=1e-6
     )
 
 
@@ -320,7 +320,7 @@ def test_gradients_never_reach_the_layers_before(between, layer_losses):
     x, y = drawn(SHAPE), labels()
     model.train_on_batch(x, y)
     weights = [layer.kernel for layer in model.ff_layers]
-    for step in (model.learn_from, model.score_on):
+    for step in (model.train_on, model.test_on):
         gradients = gradient_table(functools.partial(layer_losses, model, step, x, y), weights)
         for k in range(3):
             for j in range(3):

@@ -118,7 +118,7 @@ def test_gradients_stay_in_their_layers_within_the_models_own_step(layer_losses)
     model.train_on_batch(x, y)  # builds all, and moves the head away from zero
     by_weights = by_owner(
         lambda: [
-            *layer_losses(model, model.learn_from, x, y),
+            *layer_losses(model, model.train_on, x, y),
             model.readout.scores(model, x),
         ],
         [layer.trainable_variables for layer in model.ff_layers],

@@ -79,7 +79,7 @@ def test_metrics_are_listed(new_model, two_classes):
     names = [metric.name for metric in model.metrics]
     assert names == ["loss", "compile_metrics", "layer_1", "layer_2"]
     first = model.metrics[2].result()
-    assert list(first) == [f"layer_1/{name}" for name in model.ff_layers[0].figure_names]
+    assert list(first) == [f"layer_1/{name}" for name in model.ff_layers[0].metric_names]
 
 
 def test_weighted_metrics(new_model, three_classes):
@@ -135,7 +135,7 @@ def test_figures_are_reset_every_epoch(new_model, fit, two_classes):
     history = fit(model, *two_classes, epochs=2, callbacks=[Silence()]).history
     assert history["layer_1/positive_goodness"][0] > 0.1
     assert history["layer_1/positive_goodness"][1] == 0.0
-    assert history["layer_2/pairs_told_apart"][1] == 0.0
+    assert history["layer_2/pair_accuracy"][1] == 0.0
     assert history["layer_1/loss"][1] == pytest.approx(np.log(2.0))
     assert history["loss"][1] == pytest.approx(2 * np.log(2.0))
 
@@ -144,7 +144,7 @@ def test_learning_shows_in_the_figures(new_model, fit, two_classes):
     model = new_model(metrics=["accuracy"])
     history = fit(model, *two_classes, epochs=5).history
     for number in (1, 2):
-        told_apart = history[f"layer_{number}/pairs_told_apart"]
+        told_apart = history[f"layer_{number}/pair_accuracy"]
         assert told_apart[-1] > 0.9 and 0.0 <= min(told_apart) <= max(told_apart) <= 1.0
         positive = history[f"layer_{number}/positive_goodness"][-1]
         assert positive > 1.2 * history[f"layer_{number}/negative_goodness"][-1]

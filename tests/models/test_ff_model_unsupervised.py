@@ -12,10 +12,10 @@ from keras_ff.layers import FFConv2D, FFDense
 from keras_ff.losses import SupCon
 from keras_ff.negatives import HybridImages, Perturbation, RandomLabels, TwoViews
 from keras_ff.readouts import Softmax
-from tests.helpers import drawn
+from tests.helpers import activities_of, drawn
 
 SHAPE = (10, 6, 6, 1)
-FIGURES = ("loss", "positive_goodness", "negative_goodness", "pairs_told_apart")
+FIGURES = ("loss", "positive_goodness", "negative_goodness", "pair_accuracy")
 # With generators of their own that are to move in training alone.
 SOURCES = {
     "hybrid_images": lambda: HybridImages(seed=1),
@@ -138,7 +138,7 @@ def test_the_loss_is_that_of_the_streams_given(name):
     samples = model.samples(x, seed=local_learning.VALIDATION_SEED)
     streams = [samples["positive"], *samples["negative"]]
     goodness = [
-        [convert_to_numpy(g) for g in model.goodness_of(model.activities(stream))]
+        [convert_to_numpy(g) for g in model.stack.goodness(activities_of(model, stream))]
         for stream in streams
     ]
     for index in range(2):
@@ -147,7 +147,7 @@ def test_the_loss_is_that_of_the_streams_given(name):
         found = {figure: logs[f"layer_{index + 1}/{figure}"] for figure in FIGURES}
         assert found["positive_goodness"] == pytest.approx(positive.mean(), rel=1e-5)
         assert found["negative_goodness"] == pytest.approx(negative.mean(), rel=1e-5)
-        assert found["pairs_told_apart"] == pytest.approx((positive > negative).mean(), rel=1e-5)
+        assert found["pair_accuracy"] == pytest.approx((positive > negative).mean(), rel=1e-5)
         alpha = model.ff_layers[index].loss.alpha
         losses = np.logaddexp(0, -alpha * (positive - negative))
         assert found["loss"] == pytest.approx(losses.mean(), rel=1e-4)
@@ -260,7 +260,9 @@ def test_the_readouts_loss_is_its_cross_entropy_and_its_step_that_of_softmax_reg
     model = encoder()
     x, y = drawn(SHAPE), labels()
     model.fit(x, batch_size=5, verbose=0)
-    hidden = convert_to_numpy(model.activities(model.embed(x, None))[1]).astype("float64")
+    hidden = convert_to_numpy(activities_of(model, model.streams.embed(x, None))[1]).astype(
+        "float64"
+    )
     features = hidden / np.sqrt(np.mean(hidden**2, axis=1, keepdims=True) + 1e-8)
     kernel, bias = np.zeros((4, 3)), np.zeros(3)
     weight = np.linspace(0.5, 1.5, 10)
@@ -380,7 +382,7 @@ def test_digits(negatives, apart, bound):
     model.compile(keras.optimizers.Adam(2e-3), "symba", metrics=["accuracy"])
     history = model.fit(x[:1400], epochs=5, batch_size=64, verbose=0).history
     assert history["loss"][-1] < 0.8 * history["loss"][0]
-    assert history["layer_1/pairs_told_apart"][-1] > apart
+    assert history["layer_1/pair_accuracy"][-1] > apart
     model.fit_readout(x[:1400], y[:1400], epochs=10, batch_size=64, verbose=0)
     result = model.evaluate(x[1400:], y[1400:], verbose=0, return_dict=True)
     assert result["accuracy"] > bound

@@ -8,6 +8,7 @@ import sklearn.datasets
 import keras_ff
 from keras_ff import labels, layers, models, negatives, readouts
 from keras_ff.models import RecurrentDense, RecurrentFFModel
+from tests.helpers import activities_of
 
 FEATURES = 5
 
@@ -121,7 +122,7 @@ def test_evaluation_measures_the_same_losses_and_teaches_nothing():
     for old, new in zip(before, values(model.weights), strict=True):
         np.testing.assert_array_equal(old, new)
     taught = model.train_on_batch(x, y, return_dict=True)
-    for name in ("layer_1/loss", "layer_3/positive_goodness", "layer_2/pairs_told_apart"):
+    for name in ("layer_1/loss", "layer_3/positive_goodness", "layer_2/pair_accuracy"):
         np.testing.assert_allclose(float(taught[name]), measured[name], rtol=1e-6)
 
 
@@ -143,7 +144,7 @@ def test_a_softmax_readout_sees_the_scored_iterations_side_by_side():
     model = recurrent(num_classes=3, readout=readouts.Softmax("all"), negatives="hard_labels")
     x, y = samples(12, 3)
     history = by_hand(model, x, y)
-    activities = model.activities(model.embed(x, y))
+    activities = activities_of(model, model.streams.embed(x, y))
     for index, of_layer in enumerate(activities):
         expected = [history[number - 1][index][2] for number in (3, 4, 5)]
         np.testing.assert_allclose(of_layer, np.concatenate(expected, 1), rtol=1e-5, atol=1e-6)

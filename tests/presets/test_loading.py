@@ -11,6 +11,7 @@ import keras_ff
 from keras_ff import FFModel, layers, readouts, zoo
 from keras_ff.presets import storage
 from keras_ff.recipes import TrainingConfig
+from tests.helpers import activities_of
 from tests.helpers.presets import DIGITS, arrays, replace, scores, weights
 
 pytestmark = pytest.mark.usefixtures("packaged_presets_alone")
@@ -233,7 +234,7 @@ def test_another_readout_of_the_same_layers(num_classes, tmp_path):
     goodness = readouts.Goodness([1])
     again = FFModel.from_preset(tmp_path / "read", readout=goodness)
     assert isinstance(again.readout, readouts.Goodness)
-    expected = other.goodness_of(other.activities(x))[1]
+    expected = other.stack.goodness(activities_of(other, x))[1]
     np.testing.assert_allclose(scores(again, x), expected, rtol=1e-5)
     # The head itself is among what was saved.
     kept = FFModel.from_preset(tmp_path / "read")

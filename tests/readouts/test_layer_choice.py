@@ -8,7 +8,7 @@ import tensorflow as tf
 import keras_ff
 from keras_ff.layers import FFDense
 from keras_ff.readouts import Goodness
-from tests.helpers import drawn
+from tests.helpers import activities_of, drawn
 
 CLASSES = 4
 SAMPLES = 24
@@ -84,11 +84,11 @@ def choice(model):
 def class_goodness(model, x):
     """Every layer's goodness of every class, pass by pass: shape (layers, samples, classes)."""
     if model.class_groups:
-        return np.stack([np.array(g) for g in model.goodness_of(model.activities(x))])
+        return np.stack([np.array(g) for g in model.stack.goodness(activities_of(model, x))])
     passes = []
     for label in range(CLASSES):
-        inputs = model.embed(x, np.full(len(x), label, "int32"))
-        passes.append([np.array(g) for g in model.goodness_of(model.activities(inputs))])
+        inputs = model.streams.embed(x, np.full(len(x), label, "int32"))
+        passes.append([np.array(g) for g in model.stack.goodness(activities_of(model, inputs))])
     return np.stack(passes, axis=-1)
 
 

@@ -11,7 +11,7 @@ from keras_ff import FFModel, cli, datasets, zoo
 from keras_ff.datasets import tfds_images
 from keras_ff.recipes import TrainingConfig
 from keras_ff.zoo import measuring
-from tests.helpers import ROOT
+from tests.helpers import ROOT, activities_of
 from tests.helpers.command_line import command
 from tests.helpers.presets import DIGITS, arrays, scores
 
@@ -111,8 +111,8 @@ def test_layers_are_measured_alone_and_together():
     x, y = arrays(preset.load_data()[1])
     goodness = np.zeros((2, len(x), 10))
     for label in range(10):
-        embedded = model.embed(x, np.full(len(x), label))
-        found = model.goodness_of(model.activities(embedded))
+        embedded = model.streams.embed(x, np.full(len(x), label))
+        found = model.stack.goodness(activities_of(model, embedded))
         goodness[:, :, label] = [keras.ops.convert_to_numpy(one) for one in found]
     alone = [np.mean(np.argmax(one, axis=1) == y) for one in goodness]
     assert preset.metadata["layer_accuracy"]["alone"] == pytest.approx(alone)

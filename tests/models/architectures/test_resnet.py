@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from keras_ff import layers, models
+from tests.helpers import activities_of
 from tests.helpers.architectures import CLASSES, built, images, trainable
 
 
@@ -29,7 +30,9 @@ def test_resnet_joins_what_stood_two_layers_before():
     assert joined == {**added, **dict.fromkeys(beside, "class_groups")}
     assert {layer.span for layer in model.ff_layers} == {0, 2}
     x, _ = images(2, 16)
-    sizes = [activities.shape[1] for activities in model.activities(model.embed(x, None))]
+    sizes = [
+        activities.shape[1] for activities in activities_of(model, model.streams.embed(x, None))
+    ]
     assert sizes == [16] * 5 + [8] * 4 + [4] * 8
     assert model.readout.chooses and model.ff_layers[3].dropout.rate == 0.2
     with pytest.raises(ValueError, match="validation_data"):
