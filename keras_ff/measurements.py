@@ -15,7 +15,6 @@ from keras_ff import readouts
 from keras_ff.layers.batch import Batch
 from keras_ff.models import scoring
 from keras_ff.models.data_checks import DataCheck
-from keras_ff.readouts import layer_choice
 
 # Samples that go through the network at once.
 BATCH = 250
@@ -40,7 +39,7 @@ class LayerMeasurements:
         threshold: float, the threshold of the layer's loss; `None` where it has none.
         positive_goodness: float32 array of shape (samples,). For class groups that of the true
             class.
-        negative_goodness: float32 array of shape (samples, negatives a sample). For class groups
+        negative_goodness: float32 array of shape (samples, negatives per sample). For class groups
             that of the other classes.
         class_scores: float32 array of shape (samples, classes): what the layer says of every
             class. The goodness of the sample with that class's label, for class groups that of the
@@ -50,7 +49,7 @@ class LayerMeasurements:
             there are more than 100,000.
         unit_range: float32 array of shape (units,): largest minus smallest activity of every unit
             (of every channel, where there are several positions) over positives and negatives; of
-            negatives that differ in their labels alone, over one a sample.
+            negatives that differ in their labels alone, over one per sample.
         saturated_share: float, the share of the same activities that lie at a bound of the
             activation, where its gradient is nearly nothing: within 1 % of the way between
             two bounds, within 0.001 of a single one. Under ReLU these are the silent ones.
@@ -72,13 +71,15 @@ class LayerMeasurements:
         return float(np.mean(self.positive_goodness) - np.mean(self.negative_goodness))
 
     @property
-    def pairs_told_apart(self):
+    def pair_accuracy(self):
         """Share of pairs of a positive and a negative in which the positive has more goodness."""
         return float(np.mean(self.positive_goodness[:, np.newaxis] > self.negative_goodness))
 
+    pairs_told_apart = pair_accuracy  # its name in earlier versions
+
     @property
     def dead_share(self):
-        """Share of units that answer every sample alike, a float."""
+        """Share of units that respond to every sample alike, a float."""
         return float(np.mean(self.unit_range <= SMALLEST_RANGE))
 
 
@@ -373,7 +374,7 @@ def _add_all_labels(model, tallies, x, y=None, wrong=None, activities_a_sample=0
         scores = goodness.reshape(classes, -1).T
         tally.class_scores.append(scores)
         if y is not None:
-            # One negative a sample is enough to tell what the units do.
+            # One negative per sample is enough to tell what the units do.
             first = np.concatenate([y, wrong[:, 0]]) * size + np.tile(np.arange(size), 2)
             pairs = ops.take(of_layer, first, axis=0)
             tally.add_activities(pairs, pairs[:size], activities_a_sample)
@@ -384,8 +385,8 @@ def _add_all_labels(model, tallies, x, y=None, wrong=None, activities_a_sample=0
 def _add_head(model, tallies, x):
     """The part that every layer has in the logits of a linear readout."""
     readout, first = model.readout, 0
-    trained = layer_choice.trained(model.layers_trained, len(model.ff_layers))
-    features = readout.head_inputs(functools.partial(scoring.values, model), x, trained)
+    values_of = functools.partial(scoring.values, model)
+    features = readout.head_inputs(values_of, x, scoring.trained(model))
     for index, width in enumerate(readout.num_features):
         if width:
             own = slice(first, first + width)
@@ -407,7 +408,7 @@ def _each(model, tallies, activities):
 
 
 def _wrong_labels(model, x, y, seed):
-    """Labels of the negatives, as an array of shape (samples, negatives a sample)."""
+    """Labels of the negatives, as an array of shape (samples, negatives per sample)."""
     scores = model.scores(x) if model.negatives.needs_scores else None
     wrong = model.negatives.labels(y, model.num_classes, seed, x, scores)
     return ops.convert_to_numpy(wrong).reshape(len(x), -1)

@@ -18,7 +18,7 @@ def evaluate(model, dataset=None, as_json=False, batch_size=None, data_dir=None)
     info = datasets.info(config.dataset, data_dir=data_dir)
     if info.num_classes != model.num_classes:
         raise ValueError(
-            f"The model tells {model.num_classes} classes apart, and {config.dataset!r} has "
+            f"The model has {model.num_classes} classes, and {config.dataset!r} has "
             f"{info.num_classes}."
         )
     _, validation, test = config.load_data(data_dir=data_dir)
@@ -76,7 +76,7 @@ def _table(report, class_names):
     width = max(
         len(str(len(matrix) - 1)), *(len(str(count)) for counts in matrix for count in counts)
     )
-    lines += ["", "Confusion matrix: a row for each true class, a column for each answer."]
+    lines += ["", "Confusion matrix: a row for each true class, a column for each predicted one."]
     lines.append(
         f"{'':<{name_width}} " + "".join(f" {column:>{width}}" for column in range(len(matrix)))
     )

@@ -16,7 +16,7 @@ def outcome(metrics):
 
 
 def verbosity():
-    """A progress bar on a terminal, a line an epoch anywhere else."""
+    """A progress bar on a terminal, a line per epoch anywhere else."""
     return 1 if sys.stdout.isatty() else 2
 
 

@@ -64,7 +64,7 @@ def _measured(preset, data_dir, kept):
     from keras_ff.zoo import measuring
 
     if preset.test_accuracy is None:
-        print(f"{preset.name}: skipped, its card tells no test accuracy", flush=True)
+        print(f"{preset.name}: skipped, its card has no test accuracy", flush=True)
         return None
     if preset.dataset is not None and not datasets.is_prepared(preset.dataset, data_dir):
         print(f"{preset.name}: skipped, the dataset {preset.dataset!r} is not prepared", flush=True)
@@ -97,7 +97,7 @@ def train_again(name, out, resume=False, folders=(), data_dir=None):
 
 
 def _trained_here(preset):
-    """Whether `_train_network` is how a preset is trained, as far as its metadata tell."""
+    """Whether `_train_network` is how a preset is trained, as far as its metadata say."""
     return preset.metadata.get("command", OWN_COMMAND).startswith(OWN_COMMAND)
 
 
@@ -125,15 +125,7 @@ def _train_network(preset, out, resume, data_dir):
     print(printing.outcome(metrics))
 
 
-def add(
-    run,
-    name=None,
-    to=ZOO,
-    weights="auto",
-    data_dir=None,
-    description=None,
-    replace=False,
-):
+def add(run, name=None, to=ZOO, weights="auto", data_dir=None, description=None, replace=False):
     """Make a preset of a run."""
     from keras_ff import zoo
 
@@ -190,12 +182,92 @@ def _name_of(run):
         return command.removeprefix(OWN_COMMAND).strip()
     content = training.read_json(pathlib.Path(run) / training.CONFIG_FILE)
     config = recipes.TrainingConfig.from_dict(content)
+    if config.model is not None:
+        raise ValueError("A network that no options describe needs a name: add --name.")
     return _named(config.dataset, config.architecture, config.activation)
 
 
 def _named(dataset, architecture, activation):
     """The name of a preset, which is that of a folder."""
     return f"{dataset}_{architecture}_{activation}".replace("/", "-").replace(":", "-")
+
+
+def _option(*names, **arguments):
+    return names, arguments
+
+
+_PATH = {"type": pathlib.Path, "metavar": "FOLDER"}
+_PRESET = _option("name", metavar="PRESET", help="a name, or a preset's folder")
+_DATA_DIR = _option("--data-dir", metavar="FOLDER", help="TFDS's folder of prepared datasets")
+_FOLDERS = _option(
+    "--folder",
+    dest="folders",
+    action="append",
+    metavar="FOLDER",
+    help="of presets, before those in KERAS_FF_ZOO and those of keras_ff",
+)
+_NEW_PRESET = [
+    _option("--name", help="default: dataset, architecture and activation"),
+    _option("--to", **_PATH, help="the folder of presets that it is added to (default: zoo)"),
+    _option("--description", metavar="TEXT", help="what it is, for the card"),
+    _option("--replace", action="store_true", help="a preset of that name, if any"),
+    _DATA_DIR,
+]
+_COMMANDS = {
+    "list": (
+        list_presets,
+        "a table of all presets, or some",
+        *(
+            _option(f"--{name}", metavar="NAME", help=f"those of this {name} alone")
+            for name in ("dataset", "activation", "architecture")
+        ),
+        _option("--markdown", action="store_true", help="as the page ZOO.md"),
+        _FOLDERS,
+    ),
+    "show": (show, "a preset's card", _PRESET, _FOLDERS),
+    "evaluate": (
+        evaluate,
+        "measure presets on their test sets again",
+        _option("names", nargs="*", metavar="PRESET", help="names, or presets' folders"),
+        _option("--all", dest="every", action="store_true", help="all that have weights"),
+        _DATA_DIR,
+        _FOLDERS,
+    ),
+    "train": (
+        train_again,
+        "train a preset again, by its own recipe",
+        _PRESET,
+        _option("--out", **_PATH, required=True, help="where the run is kept"),
+        _option("--resume", action="store_true", help="go on with the run in --out"),
+        _DATA_DIR,
+        _FOLDERS,
+    ),
+    "add": (
+        add,
+        "make a preset of a run of keras-ff train",
+        _option("run", type=pathlib.Path, metavar="RUN", help="the run's folder"),
+        _option(
+            "--weights",
+            metavar="STORAGE",
+            help="float32, float16, int8, int6, or auto (default): the smallest that keeps the "
+            "validation accuracy",
+        ),
+        *_NEW_PRESET,
+    ),
+    "join": (
+        join,
+        "make a preset of an ensemble of presets",
+        _option("members", nargs="+", metavar="PRESET", help="names, found as by zoo list"),
+        _option(
+            "--shares",
+            nargs="+",
+            type=float,
+            metavar="SHARE",
+            help="what each one's scores count (default: the same)",
+        ),
+        *_NEW_PRESET,
+    ),
+}
 
 
 def add_to(commands):
@@ -207,110 +279,14 @@ def add_to(commands):
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
-    _add_list(commands)
-    _add_show(commands)
-    _add_evaluate(commands)
-    _add_train(commands)
-    _add_add(commands)
-    _add_join(commands)
-
-
-def _add_list(commands):
-    parser = _command(commands, "list", list_presets, "a table of all presets, or some")
-    for name in ("dataset", "activation", "architecture"):
-        parser.add_argument(f"--{name}", metavar="NAME", help=f"those of this {name} alone")
-    parser.add_argument(
-        "--markdown", action="store_true", help="as the page ZOO.md, which this command makes"
-    )
-
-
-def _add_show(commands):
-    parser = _command(commands, "show", show, "a preset's card")
-    parser.add_argument("name", metavar="PRESET", help="a name, or a preset's folder")
-
-
-def _add_evaluate(commands):
-    parser = _command(commands, "evaluate", evaluate, "measure presets on their test sets again")
-    parser.add_argument("names", nargs="*", metavar="PRESET", help="names, or presets' folders")
-    parser.add_argument("--all", dest="every", action="store_true", help="all that have weights")
-    _add_data_dir(parser)
-
-
-def _add_train(commands):
-    parser = _command(commands, "train", train_again, "train a preset again, by its own recipe")
-    parser.add_argument("name", metavar="PRESET", help="a name, or a preset's folder")
-    parser.add_argument(
-        "--out", type=pathlib.Path, metavar="FOLDER", required=True, help="where the run is kept"
-    )
-    parser.add_argument("--resume", action="store_true", help="go on with the run in --out")
-    _add_data_dir(parser)
-
-
-def _add_add(commands):
-    parser = _command(
-        commands, "add", add, "make a preset of a run of keras-ff train", has_folders=False
-    )
-    parser.add_argument("run", type=pathlib.Path, metavar="RUN", help="the run's folder")
-    parser.add_argument(
-        "--weights",
-        metavar="STORAGE",
-        help=(
-            "float32, float16, int8, int6, or auto (default): the smallest that keeps the "
-            "validation accuracy"
-        ),
-    )
-    _add_new_preset(parser)
-
-
-def _add_join(commands):
-    parser = _command(
-        commands, "join", join, "make a preset of an ensemble of presets", has_folders=False
-    )
-    parser.add_argument(
-        "members", nargs="+", metavar="PRESET", help="names, found beside it or as by list"
-    )
-    parser.add_argument(
-        "--shares",
-        nargs="+",
-        type=float,
-        metavar="SHARE",
-        help="what each one's scores count (default: the same)",
-    )
-    _add_new_preset(parser)
-
-
-def _add_new_preset(parser):
-    parser.add_argument("--name", help="default: dataset, architecture and activation")
-    parser.add_argument(
-        "--to",
-        type=pathlib.Path,
-        metavar="FOLDER",
-        help="the folder of presets that it is added to (default: zoo)",
-    )
-    parser.add_argument("--description", metavar="TEXT", help="what it is, for the card")
-    parser.add_argument("--replace", action="store_true", help="a preset of that name, if any")
-    _add_data_dir(parser)
-
-
-def _command(commands, name, function, text, has_folders=True):
-    parser = commands.add_parser(
-        name,
-        help=text,
-        description=text[0].upper() + text[1:] + ".",
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
-    parser.set_defaults(command=function)
-    if has_folders:
-        parser.add_argument(
-            "--folder",
-            dest="folders",
-            action="append",
-            metavar="FOLDER",
-            help="of presets, before those in KERAS_FF_ZOO and those of keras_ff",
+    for name, (function, text, *options) in _COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            argument_default=argparse.SUPPRESS,
+            allow_abbrev=False,
         )
-    return parser
-
-
-def _add_data_dir(parser):
-    parser.add_argument("--data-dir", metavar="FOLDER", help="TFDS's folder of prepared datasets")
+        command.set_defaults(command=function)
+        for names, arguments in options:
+            command.add_argument(*names, **arguments)

@@ -90,7 +90,7 @@ def load(
     `"cifar10"`, `"cifar100"`, `"svhn_cropped"` or any other set of classified images. TFDS
     downloads it once.
 
-    All images are held in memory, as uint8: one byte a pixel and channel, twice that for a moment
+    All images are held in memory, as uint8: one byte per pixel and channel, twice that for a moment
     while they are read and split. Datasets that do not fit are not for this function.
 
     The validation part is cut from the training set, never from the test set, with the classes in
@@ -124,7 +124,7 @@ def load(
             sides in a ratio from 3/4 to 4/3 times its own; `{"colors": c}` multiplies brightness,
             contrast and saturation by factors from 1 − c to 1 + c and turns hues by up to c/2 of
             their circle (hues and saturation of images with three channels alone);
-            `{"erase": n}` gives a square of n pixels a side, with its middle anywhere in the
+            `{"erase": n}` gives a square of n pixels per side, with its middle anywhere in the
             image, the image's mean colour. Several can be given. Defaults to `None`.
         image_size: tuple (height, width) or `None`. Size to which images are resized
             (bilinearly, with antialiasing); needed where they differ in size. Defaults to `None`.

@@ -54,11 +54,6 @@ def borrow(model, cache):
     model._fitting.borrowed = cache
 
 
-def split(x):
-    """Samples and the numbers of their rows, `None` where there are none."""
-    return x if isinstance(x, tuple) else (x, None)
-
-
 def suits(model, samples):
     """Whether what frozen layers give can be kept: nothing random stands below the first layer.
 

@@ -1,11 +1,8 @@
 """Goodness functions: what a layer's activities are worth, per sample or per class."""
 
-from keras_ff.goodness.base import Goodness
 from keras_ff.goodness.class_groups import ClassGroups
 from keras_ff.goodness.local_classifier import LocalClassifier
-from keras_ff.goodness.mean_activity import MeanActivity
-from keras_ff.goodness.mean_of_squares import MeanOfSquares
-from keras_ff.goodness.sum_of_squares import SumOfSquares
+from keras_ff.goodness.whole_sample import Goodness, MeanActivity, MeanOfSquares, SumOfSquares
 from keras_ff.utils import registry
 
 KNOWN = {

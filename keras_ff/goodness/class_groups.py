@@ -4,10 +4,7 @@ import keras
 from keras import ops
 
 from keras_ff.backends import reductions
-from keras_ff.goodness.base import Goodness
-from keras_ff.goodness.mean_activity import MeanActivity
-from keras_ff.goodness.mean_of_squares import MeanOfSquares
-from keras_ff.goodness.sum_of_squares import SumOfSquares
+from keras_ff.goodness.whole_sample import Goodness, MeanActivity, MeanOfSquares, SumOfSquares
 from keras_ff.utils import checks, registry
 from keras_ff.utils.registry import registered
 

@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 from keras_ff.losses.base import FFLoss
-from keras_ff.losses.sup_con import SupCon as SupCon
 from keras_ff.utils.registry import registered
 
 

@@ -2,8 +2,7 @@
 
 from keras import ops
 
-from keras_ff.losses.scaled_difference import ScaledDifference
-from keras_ff.losses.sup_con import SupCon as SupCon
+from keras_ff.losses.base import ScaledDifference
 from keras_ff.utils.registry import registered
 
 

@@ -5,7 +5,6 @@ import copy
 from keras import ops
 
 from keras_ff.losses.base import AUTO, FFLoss, columns
-from keras_ff.losses.sup_con import SupCon as SupCon
 from keras_ff.utils import checks, registry
 from keras_ff.utils.registry import registered
 

@@ -1,7 +1,6 @@
 """What an `FFModel` accepts: its arguments, checked as it is constructed and built."""
 
 import keras
-from keras import ops
 
 from keras_ff.layers.ff_layer import FFLayer
 from keras_ff.utils.checks import whole_number
@@ -142,31 +141,6 @@ def checked_sample_shape(input_shape):
             f"(batch, height, width, channels). Received: {tuple(input_shape)}"
         )
     return (None, *input_shape[1:])
-
-
-def checked_samples(x, sample_shape):
-    """Samples as a tensor of the shape that the model was built for, or a ValueError."""
-    if isinstance(x, (dict, list, tuple)):
-        raise ValueError(
-            "The model takes one input, a tensor of shape (batch, ...). "
-            f"Received: a {type(x).__name__} of {len(x)}"
-        )
-    x = ops.convert_to_tensor(x)
-    if sample_shape is not None and tuple(x.shape[1:]) != tuple(sample_shape):
-        raise ValueError(
-            f"The model was built for samples of shape {tuple(sample_shape)}. "
-            f"Received: x of shape {tuple(x.shape)}"
-        )
-    return x
-
-
-def class_numbers(y, num_classes):
-    """Labels as int32 of shape (batch,), from integers or one-hot rows; `None` stays."""
-    if y is None:
-        return None
-    if len(y.shape) == 2 and y.shape[1] == num_classes:
-        return ops.cast(ops.argmax(y, axis=1), "int32")
-    return ops.cast(ops.reshape(y, (-1,)), "int32")
 
 
 def check_loss_scale_fits(layer_schedule, run_eagerly):

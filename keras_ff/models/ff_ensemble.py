@@ -22,7 +22,7 @@ class FFEnsemble(keras.Model):
     Args:
         members: list of built `FFModel`s, at least two, of the same classes and for samples of the
             same shape.
-        shares: list of numbers above 0, one a member. Defaults to `None`: equal ones.
+        shares: list of numbers above 0, one per member. Defaults to `None`: equal ones.
         **kwargs: `name`, `dtype`, as for every Keras model.
 
     Call arguments:
@@ -34,8 +34,8 @@ class FFEnsemble(keras.Model):
 
     Raises:
         ValueError: if there are fewer than two members, one is not a built `FFModel` or stands
-            twice, they differ in their classes or samples, or shares are not one positive number a
-            member.
+            twice, they differ in their classes or samples, or shares are not one positive number
+            per member.
         RuntimeError: by `fit` and `train_on_batch`.
 
     Example:

@@ -21,9 +21,8 @@ from keras_ff.layers.layer_metrics import LayerMetrics
 from keras_ff.models import arguments, backprop, data_checks, own_callbacks, rebuild, scoring, state
 from keras_ff.models.data_checks import NO_DATA, checking_data
 from keras_ff.models.stack import Stack
-from keras_ff.models.streams import VALIDATION_SEED, Streams
+from keras_ff.models.streams import VALIDATION_SEED, Streams, checked_samples, class_numbers
 from keras_ff.optimizers import LayerLossScale, LayerOptimizers, OptimizerTemplate
-from keras_ff.readouts import layer_choice
 from keras_ff.utils import keras_internals
 from keras_ff.utils.devices import on_device
 from keras_ff.utils.registry import registered
@@ -325,8 +324,8 @@ class FFModel(backends.Trainer, keras.Model):
     def begin_step(self, x, y=None, sample_weight=None):
         """The batch that the layers learn from, and the metrics of those that it has behind it."""
         self._fitting.labelled = y is not None
-        x, rows = activation_cache.split(x)
-        x = arguments.checked_samples(x, self.sample_shape)
+        x, rows = self._split(x)
+        x = checked_samples(x, self.sample_shape)
         self.build_for(x)
         if not self._fitting.schedule.trains_layers:
             return None, []
@@ -335,7 +334,7 @@ class FFModel(backends.Trainer, keras.Model):
             count = (ops.shape(x)[0] + self.num_classes - 1) // self.num_classes
             weight = None if sample_weight is None else sample_weight[:count]
             self.compute_metrics(x[:count], y[:count], self.scores(x[:count]), weight)
-        batch = self.streams(x, arguments.class_numbers(y, self.num_classes), sample_weight)
+        batch = self.streams(x, class_numbers(y, self.num_classes), sample_weight)
         return (batch, []) if rows is None else self._fitting.cache.look_up(batch, rows)
 
     def end_step(self, x, y, sample_weight, metrics):
@@ -345,21 +344,21 @@ class FFModel(backends.Trainer, keras.Model):
             x, y, sample_weight: as for `train_on`.
             metrics: list of dictionaries, the metrics of the first layers.
         """
-        x, _ = activation_cache.split(x)
+        x, _ = self._split(x)
         size, loss = ops.shape(x)[0], 0.0
         for index, of_layer in enumerate(metrics):
             self.layer_metrics[index].update_state(of_layer, size)
             loss = loss + of_layer["loss"] if learns(self, index) else loss
         mark_trained(self, range(len(metrics)))
-        trained = layer_choice.trained(self.layers_trained, len(self.ff_layers))
         if self.readout.learns and y is not None:
-            features = self.readout.features(scoring.values(self, x), trained)
-            labels = arguments.class_numbers(y, self.num_classes)
+            features = self.readout.features(scoring.values(self, x), scoring.trained(self))
+            labels = class_numbers(y, self.num_classes)
             scores, head_loss = self.readout.train_step(features, labels, sample_weight)
             loss = loss if metrics else head_loss
             self.compute_metrics(x, y, scores, sample_weight)
         elif self.class_groups and self.has_metrics:
-            scores = self.readout([of_layer["class_goodness"] for of_layer in metrics], trained)
+            goodness = [of_layer["class_goodness"] for of_layer in metrics]
+            scores = self.readout(goodness, scoring.trained(self))
             self.compute_metrics(x, y, scores, sample_weight)
         self._loss_tracker.update_state(loss, sample_weight=size)
 
@@ -369,10 +368,11 @@ class FFModel(backends.Trainer, keras.Model):
         Args and returns as for `train_on`.
         """
         self._fitting.labelled = y is not None
-        x = arguments.checked_samples(x, self.sample_shape)
+        x, _ = self._split(x)  # rows that `validation_split` has taken off have numbers too
+        x = checked_samples(x, self.sample_shape)
         self.build_for(x)
-        labels = arguments.class_numbers(y, self.num_classes)
-        trained = layer_choice.trained(self.layers_trained, len(self.ff_layers))
+        labels = class_numbers(y, self.num_classes)
+        trained = scoring.trained(self)
         size, counts, loss = ops.shape(x)[0], ops.cast(trained, "float32"), 0.0
         batch = None
         if self._fitting.schedule.trains_layers:
@@ -396,10 +396,15 @@ class FFModel(backends.Trainer, keras.Model):
             return self.get_metrics_result()
         return self.compute_metrics(x, y, scores, sample_weight)
 
+    def _split(self, x):
+        """Samples, and the numbers of their rows where `fit` looks these up."""
+        with_rows = self._fitting.cache is not None and isinstance(x, tuple)
+        return x if with_rows else (x, None)
+
     def scores(self, x):
         """Scores of a batch of samples: float32 tensor of shape (batch, num_classes)."""
-        trained = layer_choice.trained(self.layers_trained, len(self.ff_layers))
-        return self.readout.scores(functools.partial(scoring.values, self), x, trained)
+        values_of = functools.partial(scoring.values, self)
+        return self.readout.scores(values_of, x, scoring.trained(self))
 
     def get_metrics_result(self):
         """Logs of all metrics so far; without labels there is nothing to score."""
@@ -449,7 +454,7 @@ class FFModel(backends.Trainer, keras.Model):
     # --- fit, evaluate, predict ----------------------------------------------------------
 
     def call(self, x, training=False):
-        return self.scores(arguments.checked_samples(x, self.sample_shape))
+        return self.scores(checked_samples(x, self.sample_shape))
 
     @checking_data
     def fit(
@@ -634,10 +639,10 @@ class FFModel(backends.Trainer, keras.Model):
             `"negative"` of shape (negatives per sample, batch, ...). Class groups have positives
             alone.
         """
-        x = arguments.checked_samples(x, self.sample_shape)
+        x = checked_samples(x, self.sample_shape)
         if not self.built:
             self.build(tuple(x.shape))
-        batch = self.streams(x, arguments.class_numbers(y, self.num_classes), seed=seed)
+        batch = self.streams(x, class_numbers(y, self.num_classes), seed=seed)
         embedded = ops.convert_to_numpy(batch.embedded(self.label_embedding, self.num_classes))
         streams = embedded.reshape(batch.streams, -1, *embedded.shape[1:])
         if self.class_groups:

@@ -2,8 +2,8 @@
 
 import keras
 
+from keras_ff.models import scoring
 from keras_ff.models.data_checks import NO_DATA
-from keras_ff.readouts import layer_choice
 
 
 class LayerScheduleCallback(keras.callbacks.Callback):
@@ -26,9 +26,7 @@ class LayerScheduleCallback(keras.callbacks.Callback):
 
     def on_test_end(self, logs=None):
         # Within `fit`, and so on validation data alone.
-        model = self.model
-        trained = layer_choice.trained(model.layers_trained, len(model.ff_layers))
-        model.readout.choose_layers(trained)
+        self.model.readout.choose_layers(scoring.trained(self.model))
 
     def on_epoch_end(self, epoch, logs=None):
         if "loss" not in (logs or {}):

@@ -3,6 +3,12 @@
 from keras import ops
 
 from keras_ff.layers.batch import Batch
+from keras_ff.readouts import layer_choice
+
+
+def trained(model):
+    """Which of a model's layers may count in scores: boolean tensor of shape (layers,)."""
+    return layer_choice.trained(model.layers_trained, len(model.ff_layers))
 
 
 def values(model, x):

@@ -93,6 +93,31 @@ class Streams:
         return self.label_embedding(x, labels, self.num_classes)
 
 
+def checked_samples(x, sample_shape):
+    """Samples as a tensor of the shape that the model was built for, or a ValueError."""
+    if isinstance(x, (dict, list, tuple)):
+        raise ValueError(
+            "The model takes one input, a tensor of shape (batch, ...). "
+            f"Received: a {type(x).__name__} of {len(x)}"
+        )
+    x = ops.convert_to_tensor(x)
+    if sample_shape is not None and tuple(x.shape[1:]) != tuple(sample_shape):
+        raise ValueError(
+            f"The model was built for samples of shape {tuple(sample_shape)}. "
+            f"Received: x of shape {tuple(x.shape)}"
+        )
+    return x
+
+
+def class_numbers(y, num_classes):
+    """Labels as int32 of shape (batch,), from integers or one-hot rows; `None` stays."""
+    if y is None:
+        return None
+    if len(y.shape) == 2 and y.shape[1] == num_classes:
+        return ops.cast(ops.argmax(y, axis=1), "int32")
+    return ops.cast(ops.reshape(y, (-1,)), "int32")
+
+
 def _true_and_wrong(labels, wrong):
     """True labels above wrong ones: int32 tensor of shape (streams, batch)."""
     wrong = ops.expand_dims(wrong, 1) if len(wrong.shape) == 1 else wrong

@@ -152,7 +152,7 @@ def _members(metadata):
     lines = [
         "## Members",
         "",
-        "Each was trained by itself; its card tells how. Scores are averaged with these shares:",
+        "Each was trained by itself; its card says how. Scores are averaged with these shares:",
         "",
         "| member | share | validation accuracy | test accuracy |",
         "|---|---|---|---|",

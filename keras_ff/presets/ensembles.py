@@ -73,6 +73,6 @@ def single(preset):
 
 
 def identity(preset):
-    """What tells a network apart from every other: the sha256 of its files."""
+    """What identifies a network: the sha256 of its files."""
     files = preset.metadata["files"]
     return {name: files[name]["sha256"] for name in (CONFIG_FILE, WEIGHTS_FILE)}

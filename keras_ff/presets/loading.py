@@ -26,23 +26,21 @@ def model_of(config, weights, where):
         config = json.loads(config)
     except ValueError as error:
         raise ValueError(f"The configuration of {where!r} is damaged: {error}.") from error
-    model = _deserialized(config, where)
+    model = deserialized(config, f"The configuration of {where!r}")
     if weights is not None:
         storage.unpack(weights, model, f"The weights of {where!r}")
     return model
 
 
-def _deserialized(config, where):
+def deserialized(config, what):
+    """The `FFModel` of a serialised one; `what` it is called in errors."""
     try:
         model = keras.saving.deserialize_keras_object(config)
     # What a configuration by another version leads to inside Keras is of any kind.
     except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(
-            f"The configuration of {where!r} cannot be read: {str(error).splitlines()[0]}."
-        ) from error
+        raise ValueError(f"{what} cannot be read: {str(error).splitlines()[0]}.") from error
     if not isinstance(model, registry.registered_class("FFModel")):
         raise ValueError(
-            f"The configuration of {where!r} must be that of an FFModel. "
-            f"Received: one of a {type(model).__name__}"
+            f"{what} must be that of an FFModel. Received: one of a {type(model).__name__}"
         )
     return model

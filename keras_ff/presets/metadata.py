@@ -10,7 +10,7 @@ KNOWN = {
     "dataset": "string: name of the dataset it was trained on",
     "dataset_version": "string: the dataset's version",
     "architecture": "string, such as 'mlp'",
-    "activation": "string; told by the model where all layers have the same",
+    "activation": "string; known from the model where all layers have the same",
     "data": "dictionary: how the data are prepared, as of `keras_ff.datasets.DataConfig`",
     "protocol": "dictionary: number of training, validation and test samples",
     "recipe": "dictionary: the TrainingConfig that trains it",

@@ -19,8 +19,8 @@ def packed(model, storage):
 
     Those of auxiliary terms, such as the heads of `keras_ff.losses.SupCon`, are left out: they
     serve learning alone, and may be larger than the layers. Matrices and kernels (two axes or
-    more) are stored as told, with `"int8"` in steps of a scale of each output unit, the largest
-    weight of the unit being 127 steps, with `"int6"` 31 steps. Biases, thresholds and other
+    more) are stored as `storage` says, with `"int8"` in steps of a scale of each output unit, the
+    largest weight of the unit being 127 steps, with `"int6"` 31 steps. Biases, thresholds and other
     vectors stay float32, integers what they are.
 
     Args:

@@ -1,8 +1,6 @@
 """The model that a configuration holds as a whole."""
 
-import keras
-
-from keras_ff.models import FFModel
+from keras_ff.presets import loading
 
 
 def read_model(config, image_shape, num_classes):
@@ -16,22 +14,16 @@ def read_model(config, image_shape, num_classes):
     Raises:
         ValueError: if it is no compiled `FFModel`, or one for other samples or classes.
     """
-    try:
-        model = keras.saving.deserialize_keras_object(config)
-    # What a configuration by another version leads to inside Keras is of any kind.
-    except (TypeError, KeyError, AttributeError) as error:
+    model = loading.deserialized(config, "The model of the configuration")
+    if not model.compiled:
         raise ValueError(
-            f"The model of the configuration cannot be read: {str(error).splitlines()[0]}."
-        ) from error
-    if not isinstance(model, FFModel) or not model.compiled:
-        raise ValueError(
-            "The model of a configuration must be a compiled FFModel. "
-            f"Received: {getattr(model, 'name', model)!r} of type {type(model).__name__}"
+            "The model of a configuration must be compiled: it says by which optimizer and loss "
+            f"it learns. Received: {model.name!r}, which is not"
         )
     if model.num_classes != num_classes:
         raise ValueError(
-            f"The model of the configuration tells {model.num_classes} classes apart, and the "
-            f"dataset has {num_classes}. Received: num_classes={num_classes}"
+            f"The model of the configuration has {model.num_classes} classes, and the dataset has "
+            f"{num_classes}. Received: num_classes={num_classes}"
         )
     if not model.built:
         model.build((None, *image_shape))

@@ -61,7 +61,7 @@ def write(run_or_preset, out=None, data_dir=None):
         _layers(run),
         _separation(run),
         _labels(run),
-        _answers(run),
+        _predictions(run),
         _mistakes(run),
         _inputs(run),
         _configuration(run),
@@ -227,7 +227,7 @@ def _layers(run):
             "positive goodness": _number(layer.positive_goodness.mean()),
             "negative goodness": _number(layer.negative_goodness.mean()),
             "separation": _number(layer.separation),
-            "pair accuracy": _percent(layer.pairs_told_apart),
+            "pair accuracy": _percent(layer.pair_accuracy),
             "accuracy alone": _percent(alone) or "–",
             "accuracy with layers below": _percent(together) or "–",
             "dead units": _percent(layer.dead_share),
@@ -241,7 +241,7 @@ def _layers(run):
     words = (
         f"Losses are means over the last epoch, all else was measured on {run.samples}. Positive "
         f"goodness is that of the {positive}, negative goodness that of the {negative}. Dead units "
-        "answer all samples alike; saturated activities lie where the activation has no slope, "
+        "respond to all samples alike; saturated activities lie where the activation has no slope, "
         "which under ReLU are the silent ones."
     )
     return page.section(
@@ -277,7 +277,7 @@ def _labels(run):
     )
 
 
-def _answers(run):
+def _predictions(run):
     counts = run.metrics.get("confusion_matrix")
     if counts is None:
         return None
@@ -289,7 +289,7 @@ def _answers(run):
     return page.section(
         "Answers on the test set",
         _picture(
-            "Test samples by true class and answer.",
+            "Test samples by true and predicted class.",
             visualization.confusion_matrix,
             counts,
             run.class_names,
@@ -301,8 +301,8 @@ def _answers(run):
 def _mistakes(run):
     right = float(np.mean(np.argmax(run.scores, axis=1) == run.y))
     words = (
-        f"{_percent(right)} of {run.samples} were answered rightly. These are the wrong answers "
-        "that were given most surely."
+        f"{_percent(right)} of {run.samples} were classified correctly. These are the mistakes "
+        "of which the model was most sure."
     )
     drawn = _picture(
         words, visualization.misclassified, run.x, run.y, run.scores, 24, run.class_names

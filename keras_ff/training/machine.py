@@ -21,15 +21,15 @@ def machine():
 
 
 def _processor():
-    """The processor's name and its units for matrix products in bfloat16, as far as told."""
+    """The processor's name and its units for matrix products in bfloat16, as far as known."""
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor()
-    told = dict(line.split(":", 1) for line in lines if ":" in line)
-    told = {key.strip(): value.strip() for key, value in told.items()}
-    units = {"amx_bf16", "avx512_bf16"} & set(told.get("flags", "").split())
-    return ", ".join([told.get("model name", platform.processor()), *sorted(units)])
+    found = dict(line.split(":", 1) for line in lines if ":" in line)
+    found = {key.strip(): value.strip() for key, value in found.items()}
+    units = {"amx_bf16", "avx512_bf16"} & set(found.get("flags", "").split())
+    return ", ".join([found.get("model name", platform.processor()), *sorted(units)])
 
 
 def versions():

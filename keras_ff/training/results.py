@@ -22,14 +22,14 @@ def classification_metrics(model, data):
     from sklearn import metrics
 
     truth = np.concatenate([np.asarray(y) for _, y in data])
-    answers = np.argmax(model.predict(data, verbose=0), axis=1)
+    predictions = np.argmax(model.predict(data, verbose=0), axis=1)
     classes = np.arange(model.num_classes)
     return {
-        "accuracy": float(metrics.accuracy_score(truth, answers)),
+        "accuracy": float(metrics.accuracy_score(truth, predictions)),
         "per_class_accuracy": metrics.recall_score(
-            truth, answers, labels=classes, average=None, zero_division=np.nan
+            truth, predictions, labels=classes, average=None, zero_division=np.nan
         ).tolist(),
-        "confusion_matrix": metrics.confusion_matrix(truth, answers, labels=classes).tolist(),
+        "confusion_matrix": metrics.confusion_matrix(truth, predictions, labels=classes).tolist(),
     }
 
 

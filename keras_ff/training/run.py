@@ -71,8 +71,8 @@ def train(
             `keras_ff.callbacks.FFTensorBoard` on validation samples, from the folder
             `tensorboard`. A run that is resumed goes on in that folder where there is one. Under
             `"workers"` nothing is measured besides what is in the logs. Defaults to `False`.
-        callbacks: list of `keras.callbacks.Callback`, told of the training after an epoch is
-            saved. Defaults to none.
+        callbacks: list of `keras.callbacks.Callback`, called after an epoch is saved. Defaults to
+            none.
         new_model: function of a sample's shape, the number of classes and that of batches per
             epoch, which makes another model than the configuration's own, built and compiled; the
             configuration then says of data, epochs and seed alone. Defaults to `None`.
@@ -260,6 +260,6 @@ def _finish(model, run, data, folder, is_chief):
         (GOODNESS_FILE, visualization.goodness_separation(model, x, y)),
     ):
         write_whole(folder / name, picture.savefig)
-    # That this file is there tells that the run is complete.
+    # Where this file lies, the run is complete.
     write_json(folder / METRICS_FILE, metrics)
     return metrics

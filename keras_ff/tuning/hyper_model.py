@@ -184,7 +184,7 @@ class FFHyperModel(keras_tuner.HyperModel):
         return config.new_model(shape, self.num_classes, steps)
 
     def _shape_and_steps(self, config):
-        """The shape of a sample, and how many batches an epoch has."""
+        """The shape of a sample, and the number of batches per epoch."""
         if config.batch_size not in self._batches:
             training, _, _ = config.load_data(data_dir=self.data_dir)
             shape = tuple(training.element_spec[0].shape[1:])

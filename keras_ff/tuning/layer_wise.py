@@ -28,7 +28,7 @@ class LayerHyperModel(FFHyperModel):
     A trial trains that layer alone, for an equal share of the configuration's epochs, and is
     judged by the accuracy of all layers so far. The layer that scores best by itself need not be
     the best ground for the next one, so that there may be several candidates of the layers below:
-    which of them a trial stands on is searched like the rest. What each of them answers to the
+    which of them a trial stands on is searched like the rest. What each of them gives for the
     training samples is computed once for all trials; samples are therefore not varied anew in
     every epoch.
 
@@ -141,7 +141,7 @@ class LayerHyperModel(FFHyperModel):
             batch_size=config.batch_size,
             initial_epoch=self.index * self.epochs,
             epochs=config.epochs,
-            # What the layers below answer to validation samples is not kept.
+            # Activities of the layers below for validation samples are not kept.
             validation_freq=self.epochs,
             **kwargs,
         )
@@ -176,8 +176,8 @@ def samples_in_memory(base, data_dir=None):
     chosen = {name: getattr(base, name) for name in VARIATIONS}
     if any(chosen.values()):
         raise ValueError(
-            "A search layer by layer keeps what frozen layers answer, which must be the same in "
-            f"every epoch: take {_listed(VARIATIONS)}. Received: {_listed(chosen)}"
+            "A search layer by layer keeps the activities of frozen layers, which must be the same "
+            f"in every epoch: take {_listed(VARIATIONS)}. Received: {_listed(chosen)}"
         )
     training, validation, _ = base.load_data(data_dir=data_dir)
     x, y = (np.concatenate(part) for part in zip(*training, strict=True))

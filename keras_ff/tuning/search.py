@@ -1,4 +1,4 @@
-"""A search in a folder: by a tuner of KerasTuner, to be gone on with after any interruption."""
+"""A search in a folder: by a tuner of KerasTuner, which can be resumed after any interruption."""
 
 import dataclasses
 import json

@@ -1,6 +1,61 @@
-"""What the package must know of the inside of Keras."""
+"""The private names of Keras that the package needs, and why.
+
+A new Keras may change any of them: `tests/utils/test_keras_internals.py` names the one that is
+gone, and finds private names that are used and not listed here.
+"""
 
 import contextlib
+
+# What is asked of layers, models and optimizers, or overridden in them, by the class that has it.
+PRIVATE = {
+    "Layer": {
+        "_call_has_training_arg": "`training` is passed to the layers alone that take it",
+        "_clear_losses": "penalties of a call that Keras does not see are forgotten as it does",
+        "_flatten_layers": "all layers within one, however deep",
+        "_losses": "penalties of a layer by itself, without those of the layers within it",
+        "_tracker": "a learned threshold or label map comes after the layer was built",
+        "_untrack_variable": "a threshold that is not learned any more is forgotten",
+    },
+    "Model": {
+        "_assert_compile_called": "the error of Keras for a model that is not compiled",
+        "_compile_metrics": "built before a step is traced, and left out without labels",
+        "_flatten_metrics_in_order": "overridden: `evaluate` lists layers in their order",
+        "_get_metrics_result_or_logs": "overridden: a pipeline is drained first",
+        "_loss_tracker": "the model's loss is the sum of its layers'",
+        "_symbolic_build": "overridden: without labels there are no metrics to build",
+    },
+    "TensorFlow model": {
+        "_distribute_strategy": "replicas take other ways",
+        "_maybe_symbolic_build": "overridden: variables are made without drawing a batch",
+    },
+    "JAX model": {
+        "_get_jax_state": "overridden: no two variables may share an array",
+        "_jax_state": "what a failed step leaves is put back",
+        "_jax_state_synced": "a pipeline's stages work on the variables themselves",
+        "_make_function": "overridden: every step's state is remembered",
+    },
+    "Optimizer": {
+        "_iterations": "the model's steps, which TensorBoard counts by",
+        "_learning_rate": "a schedule itself, rather than its value now",
+        "_model_variables_moving_average": "averages begin with the weights",
+        "_trainable_variables": "the weights that averages belong to",
+        "_use_weight_decay": "which weights decay tells compiled steps apart",
+    },
+    "MultiOptimizer": {"_optimizer_map": "which layer a weight belongs to"},
+    "LossScaleOptimizer": {
+        "_common_apply": "overridden: a condition whose branches assign variables under JAX",
+        "_stateful_handle_finite_grads": "overridden: layers may have no gradient",
+        "_stateful_handle_non_finite_grads": "one of the branches of `_common_apply`",
+    },
+    "Variable": {"_value": "a compiled step works on other variables in its place"},
+    "TensorBoard callback": {
+        "_should_trace": "profiling keeps the batches it was asked for",
+        "_train_dir": "the folder of the projector",
+        "_train_writer": "pictures and histograms go where scalars go",
+        "_val_writer": "the same, for validation data",
+    },
+    "Epoch iterator": {"_distributed_dataset": "the shapes of a batch, without drawing one"},
+}
 
 
 def keep_frozen(layer):

@@ -6,11 +6,11 @@ from keras_ff.visualization import style
 
 
 def confusion_matrix(counts, class_names=None, title="Confusion matrix"):
-    """How many samples of each class were given which answer.
+    """How many samples of each class were predicted to be of which.
 
     Args:
         counts: integer array of shape (classes, classes), a row for every true class and a column
-            for every answer, as `metrics.json` holds it and scikit-learn counts it.
+            for every predicted one, as `metrics.json` holds it and scikit-learn counts it.
         class_names: list of strings, a name for each class. Defaults to `None`: their numbers.
         title: string. Defaults to `"Confusion matrix"`.
 
@@ -39,5 +39,5 @@ def confusion_matrix(counts, class_names=None, title="Confusion matrix"):
     axes = figure.subplots()
     drawn = style.matrix(axes, shares, names, np.where(counts, counts.astype(str), ""))
     figure.colorbar(drawn, ax=axes, shrink=0.8, label="share of the true class's samples (%)")
-    axes.set(title=title, xlabel="answer", ylabel="true class")
+    axes.set(title=title, xlabel="predicted class", ylabel="true class")
     return figure

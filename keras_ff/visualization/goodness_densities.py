@@ -40,7 +40,7 @@ def goodness_densities(measured):
             axes.axvline(layer.threshold, color="black", linestyle="--", label="threshold")
         axes.set_title(
             f"Layer {layer.number}: positive minus negative {layer.separation:+.3g}, "
-            f"pair accuracy {100 * layer.pairs_told_apart:.1f} %",
+            f"pair accuracy {100 * layer.pair_accuracy:.1f} %",
             fontsize=10,
         )
         axes.set_yticks([])

@@ -1,4 +1,4 @@
-"""How far each layer's goodness tells positives from negatives, as histograms."""
+"""How far each layer's goodness separates positives from negatives, as histograms."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ LAYERS_A_ROW = 4
 
 
 def goodness_separation(model, x, y=None, seed=0):
-    """How each layer's goodness tells positive samples from negative ones.
+    """How each layer's goodness separates positive samples from negative ones.
 
     Args:
         model: a built `FFModel`.
@@ -47,7 +47,7 @@ def goodness_separation(model, x, y=None, seed=0):
         _histograms(axes, layer, *measured.stream_names)
         if layer.threshold is not None:
             axes.axvline(layer.threshold, color="black", linestyle="--", label="threshold")
-        pair_accuracy = 100 * layer.pairs_told_apart
+        pair_accuracy = 100 * layer.pair_accuracy
         axes.set(
             title=f"Layer {layer.number}: pair accuracy {pair_accuracy:.1f} %",
             xlabel=f"goodness ({layer.goodness_name} of activities)",

@@ -9,7 +9,7 @@ COLUMNS = 8
 
 
 def misclassified(x, y, scores, number=24, class_names=None):
-    """The samples that were most surely given a wrong answer.
+    """The misclassified samples of which the model was most sure.
 
     Args:
         x: array of shape (samples, height, width) or (samples, height, width, channels).
@@ -19,12 +19,12 @@ def misclassified(x, y, scores, number=24, class_names=None):
         class_names: list of strings, a name for each class. Defaults to `None`: their numbers.
 
     Returns:
-        A `matplotlib.figure.Figure`: above each sample its true class and the answer, ordered by
-        how far the answer's score lies above that of the true class.
+        A `matplotlib.figure.Figure`: above each sample its true and predicted class, ordered by
+        how far the predicted class's score lies above that of the true class.
 
     Raises:
-        ValueError: if the samples are no images, no answer is wrong, or the names are not one a
-            class.
+        ValueError: if the samples are no images, none is misclassified, or the names are not one
+            per class.
 
     Example:
 
@@ -39,7 +39,7 @@ def misclassified(x, y, scores, number=24, class_names=None):
     order = most_surely_wrong(y, scores)
     if not len(order):
         raise ValueError(
-            f"There is nothing to draw. Received: {len(y)} answers, none of them wrong"
+            f"There is nothing to draw. Received: {len(y)} samples, none of them misclassified"
         )
     shown = order[:number]
     columns = min(COLUMNS, len(shown))
@@ -47,15 +47,17 @@ def misclassified(x, y, scores, number=24, class_names=None):
     figure = style.new_figure(max(4.0, 1.15 * columns), 0.7 + 1.35 * rows)
     for index, axes in zip(shown, style.grid(figure, len(shown), columns), strict=True):
         axes.imshow(images[index].squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        answer = int(np.argmax(scores[index]))
-        axes.set_title(f"{names[y[index]]} → {names[answer]}", fontsize=9)
+        predicted = int(np.argmax(scores[index]))
+        axes.set_title(f"{names[y[index]]} → {names[predicted]}", fontsize=9)
         axes.set_axis_off()
-    figure.suptitle(f"{len(shown)} of {len(order)} wrong answers of {len(y)}: true class → answer")
+    figure.suptitle(
+        f"{len(shown)} of {len(order)} misclassified samples of {len(y)}: true → predicted class"
+    )
     return figure
 
 
 def most_surely_wrong(y, scores):
-    """Indices of the samples with a wrong answer, the surest one first.
+    """Indices of the misclassified samples, the surest one first.
 
     Args:
         y: integer array of shape (samples,).

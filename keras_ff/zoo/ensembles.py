@@ -117,15 +117,15 @@ def _check_held_out(presets, data_dir):
         if other != first:
             options = [one.data_options() for one in (presets[0], preset)]
             differing = {name: [one.get(name) for one in options] for name in options[0]}
-            told = [f"{name}={one}" for name, one in differing.items() if one[0] != one[1]]
+            differences = [f"{name}={one}" for name, one in differing.items() if one[0] != one[1]]
             raise ValueError(
                 "Members of an ensemble must be measured on the same samples, prepared alike. "
-                f"Received: {presets[0].name!r} and {preset.name!r} with {', '.join(told)}"
+                f"Received: {presets[0].name!r} and {preset.name!r} with {', '.join(differences)}"
             )
 
 
 def _held_out(preset, data_dir):
-    """What tells a preset's validation part and test set apart from others."""
+    """What identifies a preset's validation part and test set."""
     _, *parts = preset.load_data(data_dir)
     return [None if part is None else _digest(part) for part in parts]
 

@@ -58,13 +58,13 @@ def measure(preset, data_dir=None, kept=None):
     """
     if preset.test_accuracy is None:
         raise ValueError(
-            f"The card of {preset.name!r} tells no test accuracy. Received: test_accuracy=None"
+            f"The card of {preset.name!r} has no test accuracy. Received: test_accuracy=None"
         )
     preset.check()
     _, _, test = preset.load_data(data_dir)
     truth = np.concatenate([np.asarray(y) for _, y in test])
-    answers = np.argmax(_scores(preset, test, {} if kept is None else kept), axis=1)
-    return Measured(card=preset.test_accuracy, found=float(np.mean(answers == truth)))
+    predictions = np.argmax(_scores(preset, test, {} if kept is None else kept), axis=1)
+    return Measured(card=preset.test_accuracy, found=float(np.mean(predictions == truth)))
 
 
 def _scores(preset, data, kept):
@@ -79,7 +79,7 @@ def _scores(preset, data, kept):
 
 
 def accuracy(model, data):
-    """Share of the samples of a pipeline that a model tells right, `None` without a pipeline."""
+    """A model's accuracy on a pipeline, a fraction, or `None` without a pipeline."""
     from keras_ff import training
 
     return None if data is None else training.classification_metrics(model, data)["accuracy"]
@@ -94,7 +94,7 @@ def layer_accuracy(model, x, y):
 
     Returns:
         A dictionary with `alone` and `first`, lists of fractions with one entry per layer, `None`
-        where a layer says nothing of classes.
+        where a layer has no scores.
     """
     from keras_ff import measurements
 

@@ -63,7 +63,7 @@ def publish(model, path, data, weights=AUTO, config=None, data_dir=None, **known
     info = datasets.info(prepared.dataset, data_dir=data_dir)
     if info.num_classes != model.num_classes:
         raise ValueError(
-            f"The model tells {model.num_classes} classes apart, and {prepared.dataset!r} has "
+            f"The model has {model.num_classes} classes, and {prepared.dataset!r} has "
             f"{info.num_classes}. Received: data={data!r}"
         )
     train, validation, test = prepared.load(data_dir=data_dir)

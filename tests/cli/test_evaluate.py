@@ -37,7 +37,9 @@ def test_evaluate_prints_accuracies_and_the_confusion_matrix(trained):
     metrics = json.loads((run / "metrics.json").read_text())
     lines = Command("evaluate", run).out.splitlines()
     assert f"test accuracy {100 * metrics['test_accuracy']:.2f} %" in lines[0]
-    start = lines.index("Confusion matrix: a row for each true class, a column for each answer.")
+    start = lines.index(
+        "Confusion matrix: a row for each true class, a column for each predicted one."
+    )
     matrix = [[int(word) for word in line.split()] for line in lines[start + 2 :]]
     assert matrix == [[digit, *row] for digit, row in enumerate(metrics["confusion_matrix"])]
     for digit, (row, accuracy) in enumerate(
@@ -150,9 +152,7 @@ def test_a_dataset_of_other_classes_or_images_is_refused(trained, monkeypatch, t
     model.compile()
     model.build((None, 8, 8, 1))
     model.save(tmp_path / "three.keras")
-    assert "tells 3 classes apart, and 'digits' has 10" in refused(
-        "evaluate", tmp_path / "three.keras"
-    )
+    assert "has 3 classes, and 'digits' has 10" in refused("evaluate", tmp_path / "three.keras")
     model = keras_ff.FFModel([keras_ff.layers.FFDense(8)], num_classes=10)
     model.compile()
     model.build((None, 4, 4, 1))

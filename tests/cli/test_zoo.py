@@ -80,7 +80,7 @@ def test_evaluate_all_finds_what_is_wrong_and_goes_on(copy, tmp_path, monkeypatc
     assert "difference -0.10: not what the card says" in out
     assert "damaged: cannot be measured." in out and "weights.npz' was changed" in out
     assert "elsewhere: skipped, the dataset 'a_dataset_of_mars' is not prepared" in out
-    assert "untested: skipped, its card tells no test accuracy" in out
+    assert "untested: skipped, its card has no test accuracy" in out
     assert "0 of 4 are what their cards say; skipped: 2." in out
     assert command("zoo", "evaluate")[0] == command("zoo", "evaluate", "--all", "x")[0] == 2
 

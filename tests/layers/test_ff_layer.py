@@ -609,8 +609,7 @@ def test_pooling_is_told_that_it_trains():
     layer = FFConv2D(4, 3, pooling=pooling)
     x = np.random.default_rng(0).normal(size=(2, 6, 6, 1)).astype("float32")
     layer.build(x.shape)
-    batch = Batch(x, streams=1)
-    shares = [float(np.mean(np.array(layer.forward(batch, flag)) == 0)) for flag in (False, True)]
+    shares = [float(np.mean(np.array(layer(x, training=bool(flag))) == 0)) for flag in (0, 1)]
     assert shares[0] < 0.8 < shares[1]
 
 

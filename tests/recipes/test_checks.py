@@ -1,8 +1,7 @@
-"""Options that have no effect in a network are left out or refused."""
+"""Options that do nothing in a family of networks: refused, and left out of commands."""
 
 import shlex
 
-import keras
 import pytest
 
 import keras_ff
@@ -10,29 +9,15 @@ from keras_ff import cli
 from keras_ff.recipes import TrainingConfig
 
 LABELS = ("label_embedding", "label_strength")
-
 NEGATIVES = ("negatives", "negatives_count")
-
 # Options of networks, by the options that have no effect in them.
 FAMILIES = [
     ({}, ()),
     ({"goodness": "class_groups"}, (*NEGATIVES, *LABELS)),
     ({"architecture": "cnn"}, (*NEGATIVES, *LABELS, "peer_normalization")),
     ({"negatives": "all_labels"}, ("negatives_count",)),
-    ({"negatives": "hybrid_images", "readout": "softmax"}, ("negatives_count", *LABELS)),
+    ({"negatives": "hybrid_images", "readout": "softmax"}, LABELS),
 ]
-
-
-def serialized(**changed):
-    """A compiled model, as a configuration holds it."""
-    model = keras_ff.models.mlp((12, 8), **changed)
-    model.compile("adam", metrics=["accuracy"])
-    return keras.saving.serialize_keras_object(model)
-
-
-@pytest.fixture
-def config():
-    return TrainingConfig.for_dataset("digits", model=serialized(), epochs=1, seed=3)
 
 
 @pytest.mark.parametrize(("chosen", "idle"), FAMILIES)

@@ -1,4 +1,4 @@
-"""Configurations that hold a model."""
+"""Configurations that hold a model, in Python and on the command line."""
 
 import json
 
@@ -47,12 +47,12 @@ def test_models_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="7 classes"):
         made(serialized(num_classes=7))
     plain = keras_ff.models.mlp((12,))
-    with pytest.raises(ValueError, match="must be a compiled FFModel"):
+    with pytest.raises(ValueError, match="must be compiled"):
         made(keras.saving.serialize_keras_object(plain))
-    with pytest.raises(ValueError, match="must be a compiled FFModel"):
+    with pytest.raises(ValueError, match=r"that of an FFModel\. Received: one of a Dense"):
         made(keras.saving.serialize_keras_object(keras.layers.Dense(3)))
     with pytest.raises(ValueError, match="cannot be read"):
-        made({"class_name": "FFModel"})
+        made({**serialized(), "config": {}})
     plain.compile()
     plain.build((None, 4, 4, 1))
     with pytest.raises(ValueError, match=r"Received: samples of shape \(8, 8, 1\)"):

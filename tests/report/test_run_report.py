@@ -110,7 +110,7 @@ def test_layers_are_said_to_do_what_they_do(run, written):
         ("positive goodness", lambda layer: f"{layer.positive_goodness.mean():.4g}"),
         ("negative goodness", lambda layer: f"{layer.negative_goodness.mean():.4g}"),
         ("separation", lambda layer: f"{layer.separation:.4g}"),
-        ("pair accuracy", lambda layer: f"{100 * layer.pairs_told_apart:.2f} %"),
+        ("pair accuracy", lambda layer: f"{100 * layer.pair_accuracy:.2f} %"),
         ("dead units", lambda layer: f"{100 * layer.dead_share:.2f} %"),
         ("saturated activities", lambda layer: f"{100 * layer.saturated_share:.2f} %"),
     ):
@@ -128,7 +128,7 @@ def test_the_last_sum_of_scores_is_the_validation_accuracy(run, written):
     table = {row[0]: row[1:] for row in written.table_with("dead units")}
     accuracy = f"{100 * metrics['validation_accuracy']:.2f} %"
     assert table["accuracy with layers below"][-1] == accuracy
-    assert f"{accuracy} of 240 validation samples were answered rightly" in written.text
+    assert f"{accuracy} of 240 validation samples were classified correctly" in written.text
     assert f"{100 * metrics['test_accuracy']:.2f} %" in written.text
 
 

@@ -12,7 +12,7 @@ def test_cells_hold_counts_and_are_coloured_by_share():
     axes = figure.axes[0]
     np.testing.assert_array_equal(axes.images[0].get_array(), [[80, 20], [0, 100]])
     assert [text.get_text() for text in axes.texts] == ["8", "2", "", "5"]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("answer", "true class")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")
 
 
 def test_figures_in_cells_differ_from_their_ground_in_lightness():

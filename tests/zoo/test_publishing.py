@@ -95,5 +95,5 @@ def test_runs_that_cannot_be_presets_are_refused(run, tmp_path):
         zoo.save_run(tmp_path, tmp_path / "preset")
     model = FFModel([layers.FFDense(9)], num_classes=3)
     model.build((None, 8, 8, 1))
-    with pytest.raises(ValueError, match=r"tells 3 classes apart, and 'digits' has 10"):
+    with pytest.raises(ValueError, match=r"has 3 classes, and 'digits' has 10"):
         zoo.publish(model, tmp_path / "preset", {"dataset": "digits"})

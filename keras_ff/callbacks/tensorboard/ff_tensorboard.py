@@ -193,7 +193,7 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
         from tensorboard.plugins.custom_scalar import summary
 
         if self.samples is not None:
-            # That names do not fit is to be told now, not when the first picture is drawn.
+            # Names that do not fit are refused now, not when the first picture is drawn.
             from keras_ff.visualization import style
 
             style.class_names_of(self.class_names, self.model.num_classes)

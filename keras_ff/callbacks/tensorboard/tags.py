@@ -84,7 +84,7 @@ def measured_scalars(measured):
             POSITIVE: float(layer.positive_goodness.mean()),
             NEGATIVE: float(layer.negative_goodness.mean()),
             SEPARATION: layer.separation,
-            PAIR_ACCURACY: layer.pairs_told_apart,
+            PAIR_ACCURACY: layer.pair_accuracy,
             ACCURACY_ALONE: alone,
             ACCURACY_TOGETHER: together,
             DEAD: layer.dead_share,

@@ -29,7 +29,7 @@ class Published:
     """A published network and its training.
 
     Args:
-        model: function of the number of steps an epoch; gives a compiled `FFModel`, not built.
+        model: function of the number of steps per epoch; gives a compiled `FFModel`, not built.
         data: dictionary, options of a `DataConfig`.
         epochs: integer.
         architecture: string.

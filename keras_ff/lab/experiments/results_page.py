@@ -43,7 +43,7 @@ name, where other work may have run as well; a row of one seed is one run.
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class Reproduction:
     """What the runs of a cell came to.
 
     Args:
@@ -93,19 +93,19 @@ class Answer:
         return "no number" if None in losses else f"{statistics.fmean(losses):.3f}"
 
 
-def answers(table, folder=cells.RESULTS, budget="full"):
-    """What came of every cell of a table so far, a list of `Answer`."""
+def reproductions(table, folder=cells.RESULTS, budget="full"):
+    """What came of every cell of a table so far, a list of `Reproduction`."""
     found = []
     for cell in table.cells:
         first = cells.path_of(table, cell, 0, budget, folder)
         paths = sorted(first.parent.glob(f"{cell.name}-seed_*.json"))
-        found.append(Answer(cell, [training.read_json(path) for path in paths]))
+        found.append(Reproduction(cell, [training.read_json(path) for path in paths]))
     return found
 
 
 def text(table, folder=cells.RESULTS, budget="full"):
     """A table for a terminal."""
-    rows = [answer.row(table.rows) for answer in answers(table, folder, budget)]
+    rows = [one.row(table.rows) for one in reproductions(table, folder, budget)]
     return text_tables.plain(rows, LAST_NUMBERS)
 
 
@@ -122,8 +122,8 @@ def write(path, folder=cells.RESULTS, pictures=None):
     pictures = path.parent / PICTURES if pictures is None else pathlib.Path(pictures)
     pictures.mkdir(parents=True, exist_ok=True)
     for name in tables.TABLES:
-        found = answers(tables.get(name), folder)
-        if any(answer.runs for answer in found):
+        found = reproductions(tables.get(name), folder)
+        if any(one.runs for one in found):
             _picture(found).savefig(_picture_path(name, pictures), dpi=80)
     path.write_text(markdown(folder, os.path.relpath(pictures, path.parent)), encoding="utf-8")
 
@@ -133,12 +133,12 @@ def markdown(folder=cells.RESULTS, pictures=PICTURES):
     parts = [HEAD]
     for name in tables.TABLES:
         table = tables.get(name)
-        found = answers(table, folder)
+        found = reproductions(table, folder)
         parts.append(f"## {table.title}\n\n{table.source}. {table.remarks}\n")
         parts.append(f"`keras-ff reproduce {name}`\n")
-        rows = [answer.row(table.rows) for answer in found]
+        rows = [one.row(table.rows) for one in found]
         parts.append(text_tables.markdown(rows, LAST_NUMBERS))
-        if any(answer.runs for answer in found):
+        if any(one.runs for one in found):
             picture = _picture_path(name, pathlib.Path(pictures)).as_posix()
             parts.append(f"![{table.title}: the source's values and ours]({picture})\n")
     return "\n".join(parts)
@@ -167,9 +167,9 @@ def _picture(found):
     test.grid(alpha=0.3)
     style.legend_below(test)
     rows = list(dict.fromkeys(one.cell.row for one in found))
-    for answer in (one for one in found if one.runs):
-        rising = [100 * value for value in answer.runs[0]["validation_accuracy_by_epoch"]]
-        row = rows.index(answer.cell.row)
+    for one in (one for one in found if one.runs):
+        rising = [100 * value for value in one.runs[0]["validation_accuracy_by_epoch"]]
+        row = rows.index(one.cell.row)
         curves.plot(
             range(1, len(rising) + 1),
             rising,
@@ -177,8 +177,8 @@ def _picture(found):
             marker=style.MARKERS[row % len(style.MARKERS)],
             markersize=4,
             markevery=max(1, len(rising) // 10),
-            linestyle=STROKES[answer.cell.family],
-            label=f"{answer.cell.row}, {answer.cell.family}",
+            linestyle=STROKES[one.cell.family],
+            label=f"{one.cell.row}, {one.cell.family}",
         )
     curves.set(title="Validation accuracy, first seed", xlabel="epoch", ylabel="accuracy (%)")
     style.whole_numbers(curves.xaxis)

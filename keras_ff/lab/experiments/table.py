@@ -52,7 +52,7 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Cells that answer a published table.
+    """Cells that reproduce a published table.
 
     Args:
         name: string, what `keras-ff reproduce` calls it.

@@ -36,8 +36,8 @@ SETTINGS = {
     "erase": 16,
     "readout": "mirrored_best_layers",
 }
-# A linear head tells classes better than goodness does, which counts all channels of a class alike.
-# From averages over more regions than one it learns the training images by heart.
+# A linear head separates classes better than goodness does, which counts all channels of a class
+# alike. From averages over more regions than one it learns the training images by heart.
 READOUT = {
     "layers": [2, 3, 4, 5],
     "regions": 1,
@@ -207,17 +207,17 @@ def read_out(trained, samples, epochs=READOUT_EPOCHS):
     return model
 
 
-def told_of(trained):
-    """What the preset that `train` wrote tells of the training."""
-    told = ("command", "epochs", "seed", "seconds", "machine", "versions")
-    return {name: zoo.get(trained).metadata[name] for name in told}
+def known_of(trained):
+    """What the preset that `train` wrote says of the training."""
+    names = ("command", "epochs", "seed", "seconds", "machine", "versions")
+    return {name: zoo.get(trained).metadata[name] for name in names}
 
 
 def publish(trained, path, config):
     """Make a preset with metrics and a card of the network that `read_out` wrote."""
     model = FFModel.from_preset(trained)
     _, validation, test = config.load_data()
-    known = told_of(trained)
+    known = known_of(trained)
     known["as_trained"] = {
         "validation_accuracy": measuring.accuracy(model, validation),
         "test_accuracy": measuring.accuracy(model, test),
@@ -263,7 +263,7 @@ def main():
         keras.utils.set_random_seed(recipe().seed)
         samples, _, _ = recipe().load_data()
         model = read_out(arguments.trained, samples)
-        zoo.save(model, arguments.read, "float32", **told_of(arguments.trained))
+        zoo.save(model, arguments.read, "float32", **known_of(arguments.trained))
     else:
         publish(arguments.read, arguments.preset, recipe())
 
