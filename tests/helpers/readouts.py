@@ -73,7 +73,7 @@ def image_model(kind, readout):
         readout=readout,
         **parts,
     )
-    model.compile(keras.optimizers.SGD(0.0), metrics=["accuracy"])
+    model.compile(keras.optimizers.SGD(0.0), metrics=["accuracy"], run_eagerly=True)
     return model
 
 

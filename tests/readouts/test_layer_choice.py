@@ -8,7 +8,7 @@ import tensorflow as tf
 import keras_ff
 from keras_ff.layers import FFDense
 from keras_ff.readouts import Goodness
-from tests.helpers import activities_of, drawn
+from tests.helpers import activities_of, drawn, mostly_slow
 
 CLASSES = 4
 SAMPLES = 24
@@ -122,7 +122,7 @@ def test_the_best_of_all_runs_is_chosen(class_groups, batch_size):
     assert accuracy == pytest.approx(max(hits) / SAMPLES)
 
 
-@pytest.mark.parametrize("best", runs(4), ids=str)
+@mostly_slow("best", runs(4), quick=(0, 5, 8), ids=str)
 def test_any_run_may_be_the_best(best):
     """Layers of the run know a part of the samples each, sure of it; those outside mislead."""
     first, end = best
@@ -210,6 +210,7 @@ def test_chosen_anew_at_each_validation():
     assert len({tuple(hits) for _, _, hits in seen}) > 1
 
 
+@pytest.mark.slow
 def test_compiled_with_a_stream_and_a_split():
     model = model_of(3, eager=False)
     x, y = data()

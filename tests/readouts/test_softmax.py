@@ -8,6 +8,7 @@ from keras.ops import convert_to_numpy
 import keras_ff
 from keras_ff import readouts
 from keras_ff.layers import FFDense
+from tests.helpers import mostly_slow
 from tests.helpers.either_backend import value_and_gradients
 from tests.helpers.readouts import (
     CLASSES,
@@ -268,8 +269,8 @@ def test_standardized_by_the_batch_in_training_and_by_moving_averages_afterwards
         np.testing.assert_array_equal(old, convert_to_numpy(weight))
 
 
-@pytest.mark.parametrize("options", [{"regions": 1, "standardized": True}, {}], ids=str)
-@pytest.mark.parametrize("views", VIEWS)
+@mostly_slow("options", [{"regions": 1, "standardized": True}, {}], quick=(0,), ids=str)
+@mostly_slow("views", VIEWS, quick=(2,))
 def test_logits_of_other_views_are_averaged(options, views):
     views, views_of = VIEWS[views]
     readout = readouts.Softmax("all", optimizer=keras.optimizers.SGD(0.5), **options)
@@ -292,6 +293,7 @@ def test_logits_of_other_views_are_averaged(options, views):
         np.testing.assert_allclose(learns_from, upright, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_head_alone_learns_on_frozen_images(tmp_path):
     """`fit_readout` leaves the layers as they are, and what it learnt is saved."""
     readout = readouts.Softmax(
