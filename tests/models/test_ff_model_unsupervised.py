@@ -10,6 +10,7 @@ from keras.ops import convert_to_numpy
 import keras_ff
 from keras_ff.layers import FFConv2D, FFDense
 from keras_ff.losses import SupCon
+from keras_ff.models.streams import VALIDATION_SEED
 from keras_ff.negatives import HybridImages, Perturbation, RandomLabels, TwoViews
 from keras_ff.readouts import Softmax
 from tests.helpers import activities_of, drawn
@@ -130,12 +131,10 @@ def test_samples_do_not_move_a_generator(name):
 @pytest.mark.parametrize("name", SOURCES)
 def test_the_loss_is_that_of_the_streams_given(name):
     """What `evaluate` reports, from the streams of the validation seed, pass by pass."""
-    from keras_ff.models import local_learning
-
     model = encoder(SOURCES[name]())
     x = drawn(SHAPE)
     logs = model.evaluate(x, batch_size=10, verbose=0, return_dict=True)
-    samples = model.samples(x, seed=local_learning.VALIDATION_SEED)
+    samples = model.samples(x, seed=VALIDATION_SEED)
     streams = [samples["positive"], *samples["negative"]]
     goodness = [
         [convert_to_numpy(g) for g in model.stack.goodness(activities_of(model, stream))]
