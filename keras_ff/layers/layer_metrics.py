@@ -59,13 +59,11 @@ class LayerMetrics(keras.metrics.Metric):
         super().__init__(name=f"layer_{number}", dtype="float32")
         self.metric_names = metric_names
         self.log_names = [f"{self.name}/{name}" for name in metric_names]
-        aliases = {
+        self.aliases = {
             f"{self.name}/{old}": f"{self.name}/{new}"
             for new, old in ALIASES.items()
             if new in metric_names
         }
-        self.aliases = aliases
-        self.result_names = [*self.log_names, *aliases]
         shape = (len(metric_names),)
         self.total = self.add_variable(shape=shape, initializer="zeros", name="total")
         self.count = self.add_variable(shape=(), initializer="zeros", name="count")

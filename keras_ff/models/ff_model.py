@@ -428,8 +428,9 @@ class FFModel(backends.Trainer, keras.Model):
         return super()._get_metrics_result_or_logs(logs)
 
     def _flatten_metrics_in_order(self, logs):
-        """Logs as Keras's list of values; those of layers in the layers' order."""
-        names = [name for metric in self.layer_metrics for name in metric.result_names]
+        """Logs as Keras's list of values; those of layers in their order, former names last."""
+        names = [name for metric in self.layer_metrics for name in metric.log_names]
+        names += [name for metric in self.layer_metrics for name in metric.aliases]
         names = [name for name in names if name in logs]
         others = {name: value for name, value in logs.items() if name not in names}
         values = super()._flatten_metrics_in_order(others)
