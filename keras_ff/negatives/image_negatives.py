@@ -120,13 +120,7 @@ class HybridImages(ImageNegatives):
     """
 
     def __init__(
-        self,
-        blurs=6,
-        coverage=(0.3, 0.7),
-        wrong_labels=False,
-        count=1,
-        seed=None,
-        **kwargs,
+        self, blurs=6, coverage=(0.3, 0.7), wrong_labels=False, count=1, seed=None, **kwargs
     ):
         super().__init__(wrong_labels=wrong_labels, count=count, seed=seed, **kwargs)
         self.blurs = checks.whole_number(blurs, "blurs")
@@ -226,15 +220,7 @@ class Perturbation(ImageNegatives):
     12.0
     """
 
-    def __init__(
-        self,
-        noise=0.3,
-        occlusion=0.1,
-        wrong_labels=False,
-        count=1,
-        seed=None,
-        **kwargs,
-    ):
+    def __init__(self, noise=0.3, occlusion=0.1, wrong_labels=False, count=1, seed=None, **kwargs):
         super().__init__(wrong_labels=wrong_labels, count=count, seed=seed, **kwargs)
         self.noise = checks.finite_number(noise, "noise")
         if self.noise < 0:

@@ -277,8 +277,7 @@ def _labels(run):
         "what a layer should have; other bright cells are what it mistakes for each other."
     )
     return page.section(
-        "Labels",
-        _picture(words, visualization.label_goodness, run.measured, run.class_names),
+        "Labels", _picture(words, visualization.label_goodness, run.measured, run.class_names)
     )
 
 

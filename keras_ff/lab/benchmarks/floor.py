@@ -82,10 +82,7 @@ def _dense(rows, transform):
     inputs = tf.cast(tf.random.normal((rows, features)), transform.compute_dtype)
     kernel = tf.cast(tf.random.normal((features, units)), transform.compute_dtype)
     deltas = tf.cast(tf.random.normal((rows, units)), transform.compute_dtype)
-    return (
-        lambda: tf.matmul(inputs, kernel),
-        lambda: tf.matmul(inputs, deltas, transpose_a=True),
-    )
+    return (lambda: tf.matmul(inputs, kernel), lambda: tf.matmul(inputs, deltas, transpose_a=True))
 
 
 def _convolution(shape, transform):

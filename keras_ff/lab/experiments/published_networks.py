@@ -161,11 +161,7 @@ def _li_chen(steps):
     model = keras_ff.FFModel(
         [
             keras_ff.layers.FFDense(
-                500,
-                activation="elu",
-                normalization="layer",
-                dropout=0.2,
-                goodness="mean_activity",
+                500, activation="elu", normalization="layer", dropout=0.2, goodness="mean_activity"
             )
             for _ in range(4)
         ],

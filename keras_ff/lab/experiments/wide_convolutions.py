@@ -38,13 +38,7 @@ SETTINGS = {
 }
 # A linear head separates classes better than goodness does, which counts all channels of a class
 # alike. From averages over more regions than one it learns the training images by heart.
-READOUT = {
-    "layers": [2, 3, 4, 5],
-    "regions": 1,
-    "standardized": True,
-    "mirrored": True,
-    "shift": 1,
-}
+READOUT = {"layers": [2, 3, 4, 5], "regions": 1, "standardized": True, "mirrored": True, "shift": 1}
 READOUT_EPOCHS, READOUT_RATE, READOUT_L2 = 5, 0.002, 0.003
 MODULE = "python -m keras_ff.experiments.wide_convolutions"
 COMMAND = (
@@ -178,11 +172,7 @@ def machine():
     import jax
 
     devices = jax.devices()
-    return {
-        **training.machine(),
-        "processor": devices[0].device_kind,
-        "processors": len(devices),
-    }
+    return {**training.machine(), "processor": devices[0].device_kind, "processors": len(devices)}
 
 
 def read_out(trained, samples, epochs=READOUT_EPOCHS):
