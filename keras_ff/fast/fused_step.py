@@ -126,8 +126,7 @@ def compute_gradients(layer, batch, skip):
 def apply_gradients(layer, found):
     """The second half of a local step, which the next layer need not wait for.
 
-    Gradients by the kernel, and by a bias added with the product, are in the layer's compute
-    dtype.
+    Gradients by the kernel, and by a bias added with the product, are in the layer's compute dtype.
 
     Args:
         layer: the `FFLayer` of the first half.

@@ -92,8 +92,7 @@ class HybridImages(ImageNegatives):
     the threshold moves just as far as `coverage` asks.
 
     Args:
-        blurs: integer, how often the mask is blurred; once leaves it nearly noise. Defaults to
-            `6`.
+        blurs: integer, how often the mask is blurred; once leaves it nearly noise. Defaults to `6`.
         coverage: pair of floats, 0 < lower < upper < 1: share of the pixels that x itself keeps,
             at least and at most. Defaults to `(0.3, 0.7)`.
         wrong_labels: boolean: whether a negative also carries a wrong label. Defaults to `False`.

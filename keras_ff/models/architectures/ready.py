@@ -37,8 +37,7 @@ def convolutions(blocks, pooling, pool_last=False, **arguments):
     Args:
         blocks: list with an entry a block: a number of filters, or a list of them.
         pooling: class of a Keras pooling layer, which halves height and width.
-        pool_last: boolean. Whether there is pooling behind the last block too. Defaults to
-            `False`.
+        pool_last: boolean. Whether there is pooling behind the last block too. Defaults to `False`.
         **arguments: as for `FFConv2D`.
 
     Returns:
