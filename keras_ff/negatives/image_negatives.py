@@ -272,14 +272,6 @@ def another_sample(x, count, seed):
 
     In each of the `count` streams every sample is another's partner once. A batch of one sample,
     where that is not known beforehand, has only itself.
-
-    Args:
-        x: tensor of shape (batch, ...).
-        count: integer, how many streams.
-        seed: integer or generator to draw from, once.
-
-    Raises:
-        ValueError: if the batch is known to hold one sample.
     """
     _check_batch(x.shape)
     batch = ops.shape(x)[0]

@@ -159,18 +159,10 @@ class LayerHyperModel(FFHyperModel):
 
 
 def samples_in_memory(base, data_dir=None):
-    """What the searches of all layers are given, for `fit`.
+    """What the searches of all layers are given for `fit`: `x`, `y` and `validation_data`.
 
-    Args:
-        base: a `TrainingConfig`.
-        data_dir: folder of the prepared datasets. Defaults to `None`.
-
-    Returns:
-        A dictionary: `x` and `y`, arrays, so that rows can be looked up in what frozen layers
-        answered, and `validation_data`, batches.
-
-    Raises:
-        ValueError: if samples are to be varied.
+    `x` and `y` are arrays, so that rows can be looked up in the activities of frozen layers;
+    ValueError if samples are to be varied.
     """
     chosen = {name: getattr(base, name) for name in VARIATIONS}
     if any(chosen.values()):

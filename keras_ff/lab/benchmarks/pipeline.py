@@ -32,14 +32,6 @@ def run(
 
     Measured are two halves of this machine's processor, which share its cores: they tell whether
     both work in every step, not how fast two processors would be.
-
-    Args:
-        depths: integers, numbers of dense layers.
-        devices: integers, numbers of devices.
-        units: integer, width of the layers.
-        batch_size: integer.
-        policy: name of a dtype policy.
-        rounds: integer, how often each layer is timed.
     """
     for depth in depths:
         keras.config.set_dtype_policy(policy)
