@@ -219,8 +219,9 @@ def test_every_device_computes_its_part():
         keras.distribution.set_distribution(keras.distribution.DataParallel())
         layer = keras_ff.layers.FFDense(6)
         layer.build((None, 4))
+        activities_of = jax.jit(lambda x: layer.forward(keras_ff.layers.Batch(x, streams=1)))
         for rows in (8, 7):
-            activities = jax.jit(layer.enter)(np.ones((rows, 4)))
+            activities = activities_of(np.ones((rows, 4)))
             print([shard.data.shape for shard in activities.addressable_shards])
         """,
         before="",

@@ -130,12 +130,7 @@ class TrainingConfig(DataConfig):
 
     @classmethod
     def for_dataset(
-        cls,
-        dataset=datasets.digits.NAME,
-        layers=None,
-        data_dir=None,
-        num_classes=None,
-        **chosen,
+        cls, dataset=datasets.digits.NAME, layers=None, data_dir=None, num_classes=None, **chosen
     ):
         """A configuration that suits a dataset, apart from what is chosen.
 
@@ -210,16 +205,22 @@ class TrainingConfig(DataConfig):
             return found
         return {name: found[name] for name in BESIDE_MODEL}
 
+    def options(self):
+        """The options that are given and do something, as JSON holds them, without a model."""
+        left_out = idle(self) if self.model is None else ("model",)
+        return {
+            name: value
+            for name, value in self.to_dict().items()
+            if value is not None and name not in left_out
+        }
+
     def command(self):
         """The command that trains by this configuration, with every option that does something."""
         words = ["keras-ff", "train"]
         if self.model is not None:
             return shlex.join([*words, "--config", "config.json"])
-        without_effect = idle(self)
-        for name, value in self.to_dict().items():
+        for name, value in self.options().items():
             option = "--" + name.replace("_", "-")
-            if value is None or name in without_effect:
-                continue
             if isinstance(value, bool):
                 words.append(option if value else option.replace("--", "--no-", 1))
             else:

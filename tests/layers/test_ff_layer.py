@@ -150,6 +150,19 @@ def test_steps_tell_streams_apart():
     assert np.all(np.mean(last["positive_goodness"]) > np.mean(last["negative_goodness"]) + 0.3)
 
 
+def test_another_optimizer_may_take_the_step():
+    layer, x = dense(), drawn(8, 5)
+    kernel, own = convert_to_numpy(layer.kernel), layer.optimizer
+    layer.optimizer = keras.optimizers.SGD(0.0)
+    layer.train_step(x)
+    np.testing.assert_array_equal(convert_to_numpy(layer.kernel), kernel)
+    assert int(own.iterations) == 0
+    layer.optimizer = own
+    layer.train_step(x)
+    assert np.abs(convert_to_numpy(layer.kernel) - kernel).max() > 1e-3
+    assert int(own.iterations) == 1
+
+
 def test_a_layers_optimizer_is_a_copy():
     given = keras.optimizers.Adam(0.0123)
     first, second = (FFDense(3, loss="symba", optimizer=given) for _ in range(2))

@@ -18,23 +18,15 @@ from keras_ff.losses import Logistic
 from keras_ff.optimizers.learning_rates import ConstantThenLinear
 from keras_ff.readouts import Softmax
 
-S1 = "Tantravahi, Thota and Katti 2024"
-S2 = "Kesanapalli, Rangarajan, Jain and Jain"
-S3 = "Dooms, Tsang and Oramas 2023"
-S4 = "Li and Chen"
+TANTRAVAHI = "Tantravahi, Thota and Katti 2024"
+KESANAPALLI = "Kesanapalli, Rangarajan, Jain and Jain"
+DOOMS = "Dooms, Tsang and Oramas 2023"
+LI_CHEN = "Li and Chen"
 
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """A published network and its training.
-
-    Args:
-        model: function of the number of steps per epoch; gives a compiled `FFModel`, not built.
-        data: dictionary, options of a `DataConfig`.
-        epochs: integer.
-        architecture: string.
-        description: string.
-    """
+    """A published network; `model` makes it from the number of steps per epoch, not built."""
 
     model: object
     data: dict
@@ -119,7 +111,7 @@ def _mnist(batch_size):
     return {"dataset": "mnist", "batch_size": batch_size, "standardize": False}
 
 
-def _s1_convolutional(make, **arguments):
+def _tantravahi_convolutional(make, **arguments):
     def model(steps):
         del steps  # its rate is constant
         made = make(**arguments)
@@ -144,7 +136,7 @@ def _trifecta(variant):
     return model
 
 
-def _s2(steps):
+def _kesanapalli(steps):
     del steps  # its rate is constant
     model = keras_ff.FFModel(
         [keras_ff.layers.FFDense(2000) for _ in range(4)],
@@ -156,16 +148,12 @@ def _s2(steps):
     return model
 
 
-def _s4(steps):
+def _li_chen(steps):
     del steps  # its rate is constant
     model = keras_ff.FFModel(
         [
             keras_ff.layers.FFDense(
-                500,
-                activation="elu",
-                normalization="layer",
-                dropout=0.2,
-                goodness="mean_activity",
+                500, activation="elu", normalization="layer", dropout=0.2, goodness="mean_activity"
             )
             for _ in range(4)
         ],
@@ -183,72 +171,67 @@ PUBLISHED = {
             _cifar10(one.batch_size),
             one.epochs,
             f"mlp_s1_{number}",
-            f"Experiment {number} of {S1}, table 4.1.",
+            f"Experiment {number} of {TANTRAVAHI}, table 4.1.",
         )
         for number, one in EXPERIMENTS.items()
     },
     "cifar10_vgg19_relu": Published(
-        _s1_convolutional(models.vgg, variant="vgg19"),
+        _tantravahi_convolutional(models.vgg, variant="vgg19"),
         _cifar10(256),
         200,
         "vgg19",
-        f"The deep convolutional stack of {S1}.",
+        f"The deep convolutional stack of {TANTRAVAHI}.",
     ),
     "cifar10_three_conv_relu": Published(
-        _s1_convolutional(models.vgg, variant="three_conv"),
+        _tantravahi_convolutional(models.vgg, variant="three_conv"),
         _cifar10(256),
         200,
         "three_conv",
-        f"Three convolutions and two dense layers, after {S1}.",
+        f"Three convolutions and two dense layers, after {TANTRAVAHI}.",
     ),
     "cifar10_local_receptive_field_relu": Published(
-        _s1_convolutional(models.local_receptive_field),
+        _tantravahi_convolutional(models.local_receptive_field),
         _cifar10(256),
         200,
         "local_receptive_field",
-        f"The local receptive field network of {S1}.",
+        f"The local receptive field network of {TANTRAVAHI}.",
     ),
     "cifar10_local_receptive_field_residual_relu": Published(
-        _s1_convolutional(models.local_receptive_field, residual=True),
+        _tantravahi_convolutional(models.local_receptive_field, residual=True),
         _cifar10(256),
         200,
         "local_receptive_field_residual",
-        f"The local receptive field network of {S1} with residual connections.",
+        f"The local receptive field network of {TANTRAVAHI} with residual connections.",
     ),
     "cifar10_trifecta_6_relu": Published(
-        _trifecta("trifecta_6"), _cifar10(512), 100, "trifecta_6", f"The Trifecta, {S3}: 6 layers."
+        _trifecta("trifecta_6"),
+        _cifar10(512),
+        100,
+        "trifecta_6",
+        f"The Trifecta, {DOOMS}: 6 layers.",
     ),
     "cifar10_trifecta_12_relu": Published(
         _trifecta("trifecta_12"),
         _cifar10(512),
         500,
         "trifecta_12",
-        f"The Trifecta, {S3}: 12 layers, the best of the thesis behind it.",
+        f"The Trifecta, {DOOMS}: 12 layers, the best of the thesis behind it.",
     ),
     "mnist_mlp_s2_relu": Published(
-        _s2,
+        _kesanapalli,
         _mnist(512),
         240,
         "mlp_s2",
-        f"The Forward-Forward baseline of {S2}: 60 epochs per layer.",
+        f"The Forward-Forward baseline of {KESANAPALLI}: 60 epochs per layer.",
     ),
     "mnist_mlp_s4_elu": Published(
-        _s4, _mnist(10_000), 2000, "mlp_s4", f"The best network of {S4}: ELU, margin 1."
+        _li_chen, _mnist(10_000), 2000, "mlp_s4", f"The best network of {LI_CHEN}: ELU, margin 1."
     ),
 }
 
 
 def write(name, folder, data_dir=None):
-    """Write a published network as a preset without weights.
-
-    Args:
-        name: string, one of `PUBLISHED`.
-        folder: string or path, in which the preset's folder is made.
-        data_dir: folder of the prepared datasets. Defaults to `None`.
-
-    Returns:
-        The `keras_ff.zoo.Preset`.
-    """
+    """Write one of `PUBLISHED` into a folder of presets, without weights; returns the preset."""
     published = PUBLISHED[name]
     data = DataConfig.from_dict(published.data)
     info = datasets.info(data.dataset, data_dir=data_dir)
