@@ -460,10 +460,7 @@ def _bounds(activation):
         return None
     else:
         near = NEAR_BOUND * abs(high - low)
-    return (
-        -np.inf if low is None else low + near,
-        np.inf if high is None else high - near,
-    )
+    return (-np.inf if low is None else low + near, np.inf if high is None else high - near)
 
 
 def _threshold(layer):

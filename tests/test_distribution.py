@@ -100,11 +100,13 @@ def assert_same(ours, expected, number_of_copies):
             )
 
 
+@pytest.mark.slow
 def test_two_devices_take_the_steps_of_one(on_devices):
     """Twenty steps at the same global batch; the uneven ones are fewer."""
     assert_same(on_devices["devices-0"], on_devices["one-0"], number_of_copies=2)
 
 
+@pytest.mark.slow
 def test_two_processes_take_the_steps_of_one(on_devices, tmp_path):
     one = {
         name: value for name, value in on_devices["one-0"].items() if name.partition("|")[0] in MAIN
@@ -140,6 +142,7 @@ def history(folder):
     return json.loads((folder / "history.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_killed_worker_and_a_restart_end_as_if_undisturbed(tmp_path):
     alone, together = tmp_path / "alone", tmp_path / "together"
     finished(start_run(alone))
@@ -207,6 +210,7 @@ def test_parts_from_outside_the_scope_are_refused():
         assert f"Received: layer_schedule={schedule}" in output
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "jax", reason="Under JAX only")
 def test_every_device_computes_its_part():
     output = output_of(
@@ -215,8 +219,9 @@ def test_every_device_computes_its_part():
         keras.distribution.set_distribution(keras.distribution.DataParallel())
         layer = keras_ff.layers.FFDense(6)
         layer.build((None, 4))
+        activities_of = jax.jit(lambda x: layer.forward(keras_ff.layers.Batch(x, streams=1)))
         for rows in (8, 7):
-            activities = jax.jit(layer.enter)(np.ones((rows, 4)))
+            activities = activities_of(np.ones((rows, 4)))
             print([shard.data.shape for shard in activities.addressable_shards])
         """,
         before="",
@@ -228,6 +233,7 @@ def test_every_device_computes_its_part():
     assert "[(4, 6), (4, 6)]" in output and "[(7, 6)]" in output
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow("layers on devices of their own")
 def test_layers_on_devices_of_their_own_end_as_on_one(tmp_path):
     """To the last bit; both devices work in every step, and what is saved goes on there."""

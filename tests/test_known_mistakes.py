@@ -81,7 +81,7 @@ def test_1_a_readout_that_teaches_layers():
     model.readout.head.kernel.assign(drawn(5, 2))
     x, _ = samples()
     weights = [weight for layer in model.ff_layers for weight in layer.trainable_weights]
-    _, gradients = value_and_gradients(lambda: model.readout.scores(model, x), *weights)
+    _, gradients = value_and_gradients(lambda: model.scores(x), *weights)
     assert gradients == [None] * 4
 
 
@@ -163,9 +163,10 @@ def test_4_positives_and_negatives_treated_differently(classes, name):
         8, classes=classes, label_embedding=name, negatives=RandomLabels(count=classes - 1)
     )
     x, y = samples(classes=classes)
-    embedded, streams = model.streams(x, y)
+    batch = model.streams(x, y)
+    streams = batch.streams
     assert streams == classes
-    rows = np.array(embedded).reshape(streams, 12, -1)
+    rows = np.array(model.ff_layers[0].embed(batch)).reshape(streams, 12, -1)
     place = slice(FEATURES, None) if name == "append" else slice(0, classes)
     label = rows[..., place]
     pixels = np.delete(rows, np.arange(rows.shape[-1])[place], axis=-1)
@@ -255,7 +256,7 @@ def test_6_statistics_updated_more_than_once_a_step(readout):
     """Neither the readout's own passes nor the metrics' count as training."""
     model = batch_normalized(readout=readout, metrics=["accuracy"])
     x, y = samples()
-    first = np.array(model.streams(x, y)[0])
+    first = np.array(model.ff_layers[0].embed(model.streams(x, y)))
     model.train_on_batch(x, y)
     np.testing.assert_allclose(statistics(model)[0], 0.01 * first.mean(axis=0), rtol=1e-4)
 
@@ -355,7 +356,7 @@ def test_8_ten_classes_hard_coded(classes, readout):
     assert model.ff_layers[0].kernel.shape[0] == FEATURES + classes
     found = set()
     for _ in range(20):
-        label = np.array(model.streams(x, y)[0])[24:, FEATURES:]
+        label = np.array(model.ff_layers[0].embed(model.streams(x, y)))[24:, FEATURES:]
         assert np.all(label.max(axis=1) > 0)
         found |= set(np.argmax(label, axis=1))
     assert found == set(range(classes))

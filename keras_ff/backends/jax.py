@@ -10,11 +10,7 @@ from keras import ops
 
 
 class _State(keras.StatelessScope):
-    """Values that variables have for a while, and which of them were assigned meanwhile.
-
-    Args:
-        values: pairs of a variable and its value. All other variables are as outside.
-    """
+    """Values that some variables have for a while, and which were assigned meanwhile."""
 
     def __init__(self, values=()):
         super().__init__(list(values), collect_losses=True, initialize_variables=False)

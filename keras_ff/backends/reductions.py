@@ -69,12 +69,7 @@ def _sample_means(x):
 
 
 class ChannelGroups:
-    """Equal groups of neighbouring channels, in tensors of one shape.
-
-    Args:
-        shape: shape of the tensors, (batch, ..., channels).
-        groups: integer, divides the channels.
-    """
+    """Equal groups of neighbouring channels, in tensors of shape (batch, ..., channels)."""
 
     def __init__(self, shape, groups):
         positions, channels = math.prod(shape[1:-1]), shape[-1]
@@ -94,11 +89,7 @@ class ChannelGroups:
         return ops.reshape(x, (-1, self.rows, self.lanes))
 
     def means(self, of_lanes):
-        """The mean of every group, of shape (batch, groups), from figures of its lanes.
-
-        Args:
-            of_lanes: float32 tensor of shape (batch · blocks, lanes).
-        """
+        """Means of groups, (batch, groups), from values of lanes, (batch · blocks, lanes)."""
         of_blocks = ops.matmul(of_lanes, self._members.T) / (self.lanes // self.groups)
         if self.blocks == 1:
             return of_blocks

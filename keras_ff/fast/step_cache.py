@@ -26,12 +26,7 @@ def kinds(model):
 
 
 def halves(layer, batch):
-    """Both halves of a layer's step, as functions of a layer's state and of tensors.
-
-    Args:
-        layer: an `FFLayer` for which `fused_step.applies` holds.
-        batch: the batch it takes, of which only what is no tensor counts.
-    """
+    """Both halves of a layer's step, as functions of a layer's state and of tensors."""
 
     def compute(inputs, labels, sample_weight, skip):
         own = batch.replace(inputs=inputs, labels=labels, sample_weight=sample_weight, skips=())

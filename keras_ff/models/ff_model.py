@@ -324,7 +324,7 @@ class FFModel(backends.Trainer, keras.Model):
     def begin_step(self, x, y=None, sample_weight=None):
         """The batch that the layers learn from, and the metrics of those that it has behind it."""
         self._fitting.labelled = y is not None
-        x, rows = x if isinstance(x, tuple) else (x, None)
+        x, rows = self._split(x)
         x = checked_samples(x, self.sample_shape)
         self.build_for(x)
         if not self._fitting.schedule.trains_layers:
@@ -344,7 +344,7 @@ class FFModel(backends.Trainer, keras.Model):
             x, y, sample_weight: as for `train_on`.
             metrics: list of dictionaries, the metrics of the first layers.
         """
-        x = x[0] if isinstance(x, tuple) else x
+        x, _ = self._split(x)
         size, loss = ops.shape(x)[0], 0.0
         for index, of_layer in enumerate(metrics):
             self.layer_metrics[index].update_state(of_layer, size)
@@ -368,6 +368,7 @@ class FFModel(backends.Trainer, keras.Model):
         Args and returns as for `train_on`.
         """
         self._fitting.labelled = y is not None
+        x, _ = self._split(x)  # rows that `validation_split` has taken off have numbers too
         x = checked_samples(x, self.sample_shape)
         self.build_for(x)
         labels = class_numbers(y, self.num_classes)
@@ -394,6 +395,11 @@ class FFModel(backends.Trainer, keras.Model):
         if y is None:
             return self.get_metrics_result()
         return self.compute_metrics(x, y, scores, sample_weight)
+
+    def _split(self, x):
+        """Samples, and the numbers of their rows where `fit` looks these up."""
+        with_rows = self._fitting.cache is not None and isinstance(x, tuple)
+        return x if with_rows else (x, None)
 
     def scores(self, x):
         """Scores of a batch of samples: float32 tensor of shape (batch, num_classes)."""
@@ -422,8 +428,9 @@ class FFModel(backends.Trainer, keras.Model):
         return super()._get_metrics_result_or_logs(logs)
 
     def _flatten_metrics_in_order(self, logs):
-        """Logs as Keras's list of values; those of layers in the layers' order."""
-        names = [name for metric in self.layer_metrics for name in metric.result_names]
+        """Logs as Keras's list of values; those of layers in their order, former names last."""
+        names = [name for metric in self.layer_metrics for name in metric.log_names]
+        names += [name for metric in self.layer_metrics for name in metric.aliases]
         names = [name for name in names if name in logs]
         others = {name: value for name, value in logs.items() if name not in names}
         values = super()._flatten_metrics_in_order(others)

@@ -137,13 +137,7 @@ class RecurrentFFModel(FFModel):
 
 
 class _RecurrentStack(Stack):
-    """Layers of which each hears the ones right below and right above it.
-
-    Args:
-        layers: list of `RecurrentDense`, lowest first.
-        iterations, scored: as for `RecurrentFFModel`.
-        level: normalization of what a layer hears.
-    """
+    """Layers of which each hears the ones right below and right above it, normalised by `level`."""
 
     def __init__(self, layers, iterations, scored, level):
         super().__init__(layers)

@@ -92,8 +92,7 @@ class HybridImages(ImageNegatives):
     the threshold moves just as far as `coverage` asks.
 
     Args:
-        blurs: integer, how often the mask is blurred; once leaves it nearly noise. Defaults to
-            `6`.
+        blurs: integer, how often the mask is blurred; once leaves it nearly noise. Defaults to `6`.
         coverage: pair of floats, 0 < lower < upper < 1: share of the pixels that x itself keeps,
             at least and at most. Defaults to `(0.3, 0.7)`.
         wrong_labels: boolean: whether a negative also carries a wrong label. Defaults to `False`.
@@ -120,13 +119,7 @@ class HybridImages(ImageNegatives):
     """
 
     def __init__(
-        self,
-        blurs=6,
-        coverage=(0.3, 0.7),
-        wrong_labels=False,
-        count=1,
-        seed=None,
-        **kwargs,
+        self, blurs=6, coverage=(0.3, 0.7), wrong_labels=False, count=1, seed=None, **kwargs
     ):
         super().__init__(wrong_labels=wrong_labels, count=count, seed=seed, **kwargs)
         self.blurs = checks.whole_number(blurs, "blurs")
@@ -226,15 +219,7 @@ class Perturbation(ImageNegatives):
     12.0
     """
 
-    def __init__(
-        self,
-        noise=0.3,
-        occlusion=0.1,
-        wrong_labels=False,
-        count=1,
-        seed=None,
-        **kwargs,
-    ):
+    def __init__(self, noise=0.3, occlusion=0.1, wrong_labels=False, count=1, seed=None, **kwargs):
         super().__init__(wrong_labels=wrong_labels, count=count, seed=seed, **kwargs)
         self.noise = checks.finite_number(noise, "noise")
         if self.noise < 0:
@@ -287,14 +272,6 @@ def another_sample(x, count, seed):
 
     In each of the `count` streams every sample is another's partner once. A batch of one sample,
     where that is not known beforehand, has only itself.
-
-    Args:
-        x: tensor of shape (batch, ...).
-        count: integer, how many streams.
-        seed: integer or generator to draw from, once.
-
-    Raises:
-        ValueError: if the batch is known to hold one sample.
     """
     _check_batch(x.shape)
     batch = ops.shape(x)[0]

@@ -75,8 +75,7 @@ class FixedLabels(Negatives):
     their labels.
 
     Args:
-        count: integer, negatives a sample, at most the number of classes less one. Defaults to
-            `1`.
+        count: integer, negatives a sample, at most the number of classes less one. Defaults to `1`.
         seed: integer or `None`: which hash. Defaults to `None`: drawn here, set by
             `keras.utils.set_random_seed`, and saved with the configuration.
 
@@ -127,8 +126,7 @@ class HardLabels(Negatives):
     `p(k) = exp(s_k) / Σ_{j ≠ y} exp(s_j)`; several a sample without replacement.
 
     Args:
-        count: integer, negatives a sample, at most the number of classes less one. Defaults to
-            `1`.
+        count: integer, negatives a sample, at most the number of classes less one. Defaults to `1`.
         seed: integer or `None`. Seed of the generator. Defaults to `None`: drawn, and set by
             `keras.utils.set_random_seed`.
 

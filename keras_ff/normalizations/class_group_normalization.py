@@ -120,8 +120,4 @@ class ClassGroupNormalization(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "num_classes": self.num_classes,
-            "epsilon": self.epsilon,
-        }
+        return {**super().get_config(), "num_classes": self.num_classes, "epsilon": self.epsilon}

@@ -130,12 +130,7 @@ class TrainingConfig(DataConfig):
 
     @classmethod
     def for_dataset(
-        cls,
-        dataset=datasets.digits.NAME,
-        layers=None,
-        data_dir=None,
-        num_classes=None,
-        **chosen,
+        cls, dataset=datasets.digits.NAME, layers=None, data_dir=None, num_classes=None, **chosen
     ):
         """A configuration that suits a dataset, apart from what is chosen.
 

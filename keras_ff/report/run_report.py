@@ -137,17 +137,8 @@ def _of_preset(preset, data_dir):
 class _Subject:
     """What is known of a network and its training, measured once.
 
-    Args:
-        name: string.
-        model: an `FFModel`.
-        data: the `DataConfig` of the data it is measured on.
-        options: dictionary, the configuration of its training as far as it is known.
-        command: string, what trained it, or `None`.
-        epochs: integer or string, how long it was trained, or `None`.
-        history: dictionary, as of `keras.Model.fit`.
-        metrics: dictionary, as in a run's `metrics.json`.
-        left: string, the command that goes on with the training, or `None` where it is complete.
-        data_dir: folder of the prepared datasets, or `None`.
+    `options` are the configuration as far as it is known, `metrics` as in `metrics.json`, and
+    `left` is the command that goes on with the training, `None` where it is complete.
     """
 
     name: str
@@ -277,8 +268,7 @@ def _labels(run):
         "what a layer should have; other bright cells are what it mistakes for each other."
     )
     return page.section(
-        "Labels",
-        _picture(words, visualization.label_goodness, run.measured, run.class_names),
+        "Labels", _picture(words, visualization.label_goodness, run.measured, run.class_names)
     )
 
 

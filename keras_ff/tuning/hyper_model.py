@@ -250,16 +250,7 @@ def _goodness(config, **found):
 
 
 def trained(model, config, *args, callbacks=None, **kwargs):
-    """Train a model by a trial's configuration.
-
-    Args:
-        model: an `FFModel`, compiled.
-        config: the `TrainingConfig` of the trial.
-        *args, callbacks, **kwargs: for `FFModel.fit`, validation data and epochs among them.
-
-    Returns:
-        A dictionary, as of `FFHyperModel.fit`.
-    """
+    """Train a model by a trial's configuration; returns what `FFHyperModel.fit` does."""
     failing = _Failing(kwargs["epochs"] - kwargs.get("initial_epoch", 0))
     callbacks = [*(callbacks or []), failing]
     if config.weight_averaging:

@@ -8,13 +8,8 @@ from keras import ops
 def averages(activities, regions):
     """Averages over the regions of an image; activities without positions stay as they are.
 
-    Args:
-        activities: tensor of shape (batch, units) or (batch, ..., channels).
-        regions: integer, into how many regions a side positions are divided, at most: a side of 7
-            is divided into 4 of 2, 2, 2 and 1, or into 7.
-
-    Returns:
-        Tensor of shape (batch, units) or (batch, regions · channels).
+    A side is divided into `regions` regions at most: a side of 7 into 4 of 2, 2, 2 and 1, or into
+    7. From (batch, ..., channels) to (batch, regions · channels).
     """
     window = tuple(_window(side, regions) for side in activities.shape[1:-1])
     if not window:

@@ -55,15 +55,7 @@ def label_goodness(measured, class_names=None):
 
 
 def mean_by_class(scores, labels, num_classes):
-    """Scores above each sample's own mean, averaged over the samples of every class.
-
-    Args:
-        scores: array of shape (samples, classes).
-        labels: integer array of shape (samples,).
-        num_classes: integer.
-
-    Returns:
-        Array of shape (classes, classes), rows of nan for classes without samples.
+    """Scores above each sample's own mean, averaged by true class; nan where there are no samples.
 
     Example:
 

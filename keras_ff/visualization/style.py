@@ -65,18 +65,7 @@ def class_names_of(names, num_classes):
 
 
 def matrix(axes, values, names, texts=None):
-    """Draw a matrix of classes: a square of colour a cell, and a text where there is room.
-
-    Args:
-        axes: matplotlib axes.
-        values: array of shape (classes, classes).
-        names: list of strings.
-        texts: array of shape (classes, classes), what is written in the cells. Defaults to
-            `None`: nothing.
-
-    Returns:
-        The drawn image, to make a colour bar of.
-    """
+    """Draw a matrix of classes: a square of colour per cell, and a text where there is room."""
     drawn = axes.imshow(values, cmap=COLOR_MAP, interpolation="nearest")
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)

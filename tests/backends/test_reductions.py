@@ -1,5 +1,7 @@
 """Sums of samples and of groups of channels in kernels, against independent computation."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from keras.ops import convert_to_numpy
 
 from keras_ff import backends
 from keras_ff.backends import reductions
+from keras_ff.fast import fused_step
 from keras_ff.goodness import ClassGroups, MeanActivity, MeanOfSquares, SumOfSquares
 from keras_ff.layers import ClassGroupNormalization, FFResidual, LengthNormalization
 from tests.helpers import drawn
@@ -69,7 +72,7 @@ def test_figures_of_samples_and_their_gradients(shape, figure):
             figures = of_squares(keras.ops.square(x), axes)
             return keras.ops.sum(weight * figures), figures
 
-        figures, (gradient,) = backends.value_and_grad(objective, [], [x])
+        (_, figures), (gradient,) = backends.value_and_grad(objective, [], [x])
         return figures, gradient
 
     found, gradient = backends.fused(judged)(*map(keras.ops.convert_to_tensor, (x, weight)))
@@ -137,6 +140,12 @@ def test_normalization_of_groups(shape, classes):
     np.testing.assert_allclose(in_kernel(layer, x), expected.reshape(shape), atol=2e-4)
 
 
+def outputs_of_a_step(layer, tensors):
+    """Outputs for activities and a skip connection, as a fused step computes them."""
+    to_join = backends.fused(functools.partial(fused_step._to_join, layer))(*tensors)
+    return fused_step._joined(layer, to_join)
+
+
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("merge", ["add", "concatenate", "class_groups"])
 @pytest.mark.parametrize("group", [1, 2, 3, 4, 8])
@@ -151,8 +160,7 @@ def test_what_is_handed_on_is_joined_as_outside_a_kernel(policy, merge, group):
         keras.ops.cast(about_two(shape, seed), layer.compute_dtype)
         for seed, shape in enumerate(shapes)
     ]
-    expected = layer.hand_on(*tensors)
-    found = layer.joined(backends.fused(layer.to_join)(*tensors))
+    expected, found = layer.outputs(*tensors), outputs_of_a_step(layer, tensors)
     assert found.dtype == expected.dtype and found.shape == expected.shape
     found, expected = (
         convert_to_numpy(keras.ops.cast(one, "float32")) for one in (found, expected)
@@ -162,14 +170,14 @@ def test_what_is_handed_on_is_joined_as_outside_a_kernel(policy, merge, group):
 
 def test_what_a_layer_of_ones_own_hands_on():
     class Doubling(FFResidual):
-        def hand_on(self, activities, shortcut=None):
-            return 2.0 * super().hand_on(activities, shortcut)
+        def outputs(self, activities, skip=None):
+            return 2.0 * super().outputs(activities, skip)
 
     layer = Doubling(keras.layers.Conv2D(4, 1), merge="concatenate")
     layer.build((None, 3, 3, 2))
     tensors = [keras.ops.convert_to_tensor(about_two((2, 3, 3, 4), seed)) for seed in (1, 2)]
-    found = layer.joined(backends.fused(layer.to_join)(*tensors))
-    np.testing.assert_allclose(found, layer.hand_on(*tensors), rtol=1e-5)
+    found = outputs_of_a_step(layer, tensors)
+    np.testing.assert_allclose(found, layer.outputs(*tensors), rtol=1e-5)
     assert float(keras.ops.mean(keras.ops.square(found))) == pytest.approx(4.0, rel=1e-3)
 
 

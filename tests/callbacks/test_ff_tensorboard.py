@@ -17,6 +17,7 @@ from keras_ff.layers import FFConv2D, FFDense
 from keras_ff.recipes import TrainingConfig
 from keras_ff.training import checkpoint
 from keras_ff.visualization import style
+from tests.helpers import mostly_slow
 
 CLASSES, IMAGE, SAMPLES = 3, (6, 6, 1), 45
 NAMES = ["ant", "bee", "cat"]
@@ -497,7 +498,7 @@ def test_names_that_do_not_fit_are_refused_at_once(tmp_path):
 # Training is what it would be without.
 
 
-@pytest.mark.parametrize("schedule", ["greedy", "simultaneous"])
+@mostly_slow("schedule", ["greedy", "simultaneous"], quick=(0,))
 def test_a_training_that_is_shown_ends_as_one_that_is_not(schedule, tmp_path):
     def trained(callbacks):
         model = new_model(layer_schedule=schedule, layer={"dropout": 0.3})
@@ -535,6 +536,7 @@ def test_events_are_on_disk_after_every_epoch(tmp_path):
 SMALL = {"units": (12, 8), "batch_size": 512, "learning_rate": 0.01}
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_in_the_same_folder(tmp_path, monkeypatch):
     class Interruption(Exception):
         pass
@@ -556,6 +558,7 @@ def test_a_resumed_run_goes_on_in_the_same_folder(tmp_path, monkeypatch):
     np.testing.assert_allclose(values, history["val_layer_2/loss"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_command_says_how_to_look_inside(tmp_path, capsys):
     words = ["train", "--out", str(tmp_path / "run"), "--units", "12,8", "--epochs", "1"]
     assert keras_ff.cli.main([*words, "--batch-size", "512", "--tensorboard"]) == 0

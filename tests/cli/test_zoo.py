@@ -63,6 +63,7 @@ def test_evaluate_says_that_cards_are_right():
     assert "2 of 2 are what their cards say." in out
 
 
+@pytest.mark.slow
 def test_evaluate_all_finds_what_is_wrong_and_goes_on(copy, tmp_path, monkeypatch):
     """A card that promises too much, damaged weights, no data, no figure to compare."""
     wrong = zoo.get(copy).test_accuracy + 0.001
@@ -85,6 +86,7 @@ def test_evaluate_all_finds_what_is_wrong_and_goes_on(copy, tmp_path, monkeypatc
     assert command("zoo", "evaluate")[0] == command("zoo", "evaluate", "--all", "x")[0] == 2
 
 
+@pytest.mark.slow
 def test_train_repeats_the_recipe_and_can_be_resumed(run, tmp_path):
     preset = zoo.save_run(run, tmp_path / "own")
     words = ("zoo", "train", "own", "--folder", tmp_path, "--out", tmp_path / "again")
@@ -101,6 +103,7 @@ def test_train_repeats_the_recipe_and_can_be_resumed(run, tmp_path):
     assert code == 0 and "nothing was left to do" in out
 
 
+@pytest.mark.slow
 def test_a_network_that_no_configuration_describes_is_trained_too(tmp_path):
     layers = [keras_ff.layers.FFDense(units, normalization="layer") for units in (24, 16)]
     model = keras_ff.FFModel(layers, num_classes=10, layer_schedule="simultaneous")
@@ -144,6 +147,7 @@ def test_a_network_that_no_configuration_describes_is_trained_too(tmp_path):
     assert code == 2 and "does not say how it is trained" in err
 
 
+@pytest.mark.slow
 def test_train_takes_a_presets_recipe_and_changes_to_it(tmp_path):
     words = ("train", "--preset", "digits_mlp_tanh", "--epochs", "1", "--units", "16", "--layers")
     code, _, err = command(*words, "1", "--out", tmp_path / "run")

@@ -123,23 +123,23 @@ def test_many_samples_are_taken_in_blocks(monkeypatch):
 def test_frozen_layers_are_not_computed_in_steps(monkeypatch):
     """Their variables are not even read by the compiled step of the layer that learns."""
     looked_up = []
-    look_up = activation_cache.FrozenActivities.look_up
+    look_up = activation_cache.ActivationCache.look_up
 
-    def recorded(self, rows, labels=None):
+    def recorded(self, batch, rows):
         looked_up.append(self.index)
-        return look_up(self, rows, labels)
+        return look_up(self, batch, rows)
 
-    monkeypatch.setattr(activation_cache.FrozenActivities, "look_up", recorded)
+    monkeypatch.setattr(activation_cache.ActivationCache, "look_up", recorded)
     measured = []
-    measure = FFDense.measure
+    test_step = FFDense.test_step
 
     def counted(self, *args, **kwargs):
-        measured.append(kwargs.get("training", False))
-        return measure(self, *args, **kwargs)
+        measured.append(self)
+        return test_step(self, *args, **kwargs)
 
-    monkeypatch.setattr(FFDense, "measure", counted)
+    monkeypatch.setattr(FFDense, "test_step", counted)
     trained("dense", cache=True, validation_split=0.0)
-    assert set(looked_up) == {1, 2} and not measured
+    assert set(looked_up) == {0, 1, 2} and not measured
     trained("dense", cache=False, validation_split=0.0)
     assert measured
 
@@ -163,6 +163,17 @@ def test_what_would_take_too_much_is_computed_in_every_step(monkeypatch):
     np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-4)
 
 
+def is_kept(x, **settings):
+    """Whether `fit` looks up what frozen layers give for its samples, and what it is given then."""
+    model = keras_ff.FFModel([FFDense(4), FFDense(4)], **{"num_classes": 3, **settings})
+    model.compile()
+    with activation_cache.during_fit(model, model.layer_schedule, x) as given:
+        kept = model._fitting.cache is not None
+        assert kept == (given is not x)
+    assert model._fitting.cache is None
+    return kept
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -174,14 +185,82 @@ def test_what_would_take_too_much_is_computed_in_every_step(monkeypatch):
     ids=str,
 )
 def test_it_is_left_alone_where_it_does_not_suit(settings):
-    model = keras_ff.FFModel([FFDense(4), FFDense(4)], num_classes=3, **settings)
-    assert not activation_cache.FrozenActivities.suit(model, samples()[0])
+    assert is_kept(samples()[0])
+    assert not is_kept(samples()[0], **settings)
 
 
-def test_only_arrays_suit():
-    model = keras_ff.FFModel([FFDense(4), FFDense(4)], num_classes=3)
-    assert activation_cache.FrozenActivities.suit(model, samples()[0])
-    assert not activation_cache.FrozenActivities.suit(model, iter([samples()]))
+def test_only_arrays_and_datasets_by_rows_suit():
+    assert is_kept(samples()[0])
+    assert not is_kept(iter([samples()]))
+    train, validation, _ = keras_ff.datasets.load("digits")
+    assert is_kept(train, num_classes=10)
+    assert not is_kept(validation, num_classes=10)
+    # Nobody knows which samples are in what others make of it.
+    assert not is_kept(train.take(2), num_classes=10)
+
+
+@pytest.mark.parametrize(
+    ("augment", "kept"),
+    [
+        ({"shift": 1}, False),
+        ({"rotate": 5}, False),
+        ({"flip": True}, False),
+        ({"crop": 0.9}, False),
+        ({"colors": 0.1}, False),
+        ({"erase": 2}, False),
+        ({"shift": 0, "flip": False, "crop": 1}, True),
+    ],
+    ids=str,
+)
+def test_an_augmented_dataset_is_computed_in_every_step(augment, kept):
+    train, _, _ = keras_ff.datasets.load("digits", augment=augment)
+    assert is_kept(train, num_classes=10) == kept
+
+
+# --- datasets by rows ----------------------------------------------------------------------------
+
+
+def trained_on_digits(cache, monkeypatch, **loaded):
+    """A model after an epoch per layer, its history, and for how many layers steps looked up."""
+    looked_up = set()
+    look_up = activation_cache.ActivationCache.look_up
+
+    def recorded(self, batch, rows):
+        looked_up.add(self.index)
+        return look_up(self, batch, rows)
+
+    keras.utils.set_random_seed(5)
+    model = keras_ff.FFModel(
+        [FFDense(12, dropout=0.1), FFDense(9), FFDense(7)],
+        10,
+        negatives=keras_ff.negatives.RandomLabels(seed=3),
+        layer_schedule=Greedy(cache=cache),
+    )
+    model.compile(keras.optimizers.Adam(0.01), metrics=["accuracy"])
+    train, validation, _ = keras_ff.datasets.load("digits", **loaded)
+    with monkeypatch.context() as patch:
+        patch.setattr(activation_cache.ActivationCache, "look_up", recorded)
+        fitted = model.fit(train, epochs=3, validation_data=validation, verbose=0)
+    return model, fitted.history, looked_up
+
+
+def test_losses_on_a_dataset_are_those_of_layers_computed_anew(monkeypatch):
+    kept, history, looked_up = trained_on_digits(True, monkeypatch)
+    plain, expected, computed = trained_on_digits(False, monkeypatch)
+    assert looked_up == {0, 1, 2} and not computed
+    assert history.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_allclose(history[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
+    for one, other in zip(kept.variables, plain.variables, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_labels_of_a_dataset_are_checked_as_ever():
+    train, _, _ = keras_ff.datasets.load("digits")
+    model = keras_ff.FFModel([FFDense(4), FFDense(4)], num_classes=9)
+    model.compile()
+    with pytest.raises(ValueError, match=r"Labels must lie in 0 to 8.*Received: 9 among others"):
+        model.fit(train, epochs=2, verbose=0)
 
 
 def test_the_choice_is_saved():

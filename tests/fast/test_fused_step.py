@@ -1,4 +1,4 @@
-"""The compiled step against the plain one: the same figures, weights and activities."""
+"""The fused step against the plain one: the same metrics, weights and activities."""
 
 import keras
 import numpy as np
@@ -11,6 +11,7 @@ from keras_ff.fast import fused_step, fused_update
 from keras_ff.goodness import ClassGroups, MeanOfSquares, SumOfSquares
 from keras_ff.labels import LabelMap
 from keras_ff.layers import (
+    Batch,
     FFAttention,
     FFConv2D,
     FFDense,
@@ -40,8 +41,8 @@ def grouped(**arguments):
 class Doubling(FFLayer):
     """Whose second ReLU would change something."""
 
-    def respond(self, transformed, training=False, drawn=None):
-        return super().respond(2.0 * transformed + 1.0, training, drawn)
+    def activate(self, pre_activation, training=False, dropout_mask=None):
+        return super().activate(2.0 * pre_activation + 1.0, training, dropout_mask)
 
 
 # Layers and arguments of the model, by what is particular about them.
@@ -160,6 +161,19 @@ MODELS = {
 RESIDUAL = [name for name in MODELS if name.startswith("residual")]
 
 
+def counted(monkeypatch):
+    """The layers that take fused steps from now on, a list that grows as they are traced."""
+    taken = []
+    compute_gradients = fused_step.compute_gradients
+
+    def counting(layer, *others):
+        taken.append(layer)
+        return compute_gradients(layer, *others)
+
+    monkeypatch.setattr(fused_step, "compute_gradients", counting)
+    return taken
+
+
 def trained(name, compiled, monkeypatch, policy="float32", batch_size=6, **compile_arguments):
     """A model after an epoch of two steps, with the logs."""
     far = 0 if compiled else 10**9
@@ -174,9 +188,7 @@ def trained(name, compiled, monkeypatch, policy="float32", batch_size=6, **compi
     model = keras_ff.FFModel(make(), CLASSES, layer_schedule="simultaneous", **settings)
     arguments = {"optimizer": keras.optimizers.SGD(0.05), **compile_arguments}
     model.compile(**arguments)
-    taken = []
-    answer = fused_step.answer
-    monkeypatch.setattr(fused_step, "answer", lambda *all: (taken.append(all[0]), answer(*all))[1])
+    taken = counted(monkeypatch)
     history = model.fit(
         drawn(SHAPE), np.arange(12) % CLASSES, batch_size=batch_size, shuffle=False, verbose=0
     ).history
@@ -292,9 +304,6 @@ def _frozen(layer):
 
 def test_a_missing_shortcut_is_what_the_layer_takes(monkeypatch):
     monkeypatch.setattr(fused_step, "LEAST_ACTIVITIES", 0)
-    taken = []
-    answer = fused_step.answer
-    monkeypatch.setattr(fused_step, "answer", lambda *all: (taken.append(1), answer(*all))[1])
     x, labels = drawn((12, 6, 6, 8)), np.arange(12) % CLASSES
 
     def stepped(**arguments):
@@ -309,13 +318,17 @@ def test_a_missing_shortcut_is_what_the_layer_takes(monkeypatch):
         )
         layer.build(x.shape)
         layer.optimizer.build(layer.trainable_variables)
-        step = backends.compiled(
-            lambda x, labels: layer.train_step(x, 1, labels=labels, **arguments)[1]
-        )
-        return convert_to_numpy(step(x, labels))
 
-    np.testing.assert_array_equal(stepped(), stepped(shortcut=x))
-    assert len(taken) == 2
+        def step(x, labels):
+            assert fused_step.applies(layer)
+            batch = Batch(x, streams=1, labels=labels, **arguments)
+            _, outputs, found = fused_step.compute_gradients(layer, batch, layer.skip(batch))
+            fused_step.apply_gradients(layer, found)
+            return outputs
+
+        return convert_to_numpy(backends.compiled(step)(x, labels))
+
+    np.testing.assert_array_equal(stepped(), stepped(skips=(x,)))
 
 
 def test_a_bias_has_its_gradient_summed_in_float32():
@@ -349,14 +362,8 @@ def test_eager_steps_stay_plain(monkeypatch):
 def test_small_layers_stay_plain(monkeypatch):
     keras.utils.set_random_seed(1)
     for width, compiled in ((511, False), (512, True)):
-        taken = []
-        answer = fused_step.answer
         with monkeypatch.context() as patch:
-            patch.setattr(
-                fused_step,
-                "answer",
-                lambda *all: (taken.append(1), answer(*all))[1],  # noqa: B023
-            )
+            taken = counted(patch)
             model = keras_ff.FFModel([FFDense(width)], CLASSES)
             model.compile()
             model.train_on_batch(drawn(SHAPE), np.arange(12) % CLASSES)

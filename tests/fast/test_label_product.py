@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from keras import ops
 from keras.ops import convert_to_numpy
-from keras_ff.labels.labelled_samples import LabelledSamples
 
 import keras_ff
+from keras_ff import fast
 from keras_ff.fast import label_product
 from keras_ff.labels import Append, LabelMap, Overlay, SpatialPattern
-from keras_ff.layers import FFConv2D, FFDense, LengthNormalization
+from keras_ff.layers import Batch, FFConv2D, FFDense, LengthNormalization
 from keras_ff.negatives import RandomLabels
 from tests.helpers import activities_of, drawn
 from tests.helpers.either_backend import in_graph, value_and_gradients
@@ -22,16 +22,29 @@ RESOLUTION = 2.0**-8
 SHAPES = [(BATCH, 9), (BATCH, 4, 5), (BATCH, 4, 5, 1), (BATCH, 4, 5, 3)]
 
 
-def labelled(embedding, shape=(BATCH, 4, 5, 3), streams=3, x=None):
-    """Samples with a true label and wrong ones, all different."""
+def labelled(shape=(BATCH, 4, 5, 3), streams=3, x=None):
+    """Samples beside a true label and wrong ones, all different."""
     x = drawn(shape) if x is None else x
     first = np.arange(len(x)) % CLASSES
     labels = (first + np.arange(streams)[:, None]) % CLASSES
     labels = ops.convert_to_tensor(labels, "int32")
-    return LabelledSamples(embedding, ops.convert_to_tensor(x), labels, CLASSES)
+    return Batch(ops.convert_to_tensor(x), streams, labels)
 
 
-def layer_for(samples, bias=True, **settings):
+def embedded(layer, batch):
+    """The same batch with its labels in the samples, which goes the plain way."""
+    return batch.replace(inputs=layer.embed(batch), stream_labels=None)
+
+
+def built(layer, batch, embedding):
+    """A layer that embeds labels, as the first one of a model does."""
+    layer.num_classes = CLASSES
+    layer.set_label_embedding(embedding)
+    layer.build(tuple(batch.embedded(embedding, CLASSES).shape))
+    return layer
+
+
+def layer_for(batch, embedding, bias=True, **settings):
     settings = {"loss": "symba", "optimizer": keras.optimizers.SGD(0.1), **settings}
     layer = FFDense(
         7,
@@ -41,21 +54,20 @@ def layer_for(samples, bias=True, **settings):
         bias_initializer=keras.initializers.RandomNormal(stddev=0.3, seed=3) if bias else "zeros",
         **settings,
     )
-    layer.build(tuple(samples.embedded().shape))
-    return layer
+    return built(layer, batch, embedding)
 
 
 @pytest.fixture
 def calls(monkeypatch):
     """Counts how often the shared product is taken."""
     counted = []
-    original = label_product.shared_product
+    original = label_product.pre_activation
 
-    def counting(layer, inputs):
+    def counting(layer, batch):
         counted.append(layer)
-        return original(layer, inputs)
+        return original(layer, batch)
 
-    monkeypatch.setattr(label_product, "shared_product", counting)
+    monkeypatch.setattr(label_product, "pre_activation", counting)
     return counted
 
 
@@ -67,11 +79,11 @@ def calls(monkeypatch):
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("streams", [2, 4])
 def test_activities_are_those_of_the_plain_path(streams, shape, embedding, normalization, calls):
-    samples = labelled(embedding, shape, streams)
-    layer = layer_for(samples, normalization=normalization)
-    expected = layer(samples.embedded())
+    batch = labelled(shape, streams)
+    layer = layer_for(batch, embedding, normalization=normalization)
+    expected = layer(layer.embed(batch))
     assert calls == []
-    found = layer.enter(samples)
+    found = fast.forward(layer, batch)
     assert calls == [layer]
     assert found.shape == (streams * BATCH, 7)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
@@ -80,27 +92,26 @@ def test_activities_are_those_of_the_plain_path(streams, shape, embedding, norma
 @pytest.mark.parametrize("embedding", [Append(), Overlay()], ids=repr)
 def test_activities_by_hand(embedding):
     """In float64, from the embedded samples themselves."""
-    samples = labelled(embedding)
-    layer = layer_for(samples, activation="relu")
-    x = convert_to_numpy(samples.embedded()).astype("float64").reshape(3 * BATCH, -1)
+    batch = labelled()
+    layer = layer_for(batch, embedding, activation="relu")
+    x = convert_to_numpy(layer.embed(batch)).astype("float64").reshape(3 * BATCH, -1)
     x = x / np.sqrt(np.mean(x**2, axis=1, keepdims=True) + 1e-8)
     kernel, bias = (weight.astype("float64") for weight in layer.get_weights())
     expected = np.maximum(x @ kernel + bias, 0)
-    np.testing.assert_allclose(layer.enter(samples), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(fast.forward(layer, batch), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("normalization", ["length", None])
 @pytest.mark.parametrize("embedding", [Append(), Overlay()], ids=repr)
 def test_mixed_bfloat16(embedding, normalization, calls):
     """As near to the figures of float32 as the plain path, and in the same dtype."""
-    samples = labelled(embedding)
-    exact = convert_to_numpy(
-        layer_for(samples, normalization=normalization, activation=None)(samples.embedded())
-    )
+    batch = labelled()
+    layer = layer_for(batch, embedding, normalization=normalization, activation=None)
+    exact = convert_to_numpy(layer(layer.embed(batch)))
     keras.config.set_dtype_policy("mixed_bfloat16")
-    layer = layer_for(samples, normalization=normalization, activation=None)
+    layer = layer_for(batch, embedding, normalization=normalization, activation=None)
     assert layer.kernel.dtype == "float32"
-    plain, shared = layer(samples.embedded()), layer.enter(samples)
+    plain, shared = layer(layer.embed(batch)), fast.forward(layer, batch)
     assert calls == [layer]
     assert keras.backend.standardize_dtype(shared.dtype) == "bfloat16" == plain.dtype.name
     size = np.abs(exact).max()
@@ -115,46 +126,46 @@ def test_samples_of_any_strength(embedding, x):
     """A blank sample, too, has a label of the least energy."""
     values = x * drawn((BATCH, 4, 5, 3))
     values[0] = 0.0
-    samples = labelled(embedding, x=values.astype("float32"))
-    layer = layer_for(samples)
-    found = convert_to_numpy(layer.enter(samples))
+    batch = labelled(x=values.astype("float32"))
+    layer = layer_for(batch, embedding)
+    found = convert_to_numpy(fast.forward(layer, batch))
     assert np.isfinite(found).all()
-    np.testing.assert_allclose(found, layer(samples.embedded()), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found, layer(layer.embed(batch)), rtol=1e-5, atol=1e-5)
 
 
 def test_integer_images():
     x = np.random.default_rng(0).integers(0, 256, (BATCH, 4, 5, 1)).astype("uint8")
     for embedding in (Append(), Overlay()):
-        samples = labelled(embedding, x=x)
-        layer = layer_for(samples)
+        batch = labelled(x=x)
+        layer = layer_for(batch, embedding)
         np.testing.assert_allclose(
-            layer.enter(samples), layer(samples.embedded()), rtol=1e-5, atol=1e-5
+            fast.forward(layer, batch), layer(layer.embed(batch)), rtol=1e-5, atol=1e-5
         )
 
 
 def test_in_a_graph_of_unknown_batch_size(calls):
     embedding = Append()
-    samples = labelled(embedding)
-    layer = layer_for(samples)
+    batch = labelled()
+    layer = layer_for(batch, embedding)
 
     def activities(x, labels):
-        return layer.enter(LabelledSamples(embedding, x, labels, CLASSES))
+        return fast.forward(layer, Batch(x, 3, labels))
 
     signature = ((None, 4, 5, 3), "float32"), ((3, None), "int32")
-    found = in_graph(activities, *signature, layer=layer)(samples.x, samples.labels)
+    found = in_graph(activities, *signature, layer=layer)(batch.inputs, batch.stream_labels)
     assert calls == [layer]
     assert found.shape == (3 * BATCH, 7)
-    np.testing.assert_allclose(found, layer(samples.embedded()), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(found, layer(layer.embed(batch)), rtol=1e-5, atol=1e-5)
 
 
 def test_dropout_comes_behind_it():
-    samples = labelled(Append())
-    layer = layer_for(samples, dropout=0.5)
+    batch = labelled()
+    layer = layer_for(batch, Append(), dropout=0.5)
     generator = layer.dropout.seed_generator.state
     start = convert_to_numpy(generator)
-    shared = convert_to_numpy(layer.enter(samples, training=True))
+    shared = convert_to_numpy(fast.forward(layer, batch, training=True))
     generator.assign(start)
-    plain = convert_to_numpy(layer(samples.embedded(), training=True))
+    plain = convert_to_numpy(layer(layer.embed(batch), training=True))
     np.testing.assert_allclose(shared, plain, rtol=1e-5, atol=1e-5)
     assert 0.2 < np.mean(shared == 0) < 0.8
 
@@ -162,9 +173,10 @@ def test_dropout_comes_behind_it():
 # --- gradients -----------------------------------------------------------------------------------
 
 
-def losses_and_gradients(layer, inputs, streams, **arguments):
+def losses_and_gradients(layer, batch):
     def loss():
-        return layer.measure(inputs, streams, training=True, **arguments)[0]["loss"]
+        activities = fast.forward(layer, batch, training=True)
+        return layer.objective(batch, training=True, activities=activities)[0]["loss"]
 
     loss, gradients = value_and_gradients(loss, *layer.trainable_weights)
     return float(loss), gradients
@@ -176,13 +188,13 @@ def losses_and_gradients(layer, inputs, streams, **arguments):
 def test_gradients_by_kernel_and_bias_are_those_of_the_plain_path(
     embedding, normalization, bias, calls
 ):
-    samples = labelled(embedding)
-    settings = {"kernel_regularizer": keras.regularizers.L2(0.1), "normalization": normalization}
-    layer = layer_for(samples, bias, **settings)
     weight = np.linspace(0, 2, BATCH).astype("float32")
-    shared, found = losses_and_gradients(layer, samples, 3, sample_weight=weight)
+    batch = labelled().replace(sample_weight=weight)
+    settings = {"kernel_regularizer": keras.regularizers.L2(0.1), "normalization": normalization}
+    layer = layer_for(batch, embedding, bias, **settings)
+    shared, found = losses_and_gradients(layer, batch)
     assert calls == [layer]
-    plain, expected = losses_and_gradients(layer, samples.embedded(), 3, sample_weight=weight)
+    plain, expected = losses_and_gradients(layer, embedded(layer, batch))
     assert calls == [layer]
     assert shared == pytest.approx(plain, rel=1e-5)
     assert len(found) == 1 + bias
@@ -193,10 +205,11 @@ def test_gradients_by_kernel_and_bias_are_those_of_the_plain_path(
 
 @pytest.mark.parametrize("embedding", [Append(), Overlay()], ids=repr)
 def test_gradients_under_mixed_bfloat16(embedding):
-    samples = labelled(embedding)
-    _, exact = losses_and_gradients(layer_for(samples), samples.embedded(), 3)
+    batch = labelled()
+    layer = layer_for(batch, embedding)
+    _, exact = losses_and_gradients(layer, embedded(layer, batch))
     keras.config.set_dtype_policy("mixed_bfloat16")
-    _, found = losses_and_gradients(layer_for(samples), samples, 3)
+    _, found = losses_and_gradients(layer_for(batch, embedding), batch)
     for one, other in zip(found, exact, strict=True):
         assert one.dtype == "float32"
         np.testing.assert_allclose(one, other, rtol=0, atol=0.05 * np.abs(other).max())
@@ -211,11 +224,11 @@ PENALTIES = {
 
 @pytest.mark.parametrize("name", PENALTIES)
 def test_penalties_count_as_on_the_plain_path(name):
-    samples = labelled(Append())
-    layer = layer_for(samples, **PENALTIES[name]())
-    shared, found = losses_and_gradients(layer, samples, 3)
-    plain, expected = losses_and_gradients(layer, samples.embedded(), 3)
-    without = losses_and_gradients(layer_for(samples), samples.embedded(), 3)[0]
+    batch = labelled()
+    layer = layer_for(batch, Append(), **PENALTIES[name]())
+    shared, found = losses_and_gradients(layer, batch)
+    plain, expected = losses_and_gradients(layer, embedded(layer, batch))
+    without = losses_and_gradients(layer_for(batch, Append()), embedded(layer, batch))[0]
     assert plain > without + 1e-3
     assert shared == pytest.approx(plain, rel=1e-5)
     for one, other in zip(found, expected, strict=True):
@@ -238,7 +251,7 @@ def fitted(embedding, negatives, x, y):
         negatives=negatives,
         layer_schedule="simultaneous",
     )
-    model.compile(keras.optimizers.SGD(0.1), keras_ff.losses.SymBa(4.0), run_eagerly=True)
+    model.compile(keras.optimizers.SGD(0.1), keras_ff.losses.SymBa(4.0))
     history = model.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0)
     return model, history.history
 
@@ -248,10 +261,12 @@ def fitted(embedding, negatives, x, y):
 def test_a_fit_ends_with_the_weights_of_the_plain_path(count, embedding, calls, monkeypatch):
     x, y = drawn((10, 4, 4, 2)), np.arange(10) % CLASSES
     shared, history = fitted(embedding, RandomLabels(count, seed=1), x, y)
-    assert len(calls) == 6  # three batches, two epochs; the second layer has no labels to share
+    # Wherever a step is traced; the second layer has no labels to share.
+    assert set(calls) == {shared.ff_layers[0]}
+    calls.clear()
     scores = shared.predict(x, verbose=0)
-    assert len(calls) > 6  # scoring goes the same way
-    monkeypatch.setattr(label_product, "applies", lambda layer, inputs: False)
+    assert set(calls) == {shared.ff_layers[0]}  # scoring goes the same way
+    monkeypatch.setattr(label_product, "applies", lambda layer, batch: False)
     calls.clear()
     plain, expected = fitted(embedding, RandomLabels(count, seed=1), x, y)
     assert calls == []
@@ -293,21 +308,22 @@ NOT_TAKEN = {
 @pytest.mark.parametrize("name", NOT_TAKEN)
 def test_it_is_not_taken_where_it_is_not_the_same(name, calls):
     make, embedding = NOT_TAKEN[name]
-    samples = labelled(embedding)
-    layer = make()
-    layer.build(tuple(samples.embedded().shape))
+    batch = labelled()
+    layer = built(make(), batch, embedding)
     for training in (False, True):
-        expected = layer(samples.embedded(), training=training)
-        np.testing.assert_array_equal(layer.enter(samples, training=training), expected)
+        expected = layer(layer.embed(batch), training=training)
+        found = fast.forward(layer, batch, training=training)
+        np.testing.assert_array_equal(found, expected)
     assert calls == []
 
 
-def test_it_is_not_taken_for_tensors(calls):
-    samples = labelled(Append())
-    layer = layer_for(samples)
-    assert label_product.applies(layer, samples)
-    assert not label_product.applies(layer, samples.embedded())
-    np.testing.assert_array_equal(layer.enter(samples.embedded()), layer(samples.embedded()))
+def test_it_is_not_taken_for_embedded_labels(calls):
+    batch = labelled()
+    layer = layer_for(batch, Append())
+    inputs = embedded(layer, batch)
+    assert label_product.applies(layer, batch)
+    assert not label_product.applies(layer, inputs)
+    np.testing.assert_array_equal(fast.forward(layer, inputs), layer(inputs.inputs))
     assert calls == []
 
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 import keras_ff
-from keras_ff.fast import step_cache
+from keras_ff import fast
+from keras_ff.fast import fused_step, step_cache
 from keras_ff.fast.fused_step import LEAST_ACTIVITIES
 from keras_ff.layers import FFConv2D, FFDense, FFLayer
 
@@ -37,13 +38,17 @@ def layers_traced(model, monkeypatch):
     import tensorflow as tf
 
     traced = set()
-    answer = FFLayer.answer
 
-    def recorded(self, *args, **kwargs):
-        traced.add(self)
-        return answer(self, *args, **kwargs)
+    def recorded(function):
+        def wrapper(layer, *args, **kwargs):
+            traced.add(layer)
+            return function(layer, *args, **kwargs)
 
-    monkeypatch.setattr(FFLayer, "answer", recorded)
+        return wrapper
+
+    monkeypatch.setattr(FFLayer, "objective", recorded(FFLayer.objective))
+    compute_gradients = recorded(fused_step.compute_gradients)
+    monkeypatch.setattr(fused_step, "compute_gradients", compute_gradients)
     model.build((None, 16))
     tf.function(model.train_step).get_concrete_function(batch())
     return len(traced)
@@ -133,15 +138,19 @@ def test_a_layer_waits_for_the_second_before_it_and_not_for_the_one_before():
         assert taken == set(steps[: max(number - 1, 0)])
 
 
-def test_another_way_of_a_step_waits_for_its_own_layers():
-    """It has what is compiled in common, but the other way is not taken."""
+def test_a_step_that_is_traced_again_waits_for_its_own_layers():
+    """What a trace keeps, compiled halves and all, is of its own graph."""
+    import tensorflow as tf
+
     model = model_of([dense() for _ in range(4)])
     model.build((None, 16))
-    steps = step_cache.SharedSteps(model.layer_order)
-    steps._halves["kind"], steps._learned = "compiled", ["layer"]
-    other = steps.copy()
-    assert other._halves is steps._halves and other.order is steps.order
-    assert (other._learned, steps._learned) == ([], ["layer"])
+    stepper, other = fast.stepper(model), fast.stepper(model)
+    assert other._halves is not stepper._halves and other._done is not stepper._done
+    step = tf.function(model.train_step)
+    for rows in (8, 6):
+        graph = step.get_concrete_function(tuple(part[:rows] for part in batch())).graph
+        for operation in graph.get_operations():
+            assert all(one.graph is graph for one in needed_before(operation))
 
 
 def test_layers_of_another_shape_are_traced_by_themselves(monkeypatch):

@@ -6,11 +6,10 @@ from keras.ops import convert_to_numpy
 
 import keras_ff
 from keras_ff.layers import FFConv2D, FFDense
+from keras_ff.models import scoring
 
 CLASSES = 3
-
 FEATURES = 5
-
 UNITS = (6, 4, 7)
 
 
@@ -31,6 +30,16 @@ def model_with(readout, units=UNITS, **settings):
     model.compile(keras.optimizers.SGD(0.1), "symba", run_eagerly=True)
     model.build((None, FEATURES))
     return model
+
+
+def features(model, x):
+    """What a softmax head sees of samples."""
+    return model.readout.features(scoring.values(model, x), scoring.trained(model))
+
+
+def head_step(model, x, y, sample_weight=None):
+    """A step of a softmax head: its scores and its loss of before the step."""
+    return model.readout.train_step(features(model, x), y, sample_weight)
 
 
 def normalised(rows):
@@ -64,7 +73,7 @@ def image_model(kind, readout):
         readout=readout,
         **parts,
     )
-    model.compile(keras.optimizers.SGD(0.0), metrics=["accuracy"])
+    model.compile(keras.optimizers.SGD(0.0), metrics=["accuracy"], run_eagerly=True)
     return model
 
 

@@ -52,6 +52,7 @@ def test_an_experiment_has_its_row():
     assert (data["batch_size"], data["validation_share"]) == (100, 0.2)
 
 
+@pytest.mark.slow
 def test_one_trains(tmp_path):
     model = keras_ff.FFModel.from_preset("mnist_mlp_s4_elu", load_weights=False)
     rng = np.random.default_rng(0)

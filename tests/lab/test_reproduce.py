@@ -84,6 +84,7 @@ def test_what_nobody_published_has_no_difference(folders, tmp_path):
     assert "(elsewhere/table_small.png)" in (tmp_path / "RESULTS.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_cell_is_what_its_configuration_trains_by_itself(folders, tmp_path):
     from keras_ff import training
 
@@ -98,6 +99,7 @@ class Interrupted(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["relu-contrastive", "tanh-backpropagation"])
 def test_an_interrupted_cell_ends_as_an_undisturbed_one(name, folders, tmp_path):
     def stop(line):
@@ -160,6 +162,7 @@ def test_unknown_names_are_named(folders):
         tables.get("li_chen2023_width")
 
 
+@pytest.mark.slow
 def test_the_command_trains_prints_and_writes_the_page(folders, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     where = ["--results", str(folders["folder"]), "--runs", str(folders["runs"])]

@@ -99,6 +99,7 @@ def test_an_epoch_has_every_sample_once_and_the_seed_decides_all():
     assert not np.array_equal(other, x)
 
 
+@pytest.mark.slow
 def test_training_needs_no_tensorflow_and_writes_what_can_be_published(tmp_path):
     generator = np.random.default_rng(0)
     labels = np.arange(500, dtype="int32") % 10
@@ -135,6 +136,7 @@ def test_training_needs_no_tensorflow_and_writes_what_can_be_published(tmp_path)
     assert [layer.filters for layer in preset.model().ff_layers] == [10, 20]
 
 
+@pytest.mark.slow
 def test_a_readout_is_trained_on_the_layers_alone(tmp_path):
     tensorflow = pytest.importorskip("tensorflow")
     model = wide_convolutions.recipe(units=(10, 10, 10, 10, 20, 20)).new_model((8, 8, 3), 10, 1)

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras_ff.models.passage import Passage
 
 import keras_ff
 from keras_ff.layer_schedules import Alternating, Pipelined
@@ -146,13 +145,13 @@ def test_metrics_of_class_groups_are_measured_as_a_batch_leaves():
 def test_layers_are_one_step_behind_each_other(monkeypatch):
     """What each layer works on in each step, by the labels that travel along."""
     taught = []
-    teach = Passage.teach
+    train_step = FFLayer.train_step
 
-    def recorded(self, chain, *arguments):
-        taught.append((chain[0], int(self.labels[0])))
-        return teach(self, chain, *arguments)
+    def recorded(self, batch):
+        taught.append((batch.layer, int(batch.labels[0])))
+        return train_step(self, batch)
 
-    monkeypatch.setattr(Passage, "teach", recorded)
+    monkeypatch.setattr(FFLayer, "train_step", recorded)
     model = model_of(dense_layers(3), Pipelined(), classes=8)
     x, _ = batch((2, 6))
     seen = []

@@ -87,6 +87,7 @@ STACKS = {
 }
 
 
+@pytest.mark.slow
 @mostly_slow("schedule", ["simultaneous", "greedy"], quick=(0,))
 @mostly_slow("name", STACKS, quick=(1,))
 def test_fit(name, schedule, tmp_path):

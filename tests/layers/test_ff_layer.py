@@ -150,6 +150,19 @@ def test_steps_tell_streams_apart():
     assert np.all(np.mean(last["positive_goodness"]) > np.mean(last["negative_goodness"]) + 0.3)
 
 
+def test_another_optimizer_may_take_the_step():
+    layer, x = dense(), drawn(8, 5)
+    kernel, own = convert_to_numpy(layer.kernel), layer.optimizer
+    layer.optimizer = keras.optimizers.SGD(0.0)
+    layer.train_step(x)
+    np.testing.assert_array_equal(convert_to_numpy(layer.kernel), kernel)
+    assert int(own.iterations) == 0
+    layer.optimizer = own
+    layer.train_step(x)
+    assert np.abs(convert_to_numpy(layer.kernel) - kernel).max() > 1e-3
+    assert int(own.iterations) == 1
+
+
 def test_a_layers_optimizer_is_a_copy():
     given = keras.optimizers.Adam(0.0123)
     first, second = (FFDense(3, loss="symba", optimizer=given) for _ in range(2))
@@ -596,7 +609,7 @@ def test_pooling_is_told_that_it_trains():
     layer = FFConv2D(4, 3, pooling=pooling)
     x = np.random.default_rng(0).normal(size=(2, 6, 6, 1)).astype("float32")
     layer.build(x.shape)
-    shares = [float(np.mean(np.array(layer.enter(x, training=flag)) == 0)) for flag in (0, 1)]
+    shares = [float(np.mean(np.array(layer(x, training=bool(flag))) == 0)) for flag in (0, 1)]
     assert shares[0] < 0.8 < shares[1]
 
 

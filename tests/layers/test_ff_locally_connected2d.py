@@ -9,7 +9,7 @@ from keras.ops import convert_to_numpy
 
 import keras_ff
 from keras_ff.layers import FFConv2D, FFDense, FFLayer, FFLocallyConnected2D, LocallyConnected2D
-from tests.helpers import drawn
+from tests.helpers import drawn, mostly_slow
 from tests.helpers.locally_connected import by_hand
 
 
@@ -62,7 +62,7 @@ def test_ff_round_trip():
         assert float(copy.test_step(x)[0]["loss"]) == float(layer.test_step(x)[0]["loss"])
 
 
-@pytest.mark.parametrize("schedule", ["simultaneous", "greedy"])
+@mostly_slow("schedule", ["simultaneous", "greedy"], quick=(0,))
 def test_fit(schedule):
     model = keras_ff.FFModel(
         [FFLocallyConnected2D(4), FFLocallyConnected2D(3, 2, strides=2, padding="valid")],
@@ -84,6 +84,7 @@ def test_fit(schedule):
     assert model.predict(x, verbose=0).shape == (16, 3)
 
 
+@pytest.mark.slow
 def test_it_learns_which_corner_is_lit():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 128)

@@ -10,7 +10,7 @@ from keras_ff import backends
 from keras_ff.layers import Batch, FFConv2D, FFDense, FFLayer, FFResidual
 from keras_ff.models.stack import Stack
 from keras_ff.negatives import RandomLabels
-from tests.helpers import activities_of, drawn
+from tests.helpers import activities_of, drawn, mostly_slow
 from tests.helpers.either_backend import gradient_table
 
 CLASSES = 2
@@ -206,7 +206,7 @@ def test_the_way_of_the_data_by_hand(name):
         np.testing.assert_allclose(one, np.mean(other**2, axis=1), rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", STACKS)
+@mostly_slow("name", STACKS, quick=(1, 3))
 def test_training_and_scoring_see_the_same(name, monkeypatch):
     """What every layer is given in a training step, in evaluation and in scoring."""
     model = model_of(STACKS[name](), negatives=keras_ff.negatives.AllLabels())
@@ -282,7 +282,7 @@ def test_its_figures_and_its_step_are_those_of_a_layer_without_a_shortcut():
 # --- gradients -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", STACKS)
+@mostly_slow("name", STACKS, quick=(1, 3))
 def test_no_gradient_passes_through_a_shortcut(name, layer_losses, monkeypatch):
     """d loss_k / d w_j within the model's own step: nothing where j is not k."""
     model = model_of(STACKS[name]())
@@ -330,8 +330,8 @@ def grouped_convolutions():
     ]
 
 
-@pytest.mark.parametrize("schedule", ["greedy", "simultaneous", "pipelined", "alternating"])
-@pytest.mark.parametrize("groups", [False, True], ids=["contrastive", "class groups"])
+@mostly_slow("schedule", ["greedy", "simultaneous", "pipelined", "alternating"], quick=(1,))
+@mostly_slow("groups", [False, True], quick=(0, 1), ids=["contrastive", "class groups"])
 def test_every_layer_learns_in_fit(schedule, groups):
     layers = grouped_convolutions() if groups else STACKS["several"]()
     x = drawn((10, 6, 6, 1) if groups else (10, 6))
@@ -346,6 +346,7 @@ def test_every_layer_learns_in_fit(schedule, groups):
     assert model.predict(x, verbose=0).shape == (10, CLASSES)
 
 
+@pytest.mark.slow
 def test_compiled_steps_are_the_eager_ones():
     weights = []
     x, y = drawn((10, 6)), labels(10)
@@ -478,7 +479,7 @@ def test_round_trip(settings):
     assert again.get_config() == made.get_config()
 
 
-@pytest.mark.parametrize("groups", [False, True], ids=["contrastive", "class groups"])
+@mostly_slow("groups", [False, True], quick=(1,), ids=["contrastive", "class groups"])
 def test_saved_and_loaded_it_goes_on_as_before(groups, tmp_path):
     layers = grouped_convolutions() if groups else STACKS["several"]()
     x = drawn((8, 6, 6, 1) if groups else SHAPE)

@@ -308,6 +308,7 @@ def test_gradient_by_the_head_is_that_of_finite_differences():
         assert np.abs(gradient).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_the_head_and_the_activities_learn_together():
     activities, labels = drawn((12, 6)), np.arange(12) % 3
     term = SupCon(8)

@@ -394,6 +394,7 @@ def test_history(new_model, fit, two_classes, losses_by_hand):
     history = fit(model, x, y, epochs=2)
     assert history is model.history and history.epoch == [0, 1]
     layer_figures = {"loss", "positive_goodness", "negative_goodness", "pair_accuracy"}
+    layer_figures |= {"pairs_told_apart"}  # a former name, for one release more
     assert set(history.history) == {"loss", "accuracy"} | {
         f"layer_{number}/{name}" for number in (1, 2) for name in layer_figures
     }

@@ -119,7 +119,7 @@ def test_gradients_stay_in_their_layers_within_the_models_own_step(layer_losses)
     by_weights = by_owner(
         lambda: [
             *layer_losses(model, model.train_on, x, y),
-            model.readout.scores(model, x),
+            model.scores(x),
         ],
         [layer.trainable_variables for layer in model.ff_layers],
     )

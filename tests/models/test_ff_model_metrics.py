@@ -79,7 +79,15 @@ def test_metrics_are_listed(new_model, two_classes):
     names = [metric.name for metric in model.metrics]
     assert names == ["loss", "compile_metrics", "layer_1", "layer_2"]
     first = model.metrics[2].result()
-    assert list(first) == [f"layer_1/{name}" for name in model.ff_layers[0].metric_names]
+    names = [*model.ff_layers[0].metric_names, "pairs_told_apart"]
+    assert list(first) == [f"layer_1/{name}" for name in names]
+
+
+def test_a_former_name_is_logged_for_one_release_more(new_model, fit, two_classes):
+    history = fit(new_model(), *two_classes, epochs=2, validation_data=two_classes).history
+    for layer in ("layer_1", "layer_2", "val_layer_1", "val_layer_2"):
+        assert history[f"{layer}/pairs_told_apart"] == history[f"{layer}/pair_accuracy"]
+    assert history["layer_1/pair_accuracy"][-1] > 0
 
 
 def test_weighted_metrics(new_model, three_classes):

@@ -384,6 +384,7 @@ def test_a_model_learns_with_all_labels():
         [keras_ff.layers.FFDense(16)], 4, negatives="all_labels", layer_schedule="simultaneous"
     )
     model.compile(keras.optimizers.Adam(0.01), loss="label_softmax", metrics=["accuracy"])
-    assert model.streams(x[:2], y[:2])[0].shape == (8, 8)
+    streams = model.streams(x[:2], y[:2])
+    assert streams.embedded(model.label_embedding, 4).shape == (8, 8)
     model.fit(x, y, epochs=30, verbose=0)
     assert model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] == 1.0

@@ -7,6 +7,7 @@ import pytest
 import keras_ff
 from keras_ff import readouts
 from keras_ff.layers import FFDense
+from tests.helpers import mostly_slow
 from tests.helpers.readouts import CLASSES, FEATURES, activities_by_hand, model_with, samples
 
 
@@ -19,7 +20,7 @@ def goodness_by_hand(model, x):
     return np.transpose(passes, (1, 2, 0))
 
 
-@pytest.mark.parametrize(
+@mostly_slow(
     ("layers", "counted"),
     [
         ("all", [0, 1, 2]),
@@ -31,6 +32,7 @@ def goodness_by_hand(model, x):
         ((-3, 1), [0, 1]),
         ([1, 1, -2], [1]),
     ],
+    quick=(0, 3, 6, 7),
     ids=str,
 )
 def test_scores_are_goodness_pass_by_pass(layers, counted):

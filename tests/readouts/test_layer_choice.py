@@ -8,7 +8,7 @@ import tensorflow as tf
 import keras_ff
 from keras_ff.layers import FFDense
 from keras_ff.readouts import Goodness
-from tests.helpers import activities_of, drawn
+from tests.helpers import activities_of, drawn, mostly_slow
 
 CLASSES = 4
 SAMPLES = 24
@@ -41,7 +41,7 @@ class Given(Goodness):
         super().__init__("validation")
         self.tables = [keras.ops.cast(table, "float32") for table in tables]
 
-    def of_layers(self, model, x):
+    def class_goodness(self, values_of, x, known=None):
         rows = keras.ops.cast(x[:, 0], "int32")
         return [keras.ops.take(table, rows, axis=0) for table in self.tables]
 
@@ -78,7 +78,7 @@ def model_of(layers=4, class_groups=False, schedule="simultaneous", eager=True, 
 
 
 def choice(model):
-    return [int(one) for one in keras.ops.convert_to_numpy(model.layer_choice)]
+    return [int(one) for one in keras.ops.convert_to_numpy(model.readout.layer_choice)]
 
 
 def class_goodness(model, x):
@@ -122,7 +122,7 @@ def test_the_best_of_all_runs_is_chosen(class_groups, batch_size):
     assert accuracy == pytest.approx(max(hits) / SAMPLES)
 
 
-@pytest.mark.parametrize("best", runs(4), ids=str)
+@mostly_slow("best", runs(4), quick=(0, 5, 8), ids=str)
 def test_any_run_may_be_the_best(best):
     """Layers of the run know a part of the samples each, sure of it; those outside mislead."""
     first, end = best
@@ -210,6 +210,7 @@ def test_chosen_anew_at_each_validation():
     assert len({tuple(hits) for _, _, hits in seen}) > 1
 
 
+@pytest.mark.slow
 def test_compiled_with_a_stream_and_a_split():
     model = model_of(3, eager=False)
     x, y = data()
@@ -303,10 +304,10 @@ def test_the_choice_is_saved_and_loaded(tmp_path):
     x, y = data()
     valid = data(seed=2)
     model.fit(x, y, verbose=0, validation_data=valid)
-    model.layer_choice.assign([0, 1, 1, 0])
+    model.readout.layer_choice.assign([0, 1, 1, 0])
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    assert loaded.readout == Goodness("validation")
+    assert loaded.readout.chooses
     assert choice(loaded) == [0, 1, 1, 0]
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
     other = model_of(4)
@@ -323,17 +324,20 @@ def test_its_weights_do_not_learn_and_others_have_none():
     model = model_of(3)
     model.build((None, 6))
     trainable = {id(weight) for weight in model.trainable_weights}
-    assert id(model.layer_choice) not in trainable and id(model.layer_hits) not in trainable
-    assert model.layer_hits.shape == (6,)
+    assert (
+        id(model.readout.layer_choice) not in trainable
+        and id(model.readout.layer_hits.hits) not in trainable
+    )
+    assert model.readout.layer_hits.hits.shape == (6,)
     plain = keras_ff.FFModel([FFDense(4)], CLASSES, readout=Goodness("all"))
     plain.build((None, 6))
-    assert not hasattr(plain, "layer_choice")
+    assert plain.readout.weights == []
 
 
 def test_round_trip():
     readout = Goodness("validation")
     assert readout.chooses and not Goodness("all").chooses
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(readout))
-    assert again == readout and again.layers == "validation"
+    assert again.get_config() == readout.get_config() and again.layers == "validation"
     with pytest.raises(ValueError, match="'all' or a list"):
         Goodness("validations")

@@ -8,6 +8,7 @@ from keras.ops import convert_to_numpy
 import keras_ff
 from keras_ff import readouts
 from keras_ff.layers import FFDense
+from tests.helpers import mostly_slow
 from tests.helpers.either_backend import value_and_gradients
 from tests.helpers.readouts import (
     CLASSES,
@@ -15,6 +16,8 @@ from tests.helpers.readouts import (
     UNITS,
     VIEWS,
     activities_by_hand,
+    features,
+    head_step,
     image_model,
     model_with,
     normalised,
@@ -41,7 +44,7 @@ def test_logits_are_linear_in_normalised_activities_of_one_neutral_pass(layers, 
     model = model_with(readouts.Softmax(layers=layers), units)
     x, _ = samples()
     expected = features_by_hand(model, x, chosen)
-    np.testing.assert_allclose(model.readout.features(model, x), expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(features(model, x), expected, rtol=1e-3, atol=1e-5)
     np.testing.assert_array_equal(model(x), 0.0)  # the head starts at zero
     weights = np.random.default_rng(4).normal(size=(expected.shape[1], CLASSES))
     model.readout.head.kernel.assign(weights)
@@ -61,15 +64,15 @@ def test_a_step_of_the_head_is_that_of_softmax_regression(weighted):
     kernel = np.random.default_rng(4).normal(size=(UNITS[1] + UNITS[2], CLASSES))
     readout.head.kernel.assign(kernel)
     weights = np.array([0.0, 1.0, 2.0, 0.5, 1.0, 1.0, 3.0, 0.0]) if weighted else np.ones(8)
-    features = features_by_hand(model, x, [1, 2])
-    logits = features @ kernel
+    seen = features_by_hand(model, x, [1, 2])
+    logits = seen @ kernel
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     errors = (probabilities - np.eye(CLASSES)[y]) * weights[:, None] / 8
-    before, loss = readout.train_step(model, x, y, weights if weighted else None)
+    before, loss = head_step(model, x, y, weights if weighted else None)
     np.testing.assert_allclose(before, logits, rtol=1e-3, atol=1e-4)
     entropies = -np.log(probabilities[np.arange(8), y]) * weights
     np.testing.assert_allclose(loss, entropies.mean() + 0.1 * (kernel**2).sum(), rtol=1e-4)
-    expected = kernel - 0.5 * (features.T @ errors + 2 * 0.1 * kernel)
+    expected = kernel - 0.5 * (seen.T @ errors + 2 * 0.1 * kernel)
     np.testing.assert_allclose(
         convert_to_numpy(readout.head.kernel), expected, rtol=1e-3, atol=1e-5
     )
@@ -85,7 +88,7 @@ def test_no_gradient_of_the_head_reaches_a_layer():
     layers = [weight for layer in model.ff_layers for weight in layer.trainable_weights]
 
     def losses():
-        logits = model.readout.scores(model, x)
+        logits = model.scores(x)
         return keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True)
 
     _, gradients = value_and_gradients(losses, *layers, *model.readout.trainable_weights)
@@ -123,7 +126,7 @@ def test_the_head_learns_to_classify():
     x = (rng.normal(size=(90, FEATURES)) + 3.0 * np.eye(FEATURES)[y]).astype("float32")
     model = model_with(readouts.Softmax(optimizer=keras.optimizers.Adam(0.1)), (30, 30))
     for _ in range(30):
-        model.readout.train_step(model, x, y)
+        head_step(model, x, y)
     assert np.mean(np.argmax(model(x), axis=1) == y) > 0.9
 
 
@@ -145,9 +148,9 @@ def test_features_of_untrained_layers_are_zero(layers, trained, silent):
     model.layers_trained.assign(trained)
     chosen = [0, 1, 2] if layers == "all" else [1, 2]
     ends = np.cumsum([0, *(UNITS[index] for index in chosen)])
-    features = np.array(model.readout.features(model, x))
+    rows = np.array(features(model, x))
     for place, index in enumerate(chosen):
-        part = features[:, ends[place] : ends[place + 1]]
+        part = rows[:, ends[place] : ends[place + 1]]
         assert (np.abs(part).max() == 0) == (index in silent)
 
 
@@ -222,8 +225,8 @@ def test_the_head_sees_averages_over_regions(regions, seen):
     rows = [normalised(averages_by_hand(each, regions)) for each in image_activities(model, x)]
     expected = np.concatenate(rows, axis=1)
     assert expected.shape == (30, 2 * 6 * seen)
-    assert model.readout.num_features(model) == [6 * seen, 6 * seen]
-    np.testing.assert_allclose(model.readout.features(model, x), expected, rtol=1e-3, atol=1e-4)
+    assert model.readout.num_features == [6 * seen, 6 * seen]
+    np.testing.assert_allclose(features(model, x), expected, rtol=1e-3, atol=1e-4)
     kernel, bias = with_drawn_head(model)
     np.testing.assert_allclose(model(x), expected @ kernel + bias, rtol=1e-3, atol=1e-3)
 
@@ -232,7 +235,7 @@ def test_regions_leave_layers_without_positions_as_they_are():
     model = model_with(readouts.Softmax(layers="all", regions=2))
     x, _ = samples()
     expected = features_by_hand(model, x, [0, 1, 2])
-    np.testing.assert_allclose(model.readout.features(model, x), expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(features(model, x), expected, rtol=1e-3, atol=1e-5)
 
 
 def test_standardized_by_the_batch_in_training_and_by_moving_averages_afterwards():
@@ -250,7 +253,7 @@ def test_standardized_by_the_batch_in_training_and_by_moving_averages_afterwards
     logits = standardized @ kernel + bias
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     errors = (probabilities - np.eye(CLASSES)[y]) / 30
-    before, _ = readout.train_step(model, x, y)
+    before, _ = head_step(model, x, y)
     np.testing.assert_allclose(before, logits, rtol=1e-3, atol=1e-3)
     kernel = kernel - 0.5 * standardized.T @ errors
     found = convert_to_numpy(readout.head.kernel)
@@ -266,15 +269,15 @@ def test_standardized_by_the_batch_in_training_and_by_moving_averages_afterwards
         np.testing.assert_array_equal(old, convert_to_numpy(weight))
 
 
-@pytest.mark.parametrize("options", [{"regions": 1, "standardized": True}, {}], ids=str)
-@pytest.mark.parametrize("views", VIEWS)
+@mostly_slow("options", [{"regions": 1, "standardized": True}, {}], quick=(0,), ids=str)
+@mostly_slow("views", VIEWS, quick=(2,))
 def test_logits_of_other_views_are_averaged(options, views):
     views, views_of = VIEWS[views]
     readout = readouts.Softmax("all", optimizer=keras.optimizers.SGD(0.5), **options)
     model = image_model("class groups", readout)
     x, y = images()
     model.fit(x, y, verbose=0)
-    plain, upright = model(x), model.readout.features(model, x)
+    plain, upright = model(x), features(model, x)
     looking = image_model("class groups", readouts.Softmax("all", **views, **options))
     looking.build(x.shape)
     looking.set_weights(model.get_weights())
@@ -286,10 +289,11 @@ def test_logits_of_other_views_are_averaged(options, views):
     assert accuracy == pytest.approx((expected.argmax(axis=1) == y).mean())
     # It learns from images as they come.
     if not options:
-        learns_from = looking.readout.features(looking, x, training=True)
+        learns_from = features(looking, x)
         np.testing.assert_allclose(learns_from, upright, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_head_alone_learns_on_frozen_images(tmp_path):
     """`fit_readout` leaves the layers as they are, and what it learnt is saved."""
     readout = readouts.Softmax(

@@ -5,12 +5,14 @@ import pytest
 from keras.ops import convert_to_numpy
 
 from keras_ff import readouts
+from keras_ff.models import scoring
+from tests.helpers import mostly_slow
 from tests.helpers.readouts import CLASSES, VIEWS, image_model, model_with
 
 
-@pytest.mark.parametrize("kind", ["contrastive", "class groups"])
-@pytest.mark.parametrize("layers", ["all", "validation"])
-@pytest.mark.parametrize("options", VIEWS)
+@mostly_slow("kind", ["contrastive", "class groups"], quick=(0, 1))
+@mostly_slow("layers", ["all", "validation"], quick=(1,))
+@mostly_slow("options", VIEWS, quick=(2,))
 def test_goodness_of_other_views_is_added(kind, layers, options):
     options, views_of = VIEWS[options]
     x = np.random.default_rng(1).normal(size=(60, 6, 5, 1)).astype("float32")
@@ -19,9 +21,10 @@ def test_goodness_of_other_views_is_added(kind, layers, options):
     model.fit(x, y, validation_data=(x, y), verbose=0)
     plain = image_model(kind, readouts.Goodness())
     plain.fit(x, y, verbose=0)
-    plain.set_weights([*plain.get_weights()[:1], *model.get_weights()[-4:]])
+    for one, other in zip(plain.ff_layers, model.ff_layers, strict=True):
+        one.set_weights(other.get_weights())
 
-    views = [plain.readout.of_layers(plain, view) for view in views_of(x)]
+    views = [scoring.class_goodness(plain, view) for view in views_of(x)]
     views = np.array([[convert_to_numpy(one) for one in view] for view in views])
     goodness = views.sum(axis=0)
     counted = slice(None)

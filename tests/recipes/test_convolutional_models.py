@@ -112,6 +112,7 @@ def test_supervised_contrast_has_a_head_in_every_layer(architecture):
         assert np.any(old != keras.ops.convert_to_numpy(new))
 
 
+@pytest.mark.slow
 def test_a_convolutional_run_learns_digits(tmp_path):
     config = TrainingConfig.for_dataset(
         "digits", architecture="cnn", units=(20, 40), epochs=4, dtype_policy="float32"

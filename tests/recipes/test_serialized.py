@@ -60,6 +60,7 @@ def test_models_that_do_not_fit_are_refused():
         made(keras.saving.serialize_keras_object(plain))
 
 
+@pytest.mark.slow
 def test_train_by_a_file(config, tmp_path, capsys):
     file, run = tmp_path / "mine.json", tmp_path / "run"
     file.write_text(json.dumps(config.to_dict()))

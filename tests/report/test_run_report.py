@@ -197,6 +197,7 @@ def test_a_run_that_is_not_complete_says_so(run, tmp_path):
     assert read.table_with("dead units") and "2 of 2" in read.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "chosen",
     [

@@ -13,25 +13,25 @@ tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU"
 
 import keras  # noqa: E402  (what comes before decides what it finds)
 import numpy as np  # noqa: E402
-from keras_ff.models.pipeline import Pipeline  # noqa: E402
 
 import keras_ff  # noqa: E402
 from keras_ff.layer_schedules import Pipelined  # noqa: E402
+from keras_ff.layer_schedules.pipeline import Pipeline  # noqa: E402
 from keras_ff.layers import FFDense  # noqa: E402
 
 FILE = sys.argv[1]
 
 worked = []
-work_off = Pipeline._work_off
+work_on_device = Pipeline._work_on_device
 
 
 def recorded(self, run):
     if run:
         worked.append((threading.get_ident(), self.model.layer_devices[run[0]]))
-    return work_off(self, run)
+    return work_on_device(self, run)
 
 
-Pipeline._work_off = recorded
+Pipeline._work_on_device = recorded
 x, y = np.random.default_rng(0).random((96, 12), "float32"), np.arange(96) % 10
 places = {"shuffle": False, "batch_size": 16, "verbose": 0, "validation_data": (x, y)}
 

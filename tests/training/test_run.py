@@ -18,7 +18,7 @@ from keras_ff import datasets, training
 from keras_ff.recipes import TrainingConfig
 from keras_ff.training import checkpoint
 from keras_ff.utils import files
-from tests.helpers import ROOT
+from tests.helpers import ROOT, mostly_slow
 
 SMALL = {"units": (24, 16), "epochs": 4, "batch_size": 256, "learning_rate": 0.01}
 
@@ -135,6 +135,7 @@ def test_the_run_is_kept_in_the_model_file(finished):
     assert isinstance(keras.saving.load_model(finished / "model.keras"), keras_ff.FFModel)
 
 
+@pytest.mark.slow
 def test_without_a_validation_part(tmp_path):
     metrics = training.train(small(validation_share=0.0, epochs=2), tmp_path / "run", verbose=0)
     assert metrics["validation_accuracy"] is None
@@ -142,6 +143,7 @@ def test_without_a_validation_part(tmp_path):
     assert (tmp_path / "run" / "goodness_separation.png").exists()
 
 
+@pytest.mark.slow
 def test_the_seed_decides_the_figures(finished, tmp_path):
     training.train(small(layer_schedule="greedy", seed=1), tmp_path / "other", verbose=0)
     assert (
@@ -157,6 +159,7 @@ def test_the_dtype_policy_is_that_of_the_run_alone(tmp_path):
     assert keras.config.dtype_policy().name == "float32"
 
 
+@pytest.mark.slow
 def test_averaged_weights_take_the_place_of_the_weights(tmp_path):
     config = small(epochs=2, weight_averaging=0.9)
     metrics = training.train(config, tmp_path / "run", verbose=0)
@@ -235,6 +238,7 @@ def interrupt(*args):
     raise Interruption
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [
@@ -332,7 +336,7 @@ def test_a_readout_learns_after_layers_which_stay(read_out, tmp_path):
     assert training.figures(with_head, test)["accuracy"] == metrics["test_accuracy"]
 
 
-@pytest.mark.parametrize("broken_off", ["before", "after"])
+@mostly_slow("broken_off", ["before", "after"], quick=())
 def test_a_readout_that_was_interrupted_ends_as_an_undisturbed_one(
     broken_off, read_out, tmp_path, monkeypatch
 ):
@@ -353,6 +357,7 @@ def test_a_readout_that_was_interrupted_ends_as_an_undisturbed_one(
         assert training.load(tmp_path / "run")[1] == run
 
 
+@pytest.mark.slow
 def test_seconds_are_those_of_all_parts(tmp_path, monkeypatch):
     clock = [100.0]
     monkeypatch.setattr(checkpoint.time, "perf_counter", lambda: clock[0])
@@ -437,6 +442,7 @@ KILLED = {"units": (400, 300, 200), "epochs": 4, "batch_size": 32}
 OPTIONS = ("--units", "400,300,200", "--epochs", "4", "--batch-size", "32")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["greedy", "simultaneous"])
 def test_killed_and_resumed_runs_end_with_the_figures_of_an_undisturbed_one(schedule, tmp_path):
     config = TrainingConfig.for_dataset("digits", layer_schedule=schedule, **KILLED)

@@ -97,6 +97,7 @@ def test_models_have_the_dtype_policy_of_the_configuration():
     assert keras.config.dtype_policy().name == "float32"
 
 
+@pytest.mark.slow
 def test_every_name_of_the_space_makes_a_model():
     hyper_model = FFHyperModel(
         base(loss="label_softmax"),

@@ -64,6 +64,7 @@ def test_each_layer_is_searched_above_the_best_of_those_below(searched):
     assert layers[-1][0].score > 0.5
 
 
+@pytest.mark.slow
 def test_a_search_begins_with_what_suited_each_candidate_below():
     first = LayerHyperModel(base(), SEARCH)
     found = [
@@ -129,6 +130,7 @@ def test_a_trial_stands_on_the_candidate_that_its_values_name():
     assert losses[0] == losses[2] != losses[1]
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow("JAX would copy what is kept into the compiled step")
 def test_what_frozen_layers_answer_is_computed_once_for_all_trials(monkeypatch):
     hyper_model = second_layer()
@@ -150,6 +152,7 @@ def test_what_frozen_layers_answer_is_computed_once_for_all_trials(monkeypatch):
     assert loss == pytest.approx(scores[0], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_weights_are_averaged_where_the_configuration_says_so():
     hyper_model = LayerHyperModel(base(weight_averaging=0.9), SEARCH)
     hp = parameters(threshold=0.4, learning_rate=2e-3)
@@ -161,6 +164,7 @@ def test_weights_are_averaged_where_the_configuration_says_so():
     )
 
 
+@pytest.mark.slow
 def test_a_layer_whose_loss_is_no_number_is_marked():
     hyper_model = LayerHyperModel(base(), {"learning_rate": [1e30]})
     hp = parameters(learning_rate=1e30)
@@ -202,6 +206,7 @@ def test_hyperband_is_refused(tmp_path):
         tuning.tune_layers(base(), SEARCH, tmp_path, tuner="hyperband")
 
 
+@pytest.mark.slow
 def test_the_command_line(tmp_path, capsys):
     folder = tmp_path / "search"
     arguments = ["tune", "--layer-wise", "--out", str(folder), "--search", "threshold,margin"]
@@ -218,6 +223,7 @@ def test_the_command_line(tmp_path, capsys):
             assert (folder / f"layer_{number}" / picture).stat().st_size > 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("readout", ["best_layers", "softmax"])
 def test_a_trial_is_judged_by_what_its_network_scores_with(readout, tmp_path):
     chosen = base(units=(24, 16), epochs=4, readout=readout)

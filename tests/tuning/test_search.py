@@ -77,6 +77,7 @@ def test_a_random_search_and_its_best_model(tmp_path):
     assert score == pytest.approx(results[0].score, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_data_of_ones_own(tmp_path):
     train, validation, _ = datasets.load("digits", batch_size=64)
     hyper_model = FFHyperModel(base(), ["threshold"])
@@ -85,6 +86,7 @@ def test_data_of_ones_own(tmp_path):
     assert len(tuning.results(tuner, hyper_model)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["simultaneous", "greedy"])
 def test_hyperband(schedule, tmp_path):
     epochs = []
@@ -102,6 +104,7 @@ def test_hyperband(schedule, tmp_path):
     assert tuning.results(tuner, hyper_model)[0].score > 0.3
 
 
+@pytest.mark.slow
 def test_a_grid(tmp_path):
     hyper_model = FFHyperModel(base(epochs=1), {"activation": ["relu", "tanh"]})
     tuner = tuner_of(keras_tuner.GridSearch, tmp_path, hyper_model, max_trials=9)
@@ -110,6 +113,7 @@ def test_a_grid(tmp_path):
     assert found == {"relu", "tanh"}
 
 
+@pytest.mark.slow
 def test_trials_that_fail_are_marked_and_the_search_goes_on(tmp_path):
     search = {"learning_rate": [1e7, 1e9, 3e-3]}
     hyper_model = FFHyperModel(base(epochs=8), search)
@@ -123,6 +127,7 @@ def test_trials_that_fail_are_marked_and_the_search_goes_on(tmp_path):
     assert trial.metrics.get_best_value("failed") == 1
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_to_the_same_number_of_trials(tmp_path):
     folder = tmp_path / "search"
     command = ["-m", "keras_ff.cli", "tune", "--out", str(folder), "--trials", "5"]
@@ -179,6 +184,7 @@ def free_port():
         return one.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_a_chief_and_two_workers_search_together(tmp_path):
     folder = tmp_path / "search"
     command = [sys.executable, "-m", "keras_ff.cli", "tune", "--out", str(folder), "--trials", "4"]
@@ -220,6 +226,7 @@ def test_a_record_that_was_cut_off_is_restored(file, searched, tmp_path):
     assert len(again) == 2 and all(one.score is not None for one in again)
 
 
+@pytest.mark.slow
 def test_the_command_line_says_how_to_train_the_best(tmp_path, capsys):
     folder = tmp_path / "search"
     arguments = ["tune", "--out", str(folder), "--search", "margin,label-strength"]
@@ -241,6 +248,7 @@ def test_the_command_line_says_how_to_train_the_best(tmp_path, capsys):
     assert "is another" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_bayesian_search_gives_plain_numbers(tmp_path):
     # The last one is drawn by what came of the others.
     results = tuning.tune(base(epochs=1), ["margin"], tmp_path, trials=4, verbose=0)

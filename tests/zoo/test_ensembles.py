@@ -40,12 +40,20 @@ def samples():
     return np.random.default_rng(0).normal(size=(30, *SHAPE)).astype("float32")
 
 
-@pytest.fixture
-def own(tmp_path):
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
     """A folder with copies of two presets and the ensemble of them."""
+    folder = tmp_path_factory.mktemp("published")
     for name in NAMES:
-        shutil.copytree(zoo.get(name).folder, tmp_path / "own" / name)
-    zoo.publish_ensemble(tmp_path / "own" / "both", NAMES, SHARES)
+        shutil.copytree(zoo.get(name).folder, folder / name)
+    zoo.publish_ensemble(folder / "both", NAMES, SHARES)
+    return folder
+
+
+@pytest.fixture
+def own(published, tmp_path):
+    """The same folder, for a test to change."""
+    shutil.copytree(published, tmp_path / "own")
     return tmp_path / "own"
 
 
@@ -202,6 +210,7 @@ def test_members_must_be_found_by_their_names(own, tmp_path):
     assert len(FFEnsemble.from_preset(tmp_path / "elsewhere" / "more").members) == 2
 
 
+@pytest.mark.slow
 def test_evaluate_measures_each_network_once(own, monkeypatch):
     scored = []
     predict = FFModel.predict
@@ -257,6 +266,7 @@ def test_join_names_it_after_dataset_and_activation(own):
     assert f"keras-ff zoo join digits_mlp_small_tanh {NAMES[1]} --name mine\n" in card
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", sorted(name for name, one in zoo.list_presets().items() if one.storage == "members")
 )

@@ -67,6 +67,7 @@ def test_cards_hold_what_is_measured(name, test_data):
     assert model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] == pytest.approx(hits)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not datasets.is_prepared("mnist"), reason="MNIST is not prepared here")
 @pytest.mark.parametrize("name", MNIST)
 @pytest.mark.usefixtures("read_once")

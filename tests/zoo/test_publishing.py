@@ -66,6 +66,7 @@ def test_the_smallest_storage_is_chosen_that_costs_nothing(steps, chosen, run, m
     assert zoo.publishing.smallest_storage(model, validation) == chosen
 
 
+@pytest.mark.slow
 def test_models_of_other_trainings_are_published_too(tmp_path, monkeypatch):
     train, _, _ = datasets.load("digits")
     model = keras_ff.models.cnn((20, 20))

@@ -25,6 +25,7 @@ def wheel(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_wheel_holds_the_presets(wheel):
     assert wheel.stat().st_size < 90e6
     with zipfile.ZipFile(wheel) as archive:
@@ -36,6 +37,7 @@ def test_a_wheel_holds_the_presets(wheel):
     assert not any(name.startswith("zoo/") for name in names)
 
 
+@pytest.mark.slow
 def test_presets_load_where_the_wheel_alone_is(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")

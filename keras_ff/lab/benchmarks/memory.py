@@ -24,13 +24,6 @@ def run(depths=(4, 8, 16, 32), image_size=32, channels=64, batch_size=128, polic
     less the weights and the optimizers' slots. The compiled program grows with depth as well; a
     batch of a single sample tells how much, and `activities_ours` and `activities_backprop` are
     the slopes of what the whole batch takes beyond that.
-
-    Args:
-        depths: integers, numbers of equal convolutional layers.
-        image_size: integer, side of the images in pixels.
-        channels: integer, a multiple of 8.
-        batch_size: integer.
-        policy: name of a dtype policy.
     """
 
     def slopes(method):

@@ -24,23 +24,14 @@ def run(
 ):
     """Rows of `pipeline`, in ms a step: by a model of the cost, and measured on two devices.
 
-    The model: every layer's step is timed by itself, and so is moving a batch from one layer to
-    the next. With neighbouring layers on each device, a step takes what the slowest device does,
-    and a batch's move where there are several. `busy` is the share of their time in which
-    devices work. `moved` are the MiB that all devices together send in a step,
-    `moved_data_parallel` those of data parallelism on as many devices, which sums the gradients
-    of all weights in a ring.
+    The model: every layer's step is timed by itself, and so is moving a batch from one layer to the
+    next. With neighbouring layers on each device, a step takes what the slowest device does, and a
+    batch's move where there are several. `busy` is the share of their time in which devices work.
+    `moved` are the MiB that all devices together send in a step, `moved_data_parallel` those of
+    data parallelism on as many devices, which sums the gradients of all weights in a ring.
 
     Measured are two halves of this machine's processor, which share its cores: they tell whether
     both work in every step, not how fast two processors would be.
-
-    Args:
-        depths: integers, numbers of dense layers.
-        devices: integers, numbers of devices.
-        units: integer, width of the layers.
-        batch_size: integer.
-        policy: name of a dtype policy.
-        rounds: integer, how often each layer is timed.
     """
     for depth in depths:
         keras.config.set_dtype_policy(policy)

@@ -31,15 +31,7 @@ DATA = {
 
 
 def mnist(activation="relu", **changed):
-    """All wrong labels as negatives, images shifted by up to a pixel, 3 × 500 units.
-
-    Args:
-        activation: string, a name for `keras_ff.activations.get`. Defaults to `"relu"`.
-        **changed: options of `TrainingConfig` that are to differ.
-
-    Returns:
-        A `TrainingConfig`.
-    """
+    """All wrong labels as negatives, images shifted by up to a pixel, 3 × 500 units."""
     alphas = {"tanh": 64.0, "sigmoid": 256.0}
     recipe = {
         "units": (500,) * 3,
@@ -53,16 +45,7 @@ def mnist(activation="relu", **changed):
 
 
 def class_groups(dataset, activation="t_distribution", **changed):
-    """Class groups on 3 × 1000 units: no negatives, one pass to score, any activation learns.
-
-    Args:
-        dataset: string, one of `DATA`.
-        activation, **changed: as for `mnist`. Defaults to `"t_distribution"`, which does best on
-            CIFAR-10.
-
-    Returns:
-        A `TrainingConfig`.
-    """
+    """Class groups on 3 × 1000 units: no negatives, one pass to score, any activation learns."""
     rates = {"tanh": 2e-4, "sigmoid": 1e-3}
     recipe = {
         "units": (1000,) * 3,
@@ -83,7 +66,7 @@ def class_groups(dataset, activation="t_distribution", **changed):
 
 
 def contrastive(dataset, activation="relu", **changed):
-    """Positives against three negatives on 3 × 1000 units; arguments as for `class_groups`."""
+    """Positives against three negatives on 3 × 1000 units."""
     rates = {"tanh": 3e-4, "sigmoid": 5e-4, "t_distribution": 4e-4}
     alphas = {"tanh": 64.0, "sigmoid": 256.0}
     # After 40, the validation accuracy of tanh was still rising.

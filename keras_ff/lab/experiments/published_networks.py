@@ -26,15 +26,7 @@ LI_CHEN = "Li and Chen"
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """A published network and its training.
-
-    Args:
-        model: function of the number of steps per epoch; gives a compiled `FFModel`, not built.
-        data: dictionary, options of a `DataConfig`.
-        epochs: integer.
-        architecture: string.
-        description: string.
-    """
+    """A published network; `model` makes it from the number of steps per epoch, not built."""
 
     model: object
     data: dict
@@ -161,11 +153,7 @@ def _li_chen(steps):
     model = keras_ff.FFModel(
         [
             keras_ff.layers.FFDense(
-                500,
-                activation="elu",
-                normalization="layer",
-                dropout=0.2,
-                goodness="mean_activity",
+                500, activation="elu", normalization="layer", dropout=0.2, goodness="mean_activity"
             )
             for _ in range(4)
         ],
@@ -243,16 +231,7 @@ PUBLISHED = {
 
 
 def write(name, folder, data_dir=None):
-    """Write a published network as a preset without weights.
-
-    Args:
-        name: string, one of `PUBLISHED`.
-        folder: string or path, in which the preset's folder is made.
-        data_dir: folder of the prepared datasets. Defaults to `None`.
-
-    Returns:
-        The `keras_ff.zoo.Preset`.
-    """
+    """Write one of `PUBLISHED` into a folder of presets, without weights; returns the preset."""
     published = PUBLISHED[name]
     data = DataConfig.from_dict(published.data)
     info = datasets.info(data.dataset, data_dir=data_dir)

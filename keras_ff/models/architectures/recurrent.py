@@ -23,8 +23,7 @@ def recurrent(
         num_classes: integer. Defaults to `10`.
         activation: name or callable. Defaults to `"relu"`.
         iterations, scored: as for `RecurrentFFModel`.
-        damping: float in [0, 1), share of its old activities that a layer keeps. Defaults to
-            `0.3`.
+        damping: float in [0, 1), share of its old activities that a layer keeps. Defaults to `0.3`.
         dropout: float in [0, 1), share of the activities dropped in training. Defaults to `0.0`.
         **kwargs: as for `RecurrentFFModel`: `negatives`, `readout`, `name`, ...
 

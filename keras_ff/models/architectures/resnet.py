@@ -27,8 +27,7 @@ def resnet(width=20, num_classes=10, activation="relu", dropout=0.2, **kwargs):
     million parameters, 100 makes 30.6 million.
 
     Args:
-        width: integer, channels of the first layers, a multiple of `num_classes`. Defaults to
-            `20`.
+        width: integer, channels of the first layers, a multiple of `num_classes`. Defaults to `20`.
         num_classes: integer. Defaults to `10`.
         activation: name or callable. Defaults to `"relu"`.
         dropout: float in [0, 1), share of the activities dropped in training. Defaults to `0.2`.

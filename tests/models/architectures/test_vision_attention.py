@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_ff import labels, models
+from keras_ff.layers import Batch
 from tests.helpers.architectures import CLASSES, built
 
 
@@ -20,5 +21,6 @@ def test_groups_behind_attention_are_normalised_before_they_are_flattened():
     # A class whose units answer a hundred times as loudly is heard no better behind.
     activities = np.random.default_rng(2).random((3, 4, 8))
     louder = activities * np.repeat([1.0, 100.0, 1.0, 1.0], 2)
-    heard = [model.layer_order.enter(1, each, [])[0] for each in (activities, louder)]
+    batches = [Batch(each, streams=1, layer=1) for each in (activities, louder)]
+    heard = [model.stack.enter(batch).inputs for batch in batches]
     np.testing.assert_allclose(*heard, rtol=1e-3, atol=1e-3)
