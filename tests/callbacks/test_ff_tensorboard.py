@@ -112,7 +112,7 @@ def test_the_figures_of_layers_are_those_of_the_history(shown):
                 ("loss", "loss"),
                 ("positive_goodness", "positive goodness"),
                 ("negative_goodness", "negative goodness"),
-                ("pairs_told_apart", "pair accuracy"),
+                ("pair_accuracy", "pair accuracy"),
             ):
                 steps, values = events.of(tag + written)
                 assert steps == list(range(EPOCHS))
