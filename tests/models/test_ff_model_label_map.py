@@ -14,7 +14,7 @@ import keras_ff
 from keras_ff.labels import LabelMap
 from keras_ff.layers import FFAttention, FFConv2D, FFDense, FFResidual
 from keras_ff.negatives import Adversarial, AllLabels, HybridImages, Perturbation, RandomLabels
-from tests.helpers import drawn
+from tests.helpers import drawn, mostly_slow
 from tests.helpers.either_backend import gradient_table, value_and_gradients
 
 CLASSES = 3
@@ -155,7 +155,7 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("name", WAYS)
+@mostly_slow("name", WAYS, quick=(0, 1))
 def test_it_learns_whatever_stands_beside_it(name):
     model = WAYS[name]()
     before = maps(model)

@@ -186,6 +186,7 @@ def test_in_another_model_a_recurrent_layer_is_a_dense_one():
     assert model.predict(samples()[0], verbose=0).shape == (7, 2)
 
 
+@pytest.mark.slow
 def test_digits_are_learned():
     data = sklearn.datasets.load_digits()
     x, y = (data.images / 16).astype("float32"), data.target
