@@ -75,7 +75,7 @@ def test_goodness_scores_and_accuracies_are_those_of_numpy(monkeypatch):
         apart = positive.mean() - layer.negative_goodness.mean()
         assert layer.separation == pytest.approx(apart, abs=1e-5)
         share = np.mean(positive > layer.negative_goodness[:, 0] + 1e-7)
-        assert layer.pairs_told_apart == pytest.approx(share, abs=1 / len(y))
+        assert layer.pair_accuracy == pytest.approx(share, abs=1 / len(y))
     # Scores so near each other that rounding decides are read as they were measured.
     goodness = np.array([layer.class_scores for layer in measured.layers])
     alone = [np.mean(np.argmax(one, axis=1) == y) for one in goodness]
@@ -92,8 +92,9 @@ def test_the_negatives_are_those_of_validation():
     x, y = data()
     logs = model.evaluate(x, y, verbose=0, return_dict=True)
     for number, layer in enumerate(measure(model, x, y).layers, start=1):
-        told = logs[f"layer_{number}/pairs_told_apart"]
-        assert layer.pairs_told_apart == pytest.approx(told, abs=1e-6)
+        told = logs[f"layer_{number}/pair_accuracy"]
+        assert layer.pair_accuracy == pytest.approx(told, abs=1e-6)
+        assert layer.pairs_told_apart == layer.pair_accuracy  # by its former name
         apart = logs[f"layer_{number}/positive_goodness"]
         apart -= logs[f"layer_{number}/negative_goodness"]
         assert layer.separation == pytest.approx(apart, rel=1e-4)

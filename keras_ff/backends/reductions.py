@@ -57,6 +57,16 @@ def sum(x, axes):
     return math.prod(x.shape[1:]) * _sample_means(x)
 
 
+def group_means(x, groups):
+    """Means over equal groups of neighbouring channels and all positions: (batch, groups)."""
+    if apply_to_groups(x, groups):
+        lanes = ChannelGroups(x.shape, groups)
+        return lanes.means(ops.mean(lanes.fold(x), axis=1))
+    grouped = ops.reshape(x, (-1, *x.shape[1:-1], groups, x.shape[-1] // groups))
+    axes = tuple(axis for axis in range(1, len(grouped.shape)) if axis != len(x.shape) - 1)
+    return ops.mean(grouped, axis=axes)
+
+
 def _are_samples(x, axes):
     return axes == tuple(range(1, len(x.shape))) and apply(x)
 

@@ -7,6 +7,7 @@ import pytest
 import keras_ff
 from keras_ff import cli, tuning
 from keras_ff.fast import activation_cache
+from keras_ff.fast.activation_cache import ActivationCache
 from keras_ff.recipes import TrainingConfig
 from keras_ff.tuning import LayerHyperModel
 
@@ -134,11 +135,9 @@ def test_a_trial_stands_on_the_candidate_that_its_values_name():
 @pytest.mark.tensorflow("JAX would copy what is kept into the compiled step")
 def test_what_frozen_layers_answer_is_computed_once_for_all_trials(monkeypatch):
     hyper_model = second_layer()
-    passes, kept = [], activation_cache.ActivationCache._pass
+    passes, kept = [], ActivationCache._pass
     monkeypatch.setattr(
-        activation_cache.ActivationCache,
-        "_pass",
-        lambda self, below: passes.append(below) or kept(self, below),
+        ActivationCache, "_pass", lambda self, below: passes.append(below) or kept(self, below)
     )
     scores = []
     for threshold in (0.3, 0.5, 0.3):

@@ -14,10 +14,10 @@ def test_goodness_separation_tells_the_share_of_pairs_that_the_model_measures(tw
     logs = model.evaluate(x, y, verbose=0, return_dict=True)
     figure = visualization.goodness_separation(model, x, y)
     for number, axes in enumerate(figure.axes, start=1):
-        share = 100 * logs[f"layer_{number}/pairs_told_apart"]
+        share = 100 * logs[f"layer_{number}/pair_accuracy"]
         assert axes.get_title() == f"Layer {number}: pair accuracy {share:.1f} %"
         assert axes.get_xlabel() == "goodness (mean of squares of activities)"
-    assert 0.5 < logs["layer_1/pairs_told_apart"] < 1
+    assert 0.5 < logs["layer_1/pair_accuracy"] < 1
 
 
 def test_histograms_hold_all_samples_and_their_means(two_classes):

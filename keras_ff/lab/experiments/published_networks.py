@@ -97,18 +97,11 @@ EXPERIMENTS = {
 }
 
 
-def _cifar10(batch_size, shift=4):
-    return {
-        "dataset": "cifar10",
-        "batch_size": batch_size,
-        "validation_share": 0.2,
-        "shift": shift,
-        "flip": True,
-    }
-
-
-def _mnist(batch_size):
-    return {"dataset": "mnist", "batch_size": batch_size, "standardize": False}
+# How images are prepared, by dataset.
+DATA = {
+    "cifar10": {"validation_share": 0.2, "shift": 4, "flip": True},
+    "mnist": {"standardize": False},
+}
 
 
 def _tantravahi_convolutional(make, **arguments):
@@ -164,70 +157,64 @@ def _li_chen(steps):
     return model
 
 
-PUBLISHED = {
-    **{
-        f"cifar10_mlp_s1_{number}_{one.activation}": Published(
-            one.model,
-            _cifar10(one.batch_size),
-            one.epochs,
-            f"mlp_s1_{number}",
+def _published(dataset, architecture, activation, model, batch_size, epochs, description):
+    data = {"dataset": dataset, "batch_size": batch_size, **DATA[dataset]}
+    name = f"{dataset}_{architecture}_{activation}"
+    return name, Published(model, data, epochs, architecture, description)
+
+
+_VGG19 = _tantravahi_convolutional(models.vgg, variant="vgg19")
+_THREE_CONV = _tantravahi_convolutional(models.vgg, variant="three_conv")
+_LOCAL = _tantravahi_convolutional(models.local_receptive_field)
+_LOCAL_RESIDUAL = _tantravahi_convolutional(models.local_receptive_field, residual=True)
+# Dataset, architecture, activation, model, batch size, epochs and description.
+_ROWS = (
+    *(
+        (
+            *("cifar10", f"mlp_s1_{number}", one.activation, one.model, one.batch_size, one.epochs),
             f"Experiment {number} of {TANTRAVAHI}, table 4.1.",
         )
         for number, one in EXPERIMENTS.items()
-    },
-    "cifar10_vgg19_relu": Published(
-        _tantravahi_convolutional(models.vgg, variant="vgg19"),
-        _cifar10(256),
-        200,
+    ),
+    (
+        "cifar10",
         "vgg19",
+        "relu",
+        _VGG19,
+        256,
+        200,
         f"The deep convolutional stack of {TANTRAVAHI}.",
     ),
-    "cifar10_three_conv_relu": Published(
-        _tantravahi_convolutional(models.vgg, variant="three_conv"),
-        _cifar10(256),
-        200,
-        "three_conv",
+    (
+        *("cifar10", "three_conv", "relu", _THREE_CONV, 256, 200),
         f"Three convolutions and two dense layers, after {TANTRAVAHI}.",
     ),
-    "cifar10_local_receptive_field_relu": Published(
-        _tantravahi_convolutional(models.local_receptive_field),
-        _cifar10(256),
-        200,
-        "local_receptive_field",
+    (
+        *("cifar10", "local_receptive_field", "relu", _LOCAL, 256, 200),
         f"The local receptive field network of {TANTRAVAHI}.",
     ),
-    "cifar10_local_receptive_field_residual_relu": Published(
-        _tantravahi_convolutional(models.local_receptive_field, residual=True),
-        _cifar10(256),
-        200,
-        "local_receptive_field_residual",
+    (
+        *("cifar10", "local_receptive_field_residual", "relu", _LOCAL_RESIDUAL, 256, 200),
         f"The local receptive field network of {TANTRAVAHI} with residual connections.",
     ),
-    "cifar10_trifecta_6_relu": Published(
-        _trifecta("trifecta_6"),
-        _cifar10(512),
-        100,
-        "trifecta_6",
+    (
+        *("cifar10", "trifecta_6", "relu", _trifecta("trifecta_6"), 512, 100),
         f"The Trifecta, {DOOMS}: 6 layers.",
     ),
-    "cifar10_trifecta_12_relu": Published(
-        _trifecta("trifecta_12"),
-        _cifar10(512),
-        500,
-        "trifecta_12",
+    (
+        *("cifar10", "trifecta_12", "relu", _trifecta("trifecta_12"), 512, 500),
         f"The Trifecta, {DOOMS}: 12 layers, the best of the thesis behind it.",
     ),
-    "mnist_mlp_s2_relu": Published(
-        _kesanapalli,
-        _mnist(512),
-        240,
-        "mlp_s2",
+    (
+        *("mnist", "mlp_s2", "relu", _kesanapalli, 512, 240),
         f"The Forward-Forward baseline of {KESANAPALLI}: 60 epochs per layer.",
     ),
-    "mnist_mlp_s4_elu": Published(
-        _li_chen, _mnist(10_000), 2000, "mlp_s4", f"The best network of {LI_CHEN}: ELU, margin 1."
+    (
+        *("mnist", "mlp_s4", "elu", _li_chen, 10_000, 2000),
+        f"The best network of {LI_CHEN}: ELU, margin 1.",
     ),
-}
+)
+PUBLISHED = dict(_published(*row) for row in _ROWS)
 
 
 def write(name, folder, data_dir=None):
