@@ -305,6 +305,7 @@ def test_a_model_goes_on_after_a_refusal_among_several_steps(
     assert np.isfinite(model.predict(x, verbose=0)).all()
 
 
+@pytest.mark.slow
 def test_a_model_goes_on_after_a_refusal(new_model, fit, two_classes, stream, values, same):
     model, untroubled = new_model(run_eagerly=False), new_model(run_eagerly=False)
     x, y, message = flawed("label too high", *two_classes)

@@ -107,6 +107,7 @@ def test_it_tells_what_its_members_are():
     assert ensemble.compute_output_shape((5, *SHAPE)) == (5, 10)
 
 
+@pytest.mark.slow
 def test_it_does_not_learn_but_its_members_do(data):
     _, (x, y) = data
     ensemble = FFEnsemble([zoo.get(name).model() for name in NAMES])

@@ -250,6 +250,7 @@ def test_learning_rate_scheduler(new_model, fit, two_classes, remember, same):
         assert np.abs(whole - start).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_reduce_lr_on_plateau_acts_on_every_layers_optimizer(
     new_model, fit, two_classes, values, same
 ):
@@ -290,7 +291,7 @@ def test_reduce_lr_on_plateau_acts_on_every_layers_optimizer(
     assert min(distances(weights, values(unreduced.trainable_variables))) > 1e-4
 
 
-@pytest.mark.parametrize("eager, built", [(True, True), (False, True), (False, False)])
+@mostly_slow("eager, built", [(True, True), (False, True), (False, False)], quick=(0,))
 def test_swap_ema_weights_spares_layers_that_have_not_started(
     eager, built, new_model, fit, two_classes, remember, same
 ):

@@ -94,7 +94,7 @@ def test_a_step_is_that_of_layer_1s_loss():
     np.testing.assert_allclose(layer.kernel, expected[1], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("learning", [(0,), (1,), (2,), (1, 2), (0, 2)], ids=str)
+@mostly_slow("learning", [(0,), (1,), (2,), (1, 2), (0, 2)], quick=(1, 4), ids=str)
 def test_it_is_moved_by_layer_1_and_no_other(learning):
     model = model_of()
     model.learning_layers = learning
@@ -262,7 +262,7 @@ def test_it_is_saved_once(tmp_path):
     assert json.dumps(config).count('"class_name": "LabelMap"') == 1
 
 
-@pytest.mark.parametrize("way", ["whole", "weights"])
+@mostly_slow("way", ["whole", "weights"], quick=(0,))
 def test_loaded_it_goes_on_as_before(way, tmp_path):
     """Another seed, so that only what was saved can make the maps equal."""
     model = model_of()
