@@ -19,7 +19,7 @@ PLAIN = {
 
 @registered
 class ClassGroups(registry.Part):
-    """Goodness of each class's own group of units or channels: one logit a class.
+    """Goodness of each class's own group of units or channels: one logit per class.
 
     The last axis is divided into as many groups of neighbours as there are classes; group k's
     goodness, over its units and all positions, is class k's logit: `G_k = scale · g(y_group k)`
@@ -70,11 +70,11 @@ class ClassGroups(registry.Part):
         groups = ops.reshape(activities, (-1, *activities.shape[1:-1], num_classes, group))
         groups = ops.moveaxis(groups, -2, 1)
         positions = (-1, *groups.shape[2:])
-        figures = self.of(ops.reshape(groups, positions))
-        return self.scale * ops.reshape(figures, (-1, num_classes))
+        goodness = self.of(ops.reshape(groups, positions))
+        return self.scale * ops.reshape(goodness, (-1, num_classes))
 
     def _by_lanes(self, activities, num_classes):
-        """Figures of groups, from those of lanes; see `keras_ff.backends.reductions`."""
+        """Goodness of groups, from means of lanes; see `keras_ff.backends.reductions`."""
         groups = reductions.ChannelGroups(activities.shape, num_classes)
         means = groups.means(self.of(groups.fold(activities), axes=(1,)))
         return means * (self.of.unit((None, groups.size)) / self.of.unit((None, groups.rows)))

@@ -10,17 +10,17 @@ from keras_ff.utils.registry import registered
 
 
 class Goodness(registry.Part):
-    """Base of the goodness functions: `goodness(activities)` gives one figure a sample.
+    """Base of the goodness functions: `goodness(activities)` gives one value per sample.
 
     Args:
-        scale: float above 0, multiplies the figure. Bounded activations (tanh, sigmoid) need it
+        scale: float above 0, multiplies the goodness. Bounded activations (tanh, sigmoid) need it
             where the loss is logistic with a threshold that their activities cannot reach.
             Defaults to `1.0`.
         center: float, subtracted from every activity first, for activations with an offset such
             as sigmoid (0.5). Defaults to `0.0`.
     """
 
-    # Whether there is one figure a class, rather than one a sample.
+    # Whether there is one value per class, rather than one per sample.
     per_class = False
 
     def __init__(self, scale=1.0, center=0.0):
@@ -28,7 +28,7 @@ class Goodness(registry.Part):
         self.center = checks.finite_number(center, "center")
 
     def __call__(self, activities, axes=None):
-        """The figure over `axes`, a tuple of integers; by default over all but the batch."""
+        """Goodness over `axes`, a tuple of integers; by default over all but the batch."""
         activities = ops.cast(activities, "float32")
         if self.center:
             activities = activities - self.center
@@ -36,7 +36,7 @@ class Goodness(registry.Part):
         return self.scale * self.measure(activities, axes)
 
     def measure(self, activities, axes):
-        """The figure of centred float32 activities, reduced over `axes`."""
+        """Goodness, not scaled, of centred float32 activities, reduced over `axes`."""
         raise NotImplementedError
 
     def unit(self, activities_shape):
