@@ -27,7 +27,7 @@ class Pipelined(Simultaneous):
     their weights and optimizers, and all work at the same time. In every step a batch that has
     passed the last layer is measured first; then all layers work, those of one device the last
     one first; and the first layer after all others where it asks for their scores (a metric that
-    takes a pass a class, `HardLabels`). The outcome is that of one device.
+    takes a pass per class, `HardLabels`). The outcome is that of one device.
 
     Args:
         devices: `None`, or a list of device names as from `keras.distribution.list_devices()`,

@@ -48,7 +48,7 @@ class FFLayer(keras.layers.Layer):
         optimizer: a Keras optimizer, by name or object, of which the layer uses a copy of its
             own. Defaults to `None`: a copy of the one that `FFModel.compile` is given.
         auxiliary: further terms of the loss, from the activities of the positive samples alone: a
-            Keras layer or a list of them. One that takes labels answers its term, such as
+            Keras layer or a list of them. One that takes labels returns its term, such as
             `keras_ff.losses.SupCon`; another adds it by `add_loss`, such as
             `keras_ff.layers.PeerNormalization` or `keras.layers.ActivityRegularization`. Defaults
             to `None`.
@@ -218,7 +218,7 @@ class FFLayer(keras.layers.Layer):
 
     @property
     def num_activities(self):
-        """Number of activities a sample has, once the layer is built."""
+        """Number of activities per sample, once the layer is built."""
         return math.prod(self.activities_shape[1:])
 
     @property
@@ -466,7 +466,7 @@ def _get_goodness(identifier):
 
 
 def _check_not_constant(measure, activation):
-    """Refuse squares of what is one or minus one, which are one whatever the layer answers."""
+    """Refuse squares of what is one or minus one, which are one whatever the inputs."""
     measured = getattr(measure, "of", measure)
     squared = isinstance(measured, (goodness.SumOfSquares, goodness.MeanOfSquares))
     if squared and not measured.center and activations.squares_are_constant(activation):

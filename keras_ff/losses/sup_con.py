@@ -33,7 +33,7 @@ class SupCon(keras.layers.Layer):
     Args:
         units: integer, width of the head, or `None` for no head, `z = L2(pooled)`. Defaults to
             `128`.
-        regions: integer, into how many regions a side positions are divided, at most (a side of 7
+        regions: integer, into how many regions per side positions are divided, at most (a side of 7
             is divided into 4 of 2, 2, 2 and 1, or into 7). With 1 the head sees how strong a
             channel is, with more also where. Defaults to `1`.
         temperature: float above 0, τ; or a `keras.optimizers.schedules.LearningRateSchedule` of
@@ -56,7 +56,7 @@ class SupCon(keras.layers.Layer):
         float32 scalar tensor.
 
     Raises:
-        ValueError: if an argument is out of its range, or there is not one label a sample.
+        ValueError: if an argument is out of its range, or there is not one label per sample.
 
     Example:
 

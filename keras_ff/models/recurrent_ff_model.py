@@ -23,15 +23,15 @@ class RecurrentFFModel(FFModel):
     """A Forward-Forward network with top-down connections (Hinton 2022, §3.4).
 
     A sample is shown to the lowest layer and a label to the highest, for several iterations, like
-    a video in which nothing moves. In each of them all layers answer at once to the
+    a video in which nothing moves. In each of them all layers respond at once to the
     length-normalised activities that the layers right below and right above them had an iteration
     before: below the first layer stands the sample, above the last one the label, whose energy is
     `label_embedding.strength` times that of what the last layer hears from below. Hidden layers
     start with what one pass upwards gives, silence above them.
 
-    In every iteration a layer has a goodness and a loss; it learns in one step a batch, from the
+    In every iteration a layer has a goodness and a loss; it learns in one step per batch, from the
     mean over the iterations. What it hears and its own activities before are detached, so that no
-    gradient passes from layer to layer or through time. The figures of layers are means over the
+    gradient passes from layer to layer or through time. The metrics of layers are means over the
     iterations; in the first ones the label has not come down to the lower layers yet, and
     positives and negatives are the same to them. Scores are the goodness averaged over some
     iterations; a softmax readout sees the activities of these side by side.

@@ -29,7 +29,7 @@ class Softmax(Readout):
         optimizer: a Keras optimizer, by name or object. Defaults to `None`: a copy of the one
             that `FFModel.compile` is given.
         kernel_regularizer: as for `keras.layers.Dense`. Defaults to `None`.
-        regions: integer, into how many regions a side the positions of convolutions are divided,
+        regions: integer, into how many regions per side the positions of convolutions are divided,
             at most, of which the head sees the averages; with 1 those over the whole image.
             Defaults to `None`: it sees every activity by itself.
         standardized: boolean. Whether what the head sees is standardised besides, by moments of

@@ -46,7 +46,7 @@ class TrainingConfig(DataConfig):
         peer_normalization: float, weight of peer normalisation; 0 for none.
         supervised_contrast: float above 0, weight of `keras_ff.losses.SupCon` in every layer's
             loss, whose head makes a layer's gradient pass two matrices; or `None`.
-        supervised_contrast_regions: integer, into how many regions a side that head divides
+        supervised_contrast_regions: integer, into how many regions per side that head divides
             images, or `None` for `SupCon`'s default.
         epochs: integer, epochs in all.
         learning_rate: float, or a tuple with one per layer: Adam's rate at the beginning.

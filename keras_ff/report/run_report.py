@@ -179,7 +179,7 @@ def _heading(run):
         ("validation accuracy", _percent(metrics.get("validation_accuracy"))),
         ("epochs", run.epochs),
         ("training", _with_unit(metrics.get("seconds"), "s")),
-        ("samples a second", _with_unit(metrics.get("samples_per_second"), "")),
+        ("samples per second", _with_unit(metrics.get("samples_per_second"), "")),
         ("parameters", f"{run.model.count_params():,}"),
         ("matrices one gradient passes", run.model.locality),
     ]
@@ -282,7 +282,7 @@ def _predictions(run):
         for name, row, share in zip(run.class_names, counts, shares, strict=True)
     ]
     return page.section(
-        "Answers on the test set",
+        "Predictions on the test set",
         _picture(
             "Test samples by true and predicted class.",
             visualization.confusion_matrix,

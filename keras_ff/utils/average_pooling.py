@@ -22,7 +22,7 @@ def averages(activities, regions):
 
 
 def number_of_averages(activities_shape, regions):
-    """How many averages a sample has; the batch axis of the shape is ignored."""
+    """How many features a sample has then; the batch axis of the shape is ignored."""
     *sides, channels = activities_shape[1:]
     return math.prod(math.ceil(side / _window(side, regions)) for side in sides) * channels
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_ff.visualization import style
 
-LAYERS_A_ROW = 3
+LAYERS_PER_ROW = 3
 
 
 def label_goodness(measured, class_names=None):
@@ -38,10 +38,10 @@ def label_goodness(measured, class_names=None):
     layers = [layer for layer in measured.layers if layer.class_scores is not None]
     if not layers or measured.labels is None:
         raise ValueError(
-            "Goodness by label needs labels, and layers that tell classes apart. "
+            "Goodness by label needs labels, and layers that score classes. "
             "Received: measurements without either"
         )
-    columns = min(LAYERS_A_ROW, len(layers))
+    columns = min(LAYERS_PER_ROW, len(layers))
     rows = -(-len(layers) // columns)
     figure = style.new_figure(4.4 * columns, 0.5 + 3.7 * rows)
     for layer, axes in zip(layers, style.grid(figure, len(layers), columns), strict=True):

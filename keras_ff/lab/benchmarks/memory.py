@@ -52,7 +52,7 @@ def run(depths=(4, 8, 16, 32), image_size=32, channels=64, batch_size=128, polic
 
 
 def _in_own_process(*arguments):
-    return own_process.answer("keras_ff.lab.benchmarks.memory", *arguments)
+    return own_process.result("keras_ff.lab.benchmarks.memory", *arguments)
 
 
 def peak(method, depth, image_size, channels, batch_size, policy):

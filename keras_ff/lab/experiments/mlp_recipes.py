@@ -6,8 +6,8 @@ trained by them.
 
 from keras_ff.recipes import TrainingConfig
 
-# Whose activities are never negative, or bounded, or both: a length normalisation would hand on
-# what they have in common, so that it takes the mean away first.
+# Activations that are never negative, or bounded, or both: length normalisation would leave their
+# common offset in the inputs of the next layer, so that it subtracts the mean first.
 OFFSET = ("sigmoid", "t_distribution", "elu", "tanh")
 # Weights of peer normalisation, which part gradients of `relu_full_grad` from those of ReLU.
 # The 0.03 of Tantravahi et al. is meant for sums of squares: on means it came to 18 % of validation
