@@ -41,7 +41,7 @@ class LayerMeasurements:
             class.
         negative_goodness: float32 array of shape (samples, negatives per sample). For class groups
             that of the other classes.
-        class_scores: float32 array of shape (samples, classes): what the layer says of every
+        class_scores: float32 array of shape (samples, classes): the layer's score of every
             class. The goodness of the sample with that class's label, for class groups that of the
             class's group; without labels in the input the layer's part of the readout's logits,
             and `None` where it has none.
@@ -341,7 +341,7 @@ def _add_batch(model, tallies, x, y, seed, activities_per_sample):
         elif _has_learned(model.readout):
             _add_head(model, tallies, x)
     else:
-        # What a wrong label makes of a sample is among what all labels make of it.
+        # The goodness of wrong labels is part of that of all labels.
         wrong = _wrong_labels(model, x, y, seed)
         _add_all_labels(model, tallies, x, ops.convert_to_numpy(y), wrong, activities_per_sample)
 

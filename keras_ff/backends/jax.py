@@ -1,4 +1,4 @@
-"""The JAX backend: every step a function of the state, which Keras hands in and takes back."""
+"""The JAX backend: every step is a function of the state, which Keras passes in and takes back."""
 
 import contextlib
 import functools
@@ -245,7 +245,7 @@ def keeps_tensors(model):
 
 
 class Trainer:
-    """Hands Keras's training and test steps to the model, as functions of the state."""
+    """Keras's training and test steps as functions of the state, which call those of the model."""
 
     def train_step(self, state, data):
         return _step(self.train_on, _kinds(self), state, data)

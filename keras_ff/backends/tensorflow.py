@@ -247,7 +247,7 @@ def keeps_tensors(model):
 
 
 class Trainer:
-    """Hands Keras's training and test steps to the model."""
+    """Keras's training and test steps, which call those of the model."""
 
     def train_step(self, data):
         with _synchronized(self):

@@ -22,7 +22,7 @@ class LocalClassifier(keras.layers.Layer):
     Args:
         kernel_initializer: as for `keras.layers.Dense`. Defaults to `"glorot_uniform"`.
         kernel_regularizer: as for `keras.layers.Dense`. Defaults to `None`.
-        num_classes: integer, needed where the classifier stands alone; a model tells its layers.
+        num_classes: integer, needed where the classifier stands alone; a model sets it.
             Defaults to `None`.
 
     Call arguments:

@@ -130,7 +130,7 @@ class FFLayer(keras.layers.Layer):
         self.loss = None
         self.optimizer = None
         self.threshold = None
-        # A model tells its layers; a layer that stands alone has it from its goodness.
+        # Set by the model; a layer that stands alone takes it from its goodness.
         self.num_classes = None
         self._unit = None
         self.set_objective(self.own_loss, self.own_optimizer.copy())
@@ -223,7 +223,7 @@ class FFLayer(keras.layers.Layer):
 
     @property
     def _known_classes(self):
-        """Number of classes, as the model or the goodness tells it; `None` where neither does."""
+        """Number of classes by the model or the goodness; `None` where neither has it."""
         return self.num_classes or getattr(self.goodness, "num_classes", None)
 
     @property
@@ -250,7 +250,7 @@ class FFLayer(keras.layers.Layer):
         return self.activate(self.pre_activation(inputs), training)
 
     def pre_activation(self, inputs):
-        """What the transform makes of normalised inputs; Keras passes `training` on."""
+        """The transform of normalised inputs; Keras passes `training` on."""
         if self.flattens:
             inputs = ops.reshape(inputs, (-1, math.prod(inputs.shape[1:])))
         return self.transform(inputs if self.normalization is None else self.normalization(inputs))

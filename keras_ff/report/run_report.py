@@ -264,8 +264,8 @@ def _separation(run):
 
 def _labels(run):
     words = (
-        "What each layer makes of every label, for samples of each class. A bright diagonal is "
-        "what a layer should have; other bright cells are what it mistakes for each other."
+        "Goodness of every label in each layer, by true class. A bright diagonal is what a layer "
+        "should have; other bright cells are classes that it confuses."
     )
     return page.section(
         "Labels", _picture(words, visualization.label_goodness, run.measured, run.class_names)
@@ -316,7 +316,7 @@ def _inputs(run):
         run.class_names,
     )
     weights = _picture("Weights of the first layer's units.", visualization.filters, run.model)
-    return page.section("What goes in, and what the first layer looks for", sheet, weights)
+    return page.section("Inputs, and weights of the first layer", sheet, weights)
 
 
 def _configuration(run):

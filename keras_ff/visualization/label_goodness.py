@@ -1,4 +1,4 @@
-"""Which labels each layer finds good for samples of which class."""
+"""Mean goodness of every label in each layer, by true class."""
 
 import numpy as np
 
@@ -10,9 +10,9 @@ LAYERS_PER_ROW = 3
 def label_goodness(measured, class_names=None):
     """Mean goodness of every label for samples of every class, a matrix for each layer.
 
-    Samples differ in goodness whatever their label, so that what is shown is how far a label lies
-    above the mean over all labels of the same sample. A layer that knows the classes has a bright
-    diagonal; other bright cells are what it mistakes for each other.
+    Samples differ in goodness whatever their label, so the picture shows how far a label lies above
+    the mean over all labels of the same sample. A layer that knows the classes has a bright
+    diagonal; other bright cells are classes that it confuses.
 
     Args:
         measured: `keras_ff.measurements.Measurements` of samples with labels.
@@ -20,7 +20,7 @@ def label_goodness(measured, class_names=None):
 
     Returns:
         A `matplotlib.figure.Figure`. Rows are true classes, columns the labels that were tried;
-        where a linear readout tells the classes, the parts of its logits take goodness's place.
+        with a linear readout they show each layer's part of its logits instead of goodness.
 
     Raises:
         ValueError: if no layer says anything of classes, there are no labels, or the names are not
@@ -50,7 +50,7 @@ def label_goodness(measured, class_names=None):
         unit = "goodness" if measured.scores_are_goodness else "logit (nats)"
         figure.colorbar(drawn, ax=axes, shrink=0.75, label=f"{unit} above the sample's mean")
         axes.set(title=f"Layer {layer.number}", xlabel="label tried", ylabel="true class")
-    figure.suptitle("What each layer says of every label, by true class")
+    figure.suptitle("Goodness of every label in each layer, by true class")
     return figure
 
 

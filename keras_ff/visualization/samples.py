@@ -1,4 +1,4 @@
-"""What a network is given to learn from and to be asked about."""
+"""Positive, negative and neutral samples, as images."""
 
 import numpy as np
 

@@ -155,7 +155,7 @@ def test_every_part_has_its_heading(written):
         "Labels",
         "Predictions on the test set",
         "Misclassified validation samples",
-        "What goes in, and what the first layer looks for",
+        "Inputs, and weights of the first layer",
         "Configuration",
         "Where it was trained",
     ]

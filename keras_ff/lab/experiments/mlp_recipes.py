@@ -19,7 +19,7 @@ STAND_IN = (
     "`svhn_cropped_10k` is a stand-in for SVHN, not comparable with it: the first 10,000 images of "
     "its cropped test set, 8,000 to train on and 2,000 to test on. TFDS does not have it."
 )
-# How images of each dataset are parted and varied.
+# How images of each dataset are split and augmented.
 DATA = {
     "mnist": {"shift": 2, "rotate": 15.0},
     "fashion_mnist": {"shift": 1, "flip": True},
