@@ -1,4 +1,4 @@
-"""The TensorFlow backend: a gradient tape a layer, and Keras's step functions."""
+"""The TensorFlow backend: one gradient tape per layer, and Keras's step functions."""
 
 import contextlib
 import contextvars
@@ -26,8 +26,8 @@ def vjp(function, tensors, delta):
     """The gradients by tensors from that by their function; see the seam's documentation."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(tensors)
-        answer = function(*tensors)
-    return tape.gradient(answer, tensors, delta)
+        outputs = function(*tensors)
+    return tape.gradient(outputs, tensors, delta)
 
 
 def can_fuse(tensors=()):
@@ -102,7 +102,7 @@ def bias_add(product, bias):
 
 
 def control_dependency(done, tensor):
-    """A tensor that is handed on once `done` has been computed."""
+    """The tensor as it is, but not before `done` has been computed."""
     with tf.control_dependencies([done]):
         return tf.identity(tensor)
 
@@ -120,9 +120,9 @@ def cond(condition, branches):
 
 def numpy_function(function, inputs, shape):
     """Call a function on float32 arrays from within a graph, without a gradient."""
-    answer = tf.numpy_function(function, [tf.cast(inputs, tf.float32)], tf.float32)
-    answer.set_shape(shape)
-    return tf.stop_gradient(answer)
+    outputs = tf.numpy_function(function, [tf.cast(inputs, tf.float32)], tf.float32)
+    outputs.set_shape(shape)
+    return tf.stop_gradient(outputs)
 
 
 def input_gradient(function, inputs):
@@ -247,7 +247,7 @@ def keeps_tensors(model):
 
 
 class Trainer:
-    """Hands Keras's training and test steps to the model."""
+    """Keras's training and test steps, which call those of the model."""
 
     def train_step(self, data):
         with _synchronized(self):

@@ -77,7 +77,7 @@ _OPTIONS = {
         "dropout": (float, "SHARE", "of the activities"),
         "peer_normalization": (float, "WEIGHT", "keeps units equally active"),
         "supervised_contrast": (float, "WEIGHT", "draws samples of a class together"),
-        "supervised_contrast_regions": (int, "N", "per side, of which it sees the averages"),
+        "supervised_contrast_regions": (int, "N", "per side, to which its inputs are pooled"),
         "label_embedding": (str, "NAME", f"of classes: {names(labels)}"),
         "label_strength": (float, "SHARE", "of a sample's energy"),
         "readout": (str, "NAME", f"{names(readouts)}, {_MORE_READOUTS}"),

@@ -128,7 +128,7 @@ class ActivationCache:
         size = math.prod(layer.compute_output_shape(self.model.stack.input_shapes[below])[1:])
         if count * self.labels_per_sample * size * 4 > LIMIT_BYTES:
             return False
-        answer = backends.compiled(lambda inputs: self._answer(below, inputs))
+        compute = backends.compiled(lambda inputs: self._outputs(below, inputs))
         activities, goodness = [], []
         for start in range(0, count, ROWS_AT_ONCE):
             # Blocks of one size, the last of which overlaps: traced and compiled once.
@@ -139,7 +139,7 @@ class ActivationCache:
                 of_sample = self.labels_per_sample
                 inputs = self.activities[first * of_sample : (first + ROWS_AT_ONCE) * of_sample]
             known = (start - first) * self.labels_per_sample
-            for kept, part in zip((activities, goodness), answer(inputs), strict=True):
+            for kept, part in zip((activities, goodness), compute(inputs), strict=True):
                 kept.append(part[known:])
             if self._penalised:
                 return False
@@ -148,7 +148,7 @@ class ActivationCache:
         self.index = below + 1
         return True
 
-    def _answer(self, below, inputs):
+    def _outputs(self, below, inputs):
         """Activities and goodness of a layer, one row per sample and label."""
         model, layer = self.model, self.model.ff_layers[below]
         if below == 0:

@@ -1,7 +1,7 @@
 """A layer's local step as two products, one compiled kernel between them, and one behind.
 
 A step of Forward-Forward needs a layer's forward product and that of its weights' gradient. All
-between the two is element-wise: normalisation by length (a factor a sample, which may as well
+between the two is element-wise: normalisation by length (one factor per sample, which may as well
 follow the product), bias, activation, goodness, loss and their gradient by the product. Operation
 by operation each would go through memory by itself; as one kernel they go once, which takes a
 third off a step of 4 × 2000 units in bfloat16. The products stay outside, where the processor's
@@ -191,7 +191,7 @@ def _with_gradient_of(activities, outputs):
 
 
 def _is_one_factor(layer):
-    """Whether the normalisation is a factor a sample, which follows the product.
+    """Whether the normalisation is one factor per sample, which follows the product.
 
     Not that of a convolution, whose bias could not be added with the product then.
     """

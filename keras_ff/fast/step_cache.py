@@ -13,7 +13,7 @@ from keras_ff.fast import fused_step
 
 
 def kinds(model):
-    """What tells the steps of a model's layers apart, one entry per layer.
+    """By what the steps of a model's layers differ, one entry per layer.
 
     Equal for layers that differ in weights alone; `None` where nothing is known to be equal.
     """

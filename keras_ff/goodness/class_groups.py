@@ -31,7 +31,7 @@ class ClassGroups(registry.Part):
             Defaults to `"mean_activity"`.
         scale: float above 0, multiplies the logits; means of activities differ by only 0.01 to
             0.1 between classes at the start. Defaults to `10.0`.
-        num_classes: integer, needed where the goodness stands alone; a model tells its layers.
+        num_classes: integer, needed where the goodness stands alone; a model sets it in its layers.
             Defaults to `None`.
 
     Call arguments:

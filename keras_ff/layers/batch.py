@@ -1,4 +1,4 @@
-"""Batch: what one layer hands to the next."""
+"""Batch: samples and their negatives in front of a layer."""
 
 import dataclasses
 from typing import Any

@@ -24,7 +24,7 @@ def to_backprop(model, carry_weights=True):
 
     Every FF layer stands in it as an ordinary layer, its normalisation included, which keeps
     unbounded activations stable; gradients pass from layer to layer. Samples enter with the
-    neutral label, so that every weight has its place and carried layers answer what the model's
+    neutral label, so that every weight has its place and carried layers return what the model's
     do. It shares no variable with the model. On carried weights the head starts at zero, so that
     no random one disturbs what the layers have learned; to train the head alone for an epoch
     first helps further.

@@ -19,7 +19,7 @@ class DataCheck:
     def __init__(self, num_classes, sample_shape=None):
         self.num_classes = num_classes
         self.sample_shape = sample_shape
-        # What a check inside an input pipeline found. The pipeline hands on an error of its own
+        # What a check inside an input pipeline found. The pipeline raises an error of its own
         # kind; `checking_data` puts this one in its place.
         self.found = None
 

@@ -15,11 +15,11 @@ class ImageNegatives(Negatives):
     """Base of the sources whose negatives are samples that do not exist.
 
     They need no labels. `wrong_labels=True` gives every negative image a wrong label besides,
-    drawn as by `RandomLabels`, so that the goodness tells labels apart too.
+    drawn as by `RandomLabels`, so that the goodness depends on the label too.
 
     Args:
         wrong_labels: boolean: whether a negative also carries a wrong label. Defaults to `False`.
-        count: integer, negatives a sample. Defaults to `1`.
+        count: integer, negatives per sample. Defaults to `1`.
         seed: integer or `None`. Seed of the generator. Defaults to `None`: drawn, and set by
             `keras.utils.set_random_seed`.
     """
@@ -96,7 +96,7 @@ class HybridImages(ImageNegatives):
         coverage: pair of floats, 0 < lower < upper < 1: share of the pixels that x itself keeps,
             at least and at most. Defaults to `(0.3, 0.7)`.
         wrong_labels: boolean: whether a negative also carries a wrong label. Defaults to `False`.
-        count: integer, negatives a sample. Defaults to `1`.
+        count: integer, negatives per sample. Defaults to `1`.
         seed: integer or `None`. Seed of the generator. Defaults to `None`: drawn, and set by
             `keras.utils.set_random_seed`.
 
@@ -155,13 +155,13 @@ class HybridImages(ImageNegatives):
         # Whole numbers, no two alike in a mask, so that a threshold parts them at any count.
         pixels = height * width
         levels = 2**30 // pixels
-        figures = ops.cast(ops.reshape(blurred, (-1, pixels)) * levels, "int32") * pixels
-        figures = figures + ops.arange(pixels, dtype="int32")
-        ordered = ops.sort(figures, axis=1)
+        ranks = ops.cast(ops.reshape(blurred, (-1, pixels)) * levels, "int32") * pixels
+        ranks = ranks + ops.arange(pixels, dtype="int32")
+        ordered = ops.sort(ranks, axis=1)
         threshold = ops.full_like(ordered[:, :1], levels // 2 * pixels)
         threshold = ops.maximum(threshold, ordered[:, pixels - most - 1, None])
         threshold = ops.minimum(threshold, ordered[:, pixels - fewest - 1, None])
-        return figures > threshold
+        return ranks > threshold
 
     def output_shape(self, input_shape):
         _check_image(input_shape, "HybridImages", "a mask has a height and a width")
@@ -198,7 +198,7 @@ class Perturbation(ImageNegatives):
         occlusion: float in [0, 1): share of the image's area that the window covers. Defaults to
             `0.1`.
         wrong_labels: boolean: whether a negative also carries a wrong label. Defaults to `False`.
-        count: integer, negatives a sample. Defaults to `1`.
+        count: integer, negatives per sample. Defaults to `1`.
         seed: integer or `None`. Seed of the generator. Defaults to `None`: drawn, and set by
             `keras.utils.set_random_seed`.
 
@@ -276,8 +276,8 @@ def another_sample(x, count, seed):
     _check_batch(x.shape)
     batch = ops.shape(x)[0]
     # The samples stand in a ring, in random order; each takes its neighbour.
-    figures = keras.random.uniform((count, batch), dtype="float32", seed=seed)
-    ring = ops.argsort(figures, axis=1)
+    keys = keras.random.uniform((count, batch), dtype="float32", seed=seed)
+    ring = ops.argsort(keys, axis=1)
     place = ops.argsort(ring, axis=1)
     neighbours = ops.roll(ring, -1, axis=1)
     return ops.reshape(ops.take_along_axis(neighbours, place, axis=1), (-1,))

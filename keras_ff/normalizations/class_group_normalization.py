@@ -1,4 +1,4 @@
-"""Class-group normalisation: what a layer hands on says nothing of which class won."""
+"""Class-group normalisation: the outputs of a layer do not show which class won."""
 
 import keras
 from keras import ops

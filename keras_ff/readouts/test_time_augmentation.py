@@ -1,27 +1,27 @@
-"""Test-time augmentation: images scored along with their mirror images and moved by some pixels."""
+"""Test-time augmentation: images are also scored mirrored, and shifted by some pixels."""
 
 from keras import ops, tree
 
 
 def views(images, mirrored, shift):
-    """The images as they are, and then the other views of them.
+    """The images, and then their other views.
 
-    With `shift` they are also moved by so many pixels along a diagonal, down to the right and up to
-    the left, pixels at the edge repeated; with `mirrored` every view is also flipped left to right.
+    With `shift` they are also shifted by so many pixels along a diagonal, down to the right and up
+    to the left, repeating pixels of the edge; with `mirrored` every view is also flipped.
     """
     moves = [0, shift, -shift] if shift else [0]
-    upright = [_moved(images, move) for move in moves]
+    upright = [_shifted(images, pixels) for pixels in moves]
     return upright + [ops.flip(view, axis=2) for view in upright] if mirrored else upright
 
 
 def add_up(function, images, mirrored, shift, known=None):
-    """What a function gives, added up over all views, and their number."""
+    """The sum of a function over all views, and their number."""
     first, *others = views(images, mirrored, shift)
     each = [function(first) if known is None else known, *map(function, others)]
     return tree.map_structure(lambda *values: sum(values), *each), len(each)
 
 
-def _moved(images, pixels):
+def _shifted(images, pixels):
     if pixels == 0:
         return images
     for axis in (1, 2):

@@ -179,7 +179,7 @@ def _heading(run):
         ("validation accuracy", _percent(metrics.get("validation_accuracy"))),
         ("epochs", run.epochs),
         ("training", _with_unit(metrics.get("seconds"), "s")),
-        ("samples a second", _with_unit(metrics.get("samples_per_second"), "")),
+        ("samples per second", _with_unit(metrics.get("samples_per_second"), "")),
         ("parameters", f"{run.model.count_params():,}"),
         ("matrices one gradient passes", run.model.locality),
     ]
@@ -264,8 +264,8 @@ def _separation(run):
 
 def _labels(run):
     words = (
-        "What each layer makes of every label, for samples of each class. A bright diagonal is "
-        "what a layer should have; other bright cells are what it mistakes for each other."
+        "Goodness of every label in each layer, by true class. A bright diagonal is what a layer "
+        "should have; other bright cells are classes that it confuses."
     )
     return page.section(
         "Labels", _picture(words, visualization.label_goodness, run.measured, run.class_names)
@@ -282,7 +282,7 @@ def _predictions(run):
         for name, row, share in zip(run.class_names, counts, shares, strict=True)
     ]
     return page.section(
-        "Answers on the test set",
+        "Predictions on the test set",
         _picture(
             "Test samples by true and predicted class.",
             visualization.confusion_matrix,
@@ -316,7 +316,7 @@ def _inputs(run):
         run.class_names,
     )
     weights = _picture("Weights of the first layer's units.", visualization.filters, run.model)
-    return page.section("What goes in, and what the first layer looks for", sheet, weights)
+    return page.section("Inputs, and weights of the first layer", sheet, weights)
 
 
 def _configuration(run):

@@ -24,8 +24,8 @@ class FFHyperModel(keras_tuner.HyperModel):
     given data. Validation data decide; the test set is never touched.
 
     A training whose loss is not a number, or whose validation accuracy after its first quarter
-    (two epochs at the least) is no more than 1.5 times that of one class in K, as where one class
-    is the answer to all samples, is ended, and its trial marked by the metric `failed`.
+    (two epochs at the least) is no more than 1.5 times chance, as where all samples are taken for
+    one class, is ended, and its trial marked by the metric `failed`.
 
     Works with every tuner of KerasTuner. Hyperband's epochs are those of its brackets; a layer
     schedule under which layers take turns begins anew in each.

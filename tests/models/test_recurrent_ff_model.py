@@ -210,10 +210,10 @@ def test_digits_are_learned():
         (lambda: models.recurrent(scored=()), r"scored=\(\)"),
         (lambda: models.recurrent(scored=(0, 1)), "scored=0"),
         (lambda: models.recurrent(damping=1.0), "damping=1.0"),
-        (lambda: RecurrentFFModel([layers.FFDense(4)], 2), "hear from above"),
+        (lambda: RecurrentFFModel([layers.FFDense(4)], 2), "inputs from above"),
         (
             lambda: RecurrentFFModel([keras.layers.Rescaling(2.0), RecurrentDense(4)], 2),
-            "hear from above",
+            "inputs from above",
         ),
         (lambda: recurrent().to_backprop(), "no stack"),
         (

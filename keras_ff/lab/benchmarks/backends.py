@@ -23,7 +23,7 @@ def run(units=(2000,) * 4, batch_size=512, policy="float32", batches=30, rounds=
     for _ in range(rounds):
         for backend, seconds in found.items():
             seconds.append(
-                own_process.answer(
+                own_process.result(
                     "keras_ff.lab.benchmarks.backends",
                     *(policy, batches, batch_size, *units),
                     KERAS_BACKEND=backend,

@@ -62,5 +62,5 @@ class _Bare(keras.callbacks.Callback):
         self.seconds[name].append((time.perf_counter() - start) / self.count)
 
     def median(self, name):
-        """Seconds a step, the first epoch left out."""
+        """Seconds per step, the first epoch left out."""
         return statistics.median(self.seconds[name][1:])

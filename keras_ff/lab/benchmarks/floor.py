@@ -22,7 +22,7 @@ def of_step(model, batch_size):
 
     @tf.function
     def multiply():
-        return [answer for forward, backward in products for answer in (forward(), backward())]
+        return [part for forward, backward in products for part in (forward(), backward())]
 
     @tf.function(jit_compile=True)
     def update():

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 
-def answer(module, *arguments, **environment):
+def result(module, *arguments, **environment):
     """What a module prints on its last line, which is JSON, when it is run with arguments.
 
     `environment` are variables of the process besides those of this one. RuntimeError: if it fails.

@@ -22,7 +22,7 @@ def run(
     policy="mixed_bfloat16",
     rounds=9,
 ):
-    """Rows of `pipeline`, in ms a step: by a model of the cost, and measured on two devices.
+    """Rows of `pipeline`, in ms per step: by a model of the cost, and measured on two devices.
 
     The model: every layer's step is timed by itself, and so is moving a batch from one layer to the
     next. With neighbouring layers on each device, a step takes what the slowest device does, and a
@@ -51,7 +51,7 @@ def run(
                 "moved_data_parallel": 2 * (number - 1) * weights / MIB,
             }
     depth = depths[0]
-    measured = own_process.answer(
+    measured = own_process.result(
         "keras_ff.lab.benchmarks.pipeline", depth, units, batch_size, rounds, policy
     )
     yield {**_case(depth, units, batch_size, policy, "2 devices, measured"), **measured}
@@ -107,9 +107,9 @@ def on_two_devices(depth, units, batch_size, rounds):
 
     def timed(run):
         start = time.perf_counter()
-        answers = work(run)
+        results = work(run)
         worked.append(time.perf_counter() - start)
-        return answers
+        return results
 
     pipeline._work_on_device = timed
     for _ in range(rounds):

@@ -6,7 +6,7 @@ from keras_ff import models
 from keras_ff.lab.benchmarks import floor, side_by_side, training_step
 
 READOUTS = {
-    "goodness, a pass a class": {"readout": "goodness"},
+    "goodness, one pass per class": {"readout": "goodness"},
     "softmax, one pass": {"readout": "softmax"},
     "class groups, one pass": {"class_groups": True},
 }

@@ -6,8 +6,8 @@ trained by them.
 
 from keras_ff.recipes import TrainingConfig
 
-# Whose activities are never negative, or bounded, or both: a length normalisation would hand on
-# what they have in common, so that it takes the mean away first.
+# Activations that are never negative, or bounded, or both: length normalisation would leave their
+# common offset in the inputs of the next layer, so that it subtracts the mean first.
 OFFSET = ("sigmoid", "t_distribution", "elu", "tanh")
 # Weights of peer normalisation, which part gradients of `relu_full_grad` from those of ReLU.
 # The 0.03 of Tantravahi et al. is meant for sums of squares: on means it came to 18 % of validation
@@ -19,7 +19,7 @@ STAND_IN = (
     "`svhn_cropped_10k` is a stand-in for SVHN, not comparable with it: the first 10,000 images of "
     "its cropped test set, 8,000 to train on and 2,000 to test on. TFDS does not have it."
 )
-# How images of each dataset are parted and varied.
+# How images of each dataset are split and augmented.
 DATA = {
     "mnist": {"shift": 2, "rotate": 15.0},
     "fashion_mnist": {"shift": 1, "flip": True},

@@ -177,12 +177,7 @@ _ROWS = (
         for number, one in EXPERIMENTS.items()
     ),
     (
-        "cifar10",
-        "vgg19",
-        "relu",
-        _VGG19,
-        256,
-        200,
+        *("cifar10", "vgg19", "relu", _VGG19, 256, 200),
         f"The deep convolutional stack of {TANTRAVAHI}.",
     ),
     (

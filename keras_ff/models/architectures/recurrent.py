@@ -1,4 +1,4 @@
-"""A recurrent network in which layers hear from above and below."""
+"""A recurrent network whose layers have inputs from above and below."""
 
 from keras_ff.models.recurrent_dense import RecurrentDense
 from keras_ff.models.recurrent_ff_model import RecurrentFFModel

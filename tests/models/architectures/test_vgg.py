@@ -21,7 +21,8 @@ def test_trifecta_costs_what_is_published(variant, millions, parameters):
     assert trainable(model) == kernels + of_batch_normalization + label_maps == parameters
     assert all(layer.own_loss == losses.SymBa(alpha=4.0) for layer in model.ff_layers)
     assert isinstance(model.layer_schedule, layer_schedules.Alternating)
-    assert model.readout == readouts.Goodness([-1])
+    assert isinstance(model.readout, readouts.Goodness)
+    assert model.readout.get_config() == readouts.Goodness([-1]).get_config()
     own = models.vgg(variant, loss="logistic").ff_layers[0].own_loss
     assert own == losses.Logistic()
 
