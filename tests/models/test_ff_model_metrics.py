@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from tests.helpers import mostly_slow
 
 
 class Samples(keras.metrics.Metric):
@@ -25,7 +26,7 @@ def right(model, x, y, best=1):
     return np.any(np.argsort(-scores, axis=1)[:, :best] == y[:, None], axis=1).astype(float)
 
 
-@pytest.mark.parametrize("name", ["accuracy", "acc", "sparse_categorical_accuracy"])
+@mostly_slow("name", ["accuracy", "acc", "sparse_categorical_accuracy"], quick=(0,))
 def test_by_name(name, new_model, three_classes):
     model = new_model(3, metrics=[name])
     logs = model.evaluate(*three_classes, batch_size=7, verbose=0, return_dict=True)
@@ -123,7 +124,7 @@ def test_weighted_metrics_in_training(readout, new_model, three_classes):
     assert logs["accuracy"] == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("readout, shown", [("goodness", 7 + 4), ("softmax", 30)])
+@mostly_slow("readout, shown", [("goodness", 7 + 4), ("softmax", 30)], quick=(0,))
 def test_metrics_are_reset_every_epoch(readout, shown, new_model, fit, three_classes):
     model = new_model(3, metrics=[Samples()], model={"readout": readout})
     history = fit(model, *three_classes, epochs=2, validation_data=three_classes).history

@@ -60,6 +60,7 @@ class Until(keras.callbacks.Callback):
 # --- training goes on -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_training_goes_on_under_simultaneous(new_model, fit, three_classes, values, same, tmp_path):
     model = new_model(
         3, optimizer=keras.optimizers.Adam(0.01), metrics=["accuracy"], run_eagerly=False
@@ -80,6 +81,7 @@ def test_training_goes_on_in_the_middle_of_greedy(
     assert int(loaded.layers_trained) == 3
 
 
+@pytest.mark.slow
 def test_training_goes_on_with_dropout(new_model, fit, three_classes, values, same, tmp_path):
     model = new_model(3, optimizer=keras.optimizers.Adam(0.01), layer={"dropout": 0.4})
     goes_on_after_loading(model, fit, three_classes, values, same, tmp_path)
@@ -96,6 +98,7 @@ def test_training_goes_on_with_a_learned_threshold(
     assert all(abs(threshold - 1.0) > 1e-3 for threshold in thresholds)
 
 
+@pytest.mark.slow
 def test_training_goes_on_with_a_softmax_readout(
     new_model, fit, three_classes, values, same, tmp_path
 ):
@@ -107,6 +110,7 @@ def test_training_goes_on_with_a_softmax_readout(
     goes_on_after_loading(model, fit, three_classes, values, same, tmp_path, stop=3)
 
 
+@pytest.mark.slow
 def test_training_goes_on_with_batch_normalization(
     new_model, fit, three_classes, values, same, tmp_path
 ):
@@ -114,6 +118,7 @@ def test_training_goes_on_with_batch_normalization(
     goes_on_after_loading(model, fit, three_classes, values, same, tmp_path)
 
 
+@pytest.mark.slow
 def test_training_goes_on_with_averages_and_rates_of_layers(
     new_model, fit, three_classes, values, same, tmp_path
 ):
@@ -127,6 +132,7 @@ def test_training_goes_on_with_averages_and_rates_of_layers(
     assert float(loaded.optimizer.optimizers[1].learning_rate) == pytest.approx(0.025)
 
 
+@pytest.mark.slow
 def test_training_goes_on_in_mixed_float16(new_model, fit, three_classes, values, same, tmp_path):
     keras.config.set_dtype_policy("mixed_float16")
     model = new_model(3, optimizer=keras.optimizers.Adam(0.01))

@@ -174,7 +174,7 @@ def test_fit_needs_no_labels(name):
         np.testing.assert_array_equal(model.readout.head.kernel, np.zeros((4, 3)))
 
 
-@pytest.mark.parametrize("streamed", [False, True], ids=["arrays", "stream"])
+@mostly_slow("streamed", [False, True], quick=(0,), ids=["arrays", "stream"])
 def test_labels_given_to_fit_teach_the_head_and_no_layer(streamed):
     x, y = drawn(SHAPE), labels()
     given = encoder("hybrid_images")
@@ -217,6 +217,7 @@ def test_every_schedule_learns_without_labels(schedule):
         assert np.abs(layer.get_weights()[-2] - old).max() > 1e-5
 
 
+@pytest.mark.slow
 def test_compiled_steps_without_labels():
     model = encoder(eager=False)
     x, y = drawn(SHAPE), labels()

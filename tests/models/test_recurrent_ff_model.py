@@ -153,6 +153,7 @@ def test_a_softmax_readout_sees_the_scored_iterations_side_by_side():
     assert np.ptp(model.predict(x, verbose=0), axis=0).min() > 0
 
 
+@pytest.mark.slow
 def test_compiled_and_eager_steps_agree():
     x, y = samples(8)
     scores = []
