@@ -151,6 +151,7 @@ def test_the_seed_decides_the_figures(finished, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_dtype_policy_is_that_of_the_run_alone(tmp_path):
     training.train(small(epochs=1, dtype_policy="mixed_bfloat16"), tmp_path / "run", verbose=0)
     model, _ = training.load(tmp_path / "run")
@@ -315,6 +316,7 @@ READ_OUT = {
 }
 
 
+@pytest.mark.slow
 def test_a_readout_learns_after_layers_which_stay(read_out, tmp_path):
     goodness = {**READ_OUT, "readout": "best_layers", "readout_epochs": None}
     training.train(small(**goodness), tmp_path / "run", verbose=0)
@@ -376,6 +378,7 @@ def test_seconds_are_those_of_all_parts(tmp_path, monkeypatch):
     assert metrics["seconds"] == 21.0
 
 
+@pytest.mark.slow
 def test_a_readout_that_learns_after_the_layers_takes_seconds_as_well(read_out):
     _, run = training.load(read_out)
     metrics = read(read_out, "metrics.json")
