@@ -16,7 +16,7 @@ def relu_full_grad(x):
     Silent units keep learning (Tantravahi et al. 2024). Under a squared goodness it learns exactly
     as ReLU does, because the goodness's own gradient, 2·relu(x), is zero where a unit is silent;
     the two differ under mean activity, under peer normalisation and in backpropagation. Under mean
-    activity a sample's gradient is the same for all units, whatever they answer, so that dense
+    activity a sample's gradient is the same for all units, whatever their activities, so that dense
     layers learn little by it.
 
     Args:

@@ -40,7 +40,7 @@ class Parallel(Alone):
 
     Args:
         name: `"devices"`: all devices of this machine. `"workers"`: those of all machines, each of
-            which runs the same command; which they are is told by the environment, under
+            which runs the same command; the environment says which they are, under
             TensorFlow by `TF_CONFIG`, under JAX by `KERAS_DISTRIBUTION_JOB_ADDRESSES`,
             `KERAS_DISTRIBUTION_NUM_PROCESSES` and `KERAS_DISTRIBUTION_PROCESS_ID`.
     """

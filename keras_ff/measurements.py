@@ -41,7 +41,7 @@ class LayerMeasurements:
             class.
         negative_goodness: float32 array of shape (samples, negatives per sample). For class groups
             that of the other classes.
-        class_scores: float32 array of shape (samples, classes): what the layer says of every
+        class_scores: float32 array of shape (samples, classes): the layer's score of every
             class. The goodness of the sample with that class's label, for class groups that of the
             class's group; without labels in the input the layer's part of the readout's logits,
             and `None` where it has none.
@@ -294,7 +294,7 @@ class _Tally:
         self.lowest, self.highest = np.inf, -np.inf
         self.saturated = self.number = 0
 
-    def add_activities(self, activities, positives, kept_a_sample):
+    def add_activities(self, activities, positives, kept_per_sample):
         """Statistics of all activities, and some of those of the positives."""
         activities = ops.cast(activities, "float32")
         samples = tuple(range(len(activities.shape) - 1))
@@ -309,7 +309,7 @@ class _Tally:
             self.saturated += float(ops.sum(ops.cast(at_bound, "float32")))
         self.number += math.prod(activities.shape)
         values = ops.reshape(ops.cast(positives, "float32"), (-1,))
-        every = math.ceil(values.shape[0] / (kept_a_sample * positives.shape[0]))
+        every = math.ceil(values.shape[0] / (kept_per_sample * positives.shape[0]))
         self.activities.append(ops.convert_to_numpy(values[::every]))
 
     def result(self, number):
@@ -329,44 +329,44 @@ class _Tally:
         )
 
 
-def _add_batch(model, tallies, x, y, seed, activities_a_sample):
+def _add_batch(model, tallies, x, y, seed, activities_per_sample):
     x = ops.convert_to_tensor(x)
     y = None if y is None else ops.convert_to_tensor(y, "int32")
     if model.class_groups:
-        _add_class_groups(model, tallies, x, y, activities_a_sample)
+        _add_class_groups(model, tallies, x, y, activities_per_sample)
     elif model.negatives.are_images or model.negatives.adjusts:
-        _add_streams(model, tallies, x, y, seed, activities_a_sample)
+        _add_streams(model, tallies, x, y, seed, activities_per_sample)
         if not model.unsupervised:
             _add_all_labels(model, tallies, x)
         elif _has_learned(model.readout):
             _add_head(model, tallies, x)
     else:
-        # What a wrong label makes of a sample is among what all labels make of it.
+        # The goodness of wrong labels is part of that of all labels.
         wrong = _wrong_labels(model, x, y, seed)
-        _add_all_labels(model, tallies, x, ops.convert_to_numpy(y), wrong, activities_a_sample)
+        _add_all_labels(model, tallies, x, ops.convert_to_numpy(y), wrong, activities_per_sample)
 
 
-def _add_class_groups(model, tallies, x, y, activities_a_sample):
+def _add_class_groups(model, tallies, x, y, activities_per_sample):
     activities = _neutral(model, x)
     true = np.eye(model.num_classes, dtype=bool)[ops.convert_to_numpy(y)]
     for tally, of_layer, goodness in _each(model, tallies, activities):
-        tally.add_activities(of_layer, of_layer, activities_a_sample)
+        tally.add_activities(of_layer, of_layer, activities_per_sample)
         tally.class_scores.append(goodness)
         tally.positives.append(goodness[true])
         tally.negatives.append(goodness[~true].reshape(len(goodness), -1))
 
 
-def _add_streams(model, tallies, x, y, seed, activities_a_sample):
+def _add_streams(model, tallies, x, y, seed, activities_per_sample):
     """Positives and negatives as in training."""
     batch = model.streams(x, y, seed=seed)
     for tally, of_layer, goodness in _each(model, tallies, model.stack.activities(batch)):
-        tally.add_activities(of_layer, of_layer[: x.shape[0]], activities_a_sample)
+        tally.add_activities(of_layer, of_layer[: x.shape[0]], activities_per_sample)
         goodness = goodness.reshape(batch.streams, -1)
         tally.positives.append(goodness[0])
         tally.negatives.append(goodness[1:].T)
 
 
-def _add_all_labels(model, tallies, x, y=None, wrong=None, activities_a_sample=0.0):
+def _add_all_labels(model, tallies, x, y=None, wrong=None, activities_per_sample=0.0):
     """Every label's goodness; and positives and negatives, of which these are the labels."""
     classes, size = model.num_classes, x.shape[0]
     activities = model.stack.activities(model.streams.every_class(x))
@@ -377,7 +377,7 @@ def _add_all_labels(model, tallies, x, y=None, wrong=None, activities_a_sample=0
             # One negative per sample is enough to tell what the units do.
             first = np.concatenate([y, wrong[:, 0]]) * size + np.tile(np.arange(size), 2)
             pairs = ops.take(of_layer, first, axis=0)
-            tally.add_activities(pairs, pairs[:size], activities_a_sample)
+            tally.add_activities(pairs, pairs[:size], activities_per_sample)
             tally.positives.append(np.take_along_axis(scores, y[:, np.newaxis], axis=1)[:, 0])
             tally.negatives.append(np.take_along_axis(scores, wrong, axis=1))
 
@@ -460,10 +460,7 @@ def _bounds(activation):
         return None
     else:
         near = NEAR_BOUND * abs(high - low)
-    return (
-        -np.inf if low is None else low + near,
-        np.inf if high is None else high - near,
-    )
+    return (-np.inf if low is None else low + near, np.inf if high is None else high - near)
 
 
 def _threshold(layer):

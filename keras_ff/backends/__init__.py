@@ -2,8 +2,8 @@
 
 A backend is a module with these names:
 
-- `Trainer`: a mixin that hands Keras's `train_step` and `test_step` to the model's `train_on` and
-  `test_on`, and runs the runner that a layer schedule may bring;
+- `Trainer`: a mixin whose `train_step` and `test_step` call the model's `train_on` and `test_on`,
+  and which runs the runner of a layer schedule that has one;
 - `value_and_grad(function, variables, tensors)`: calls `function() -> (loss, auxiliary)` and
   returns `((loss, auxiliary), gradients)`, the gradients of the loss by tensors and variables;
 - `vjp(function, tensors, delta)`: the gradients by `tensors`, from `delta`, the one by

@@ -1,4 +1,4 @@
-"""The JAX backend: every step a function of the state, which Keras hands in and takes back."""
+"""The JAX backend: every step is a function of the state, which Keras passes in and takes back."""
 
 import contextlib
 import functools
@@ -10,11 +10,7 @@ from keras import ops
 
 
 class _State(keras.StatelessScope):
-    """Values that variables have for a while, and which of them were assigned meanwhile.
-
-    Args:
-        values: pairs of a variable and its value. All other variables are as outside.
-    """
+    """Values that some variables have for a while, and which were assigned meanwhile."""
 
     def __init__(self, values=()):
         super().__init__(list(values), collect_losses=True, initialize_variables=False)
@@ -103,14 +99,14 @@ def compiled(function, variables=tuple):
     @jax.jit
     def stateless(values, *tensors):
         with _State(zip(variables(), values, strict=True)) as state:
-            answer = function(*tensors)
-        return answer, [state.get_current_value(variable) for variable in variables()]
+            outputs = function(*tensors)
+        return outputs, [state.get_current_value(variable) for variable in variables()]
 
     def call(*tensors):
-        answer, values = stateless([variable.value for variable in variables()], *tensors)
+        outputs, values = stateless([variable.value for variable in variables()], *tensors)
         for variable, value in zip(variables(), values, strict=True):
             variable.assign(value)
-        return answer
+        return outputs
 
     return call
 
@@ -233,7 +229,7 @@ def share(size):
     return 1.0
 
 
-# Of a model's variables, in the order of the state that Keras hands on.
+# Of a model's variables, in the order of the state that Keras passes.
 KINDS = (
     "trainable_variables",
     "non_trainable_variables",
@@ -249,7 +245,7 @@ def keeps_tensors(model):
 
 
 class Trainer:
-    """Hands Keras's training and test steps to the model, as functions of the state."""
+    """Keras's training and test steps as functions of the state, which call those of the model."""
 
     def train_step(self, state, data):
         return _step(self.train_on, _kinds(self), state, data)
@@ -284,10 +280,10 @@ class Trainer:
 
     def _make_function(self, step_function, concatenate_outputs=False):
         def remembering(state, data):
-            answer, state = step_function(state, data)
+            outputs, state = step_function(state, data)
             if self._jax_state:
                 self._jax_state = dict(zip(self._jax_state, state, strict=True))
-            return answer, state
+            return outputs, state
 
         # Of several steps Keras itself remembers what the last one left.
         several = self.steps_per_execution > 1

@@ -1,4 +1,4 @@
-"""The TensorFlow backend: a gradient tape a layer, and Keras's step functions."""
+"""The TensorFlow backend: one gradient tape per layer, and Keras's step functions."""
 
 import contextlib
 import contextvars
@@ -13,14 +13,7 @@ from keras import ops
 def value_and_grad(function, variables, tensors=()):
     """Call `function` under a tape that watches `variables`, `tensors`, and nothing else.
 
-    Args:
-        function: takes nothing, returns a pair: a scalar loss and anything else.
-        variables: list of Keras variables.
-        tensors: list of tensors. Defaults to none.
-
-    Returns:
-        A pair: what `function` returned, and a list with the gradient of the loss by each tensor
-        and then each variable (`None` where it has no part in the loss).
+    Gradients are those of the tensors, then of the variables; `None` without a part in the loss.
     """
     watched = [*tensors, *[variable.value for variable in variables]]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -33,8 +26,8 @@ def vjp(function, tensors, delta):
     """The gradients by tensors from that by their function; see the seam's documentation."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(tensors)
-        answer = function(*tensors)
-    return tape.gradient(answer, tensors, delta)
+        outputs = function(*tensors)
+    return tape.gradient(outputs, tensors, delta)
 
 
 def can_fuse(tensors=()):
@@ -86,15 +79,7 @@ def rounded(x, dtype):
 
 
 def compile_once(function, variables):
-    """A function that is traced and compiled once and works on variables that are given to it.
-
-    Args:
-        function: from tensors to tensors, which reads and assigns Keras variables.
-        variables: list of these.
-
-    Returns:
-        A function of variables that take their places, in the same order, and of tensors.
-    """
+    """A function that is compiled once, and called with other variables in the places of these."""
 
     # Kept in one piece: put in the place of each of its calls, it would be compiled there.
     @tf.function(autograph=False, experimental_attributes={"_noinline": True})
@@ -117,7 +102,7 @@ def bias_add(product, bias):
 
 
 def control_dependency(done, tensor):
-    """A tensor that is handed on once `done` has been computed."""
+    """The tensor as it is, but not before `done` has been computed."""
     with tf.control_dependencies([done]):
         return tf.identity(tensor)
 
@@ -134,31 +119,14 @@ def cond(condition, branches):
 
 
 def numpy_function(function, inputs, shape):
-    """Call a function on arrays from within a graph.
-
-    Args:
-        function: from a float32 array to one of `shape`.
-        inputs: tensor.
-        shape: shape of the answer, the first axis `None` where it is not known.
-
-    Returns:
-        float32 tensor of that shape, without a gradient.
-    """
-    answer = tf.numpy_function(function, [tf.cast(inputs, tf.float32)], tf.float32)
-    answer.set_shape(shape)
-    return tf.stop_gradient(answer)
+    """Call a function on float32 arrays from within a graph, without a gradient."""
+    outputs = tf.numpy_function(function, [tf.cast(inputs, tf.float32)], tf.float32)
+    outputs.set_shape(shape)
+    return tf.stop_gradient(outputs)
 
 
 def input_gradient(function, inputs):
-    """Gradient of the sum of `function(inputs)` by `inputs`, and by nothing else.
-
-    Args:
-        function: takes a tensor, returns a tensor of any shape.
-        inputs: float tensor.
-
-    Returns:
-        Tensor of `inputs`' shape and dtype; 0 where `inputs` has no part in the result.
-    """
+    """Gradient of the sum of `function(inputs)` by `inputs`; 0 where they have no part in it."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(inputs)
         result = function(inputs)
@@ -234,13 +202,7 @@ def _gather(replicas, rows):
 
 
 def own_rows(rows, size, streams=1):
-    """The rows of this replica's samples among those of the whole batch.
-
-    Args:
-        rows: tensor of shape (streams · samples of all replicas, ...).
-        size: integer tensor, number of this replica's samples.
-        streams: integer. Defaults to `1`.
-    """
+    """The rows of this replica's samples, in all streams, among those of the whole batch."""
     replicas = _replicas()
     if replicas is None:
         return rows
@@ -285,7 +247,7 @@ def keeps_tensors(model):
 
 
 class Trainer:
-    """Hands Keras's training and test steps to the model."""
+    """Keras's training and test steps, which call those of the model."""
 
     def train_step(self, data):
         with _synchronized(self):

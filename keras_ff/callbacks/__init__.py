@@ -3,7 +3,4 @@
 from keras_ff.callbacks.tensorboard import FFTensorBoard
 from keras_ff.models.progress_bar import ProgressBar
 
-__all__ = [
-    "FFTensorBoard",
-    "ProgressBar",
-]
+__all__ = ["FFTensorBoard", "ProgressBar"]

@@ -1,9 +1,9 @@
 """`keras-ff bench`: measure speed and memory."""
 
-import argparse
 import json
 import pathlib
 
+from keras_ff.cli import options
 from keras_ff.lab.benchmarks import BENCHES
 
 # The benchmarks in which short work is timed again and again.
@@ -32,28 +32,25 @@ def _values(row):
     head = f"{row['bench']}: {row['case']}, {row['dtype']} ({row['unit']}): "
     apart = ("bench", "case", "dtype", "unit")
     values = [
-        f"{name} {figure:,.4g}" if isinstance(figure, float) else f"{name} {figure}"
-        for name, figure in row.items()
-        if name not in apart and figure is not None and not isinstance(figure, list)
+        f"{name} {value:,.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in row.items()
+        if name not in apart and value is not None and not isinstance(value, list)
     ]
     return head + ", ".join(values)
 
 
 def add_to(commands):
     """Add `bench` and its options to the parser's commands."""
-    parser = commands.add_parser(
+    parser = options.add_command(
+        commands,
         "bench",
-        help="measure speed and memory beside backpropagation and the least possible",
-        description=(
-            "Each side's work is timed in turns in this process, and the median is taken. `ours`, "
-            "`floor` (the bare products and one update) and `backprop` are rates; ratio_to_floor "
-            "is our rate as a share of the floor's, ratio_to_backprop our time as a multiple of "
-            "backpropagation's."
-        ),
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
+        bench,
+        "measure speed and memory beside backpropagation and the least possible",
+        "Each side's work is timed in turns in this process, and the median is taken. `ours`, "
+        "`floor` (the bare products and one update) and `backprop` are rates; ratio_to_floor is "
+        "our rate as a share of the floor's, ratio_to_backprop our time as a multiple of "
+        "backpropagation's.",
     )
-    parser.set_defaults(command=bench)
     parser.add_argument(
         "names", nargs="+", choices=BENCHES, metavar="NAME", help=", ".join(BENCHES)
     )

@@ -1,10 +1,9 @@
 """`keras-ff evaluate`: measure a model on a data set."""
 
-import argparse
 import json
 import pathlib
 
-from keras_ff.cli import printing
+from keras_ff.cli import options, printing
 
 
 def evaluate(model, dataset=None, as_json=False, batch_size=None, data_dir=None):
@@ -71,8 +70,8 @@ def _table(report, class_names):
     name_width = max(len("class"), *map(len, class_names))
     lines = ["", f"{'class':<{name_width}}  samples  accuracy"]
     for name, row, accuracy in zip(class_names, matrix, report["per_class_accuracy"], strict=True):
-        figure = "–" if accuracy is None else f"{100 * accuracy:.2f} %"
-        lines.append(f"{name:<{name_width}}  {sum(row):>7}  {figure:>8}")
+        percent = "–" if accuracy is None else f"{100 * accuracy:.2f} %"
+        lines.append(f"{name:<{name_width}}  {sum(row):>7}  {percent:>8}")
     width = max(
         len(str(len(matrix) - 1)), *(len(str(count)) for counts in matrix for count in counts)
     )
@@ -87,21 +86,20 @@ def _table(report, class_names):
 
 def add_to(commands):
     """Add `evaluate` and its options to the parser's commands."""
-    parser = commands.add_parser(
+    parser = options.add_command(
+        commands,
         "evaluate",
-        help="measure a model on a dataset's test set",
-        description="Accuracy, accuracy of each class and confusion matrix on a test set.",
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
+        evaluate,
+        "measure a model on a dataset's test set",
+        "Accuracy, accuracy of each class and confusion matrix on a test set.",
     )
-    parser.set_defaults(command=evaluate)
     parser.add_argument(
         "model", metavar="MODEL", help="a .keras file, the folder of a run, or a preset"
     )
     parser.add_argument(
         "--dataset", metavar="NAME", help="default: the one the model was trained on, or digits"
     )
-    parser.add_argument("--data-dir", metavar="FOLDER", help="TFDS's folder of prepared datasets")
+    parser.add_argument("--data-dir", **options.DATA_DIR)
     parser.add_argument("--batch-size", type=int, metavar="N", help="samples at once")
     parser.add_argument(
         "--json",

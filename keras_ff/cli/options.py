@@ -7,6 +7,21 @@ import argparse
 
 from keras_ff import goodness, labels, layer_schedules, losses, negatives, readouts
 
+DATA_DIR = {"metavar": "FOLDER", "help": "TFDS's folder of prepared datasets"}
+
+
+def add_command(commands, name, function, help, description):
+    """A command that runs a function with the options that are given."""
+    parser = commands.add_parser(
+        name,
+        help=help,
+        description=description,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(command=function)
+    return parser
+
 
 def names(module):
     return ", ".join(module.KNOWN)
@@ -36,12 +51,13 @@ def _numbers_or_name(text):
 _integers.__name__ = "integer or list of integers"
 _numbers_or_name.__name__ = "number or list of numbers"
 
+_NUMBERS = "NUMBER[,NUMBER…]"  # for all layers or each
 _MORE_READOUTS = "softmax_of_averages, best_layers, mirrored_best_layers"
 # By groups: type (`bool` for an option and its opposite), what stands for the value, and help.
 _OPTIONS = {
     "data": {
         "dataset": (str, "NAME", "digits (default) or a dataset of TFDS"),
-        "data_dir": (str, "FOLDER", "TFDS's folder of prepared datasets"),
+        "data_dir": (str, *DATA_DIR.values()),
         "validation_share": (float, "SHARE", "of the training samples"),
         "standardize": (bool, None, "subtract each channel's mean, divide by its deviation"),
         "shift": (int, "PIXELS", "shift training images at random"),
@@ -61,31 +77,19 @@ _OPTIONS = {
         "dropout": (float, "SHARE", "of the activities"),
         "peer_normalization": (float, "WEIGHT", "keeps units equally active"),
         "supervised_contrast": (float, "WEIGHT", "draws samples of a class together"),
-        "supervised_contrast_regions": (int, "N", "per side, of which it sees the averages"),
+        "supervised_contrast_regions": (int, "N", "per side, to which its inputs are pooled"),
         "label_embedding": (str, "NAME", f"of classes: {names(labels)}"),
         "label_strength": (float, "SHARE", "of a sample's energy"),
         "readout": (str, "NAME", f"{names(readouts)}, {_MORE_READOUTS}"),
-        "readout_epochs": (
-            int,
-            "N",
-            "in which a softmax readout learns after the layers (default: beside them)",
-        ),
+        "readout_epochs": (int, "N", "of a softmax readout that learns after the layers"),
     },
     "objective of each layer": {
         "goodness": (str, "NAME", names(goodness)),
         "goodness_scale": (float, "NUMBER", "multiplies the goodness"),
         "loss": (str, "NAME", names(losses)),
         "alpha": (_number_or_name, "NUMBER", "steepness of symba, label_softmax"),
-        "threshold": (
-            _numbers_or_name,
-            "NUMBER[,NUMBER…]",
-            "of the logistic loss, for all layers or each; auto, learned",
-        ),
-        "margin": (
-            _numbers_or_name,
-            "NUMBER[,NUMBER…]",
-            "of the logistic loss, for all layers or each",
-        ),
+        "threshold": (_numbers_or_name, _NUMBERS, "of the logistic loss; or auto, learned"),
+        "margin": (_numbers_or_name, _NUMBERS, "of the logistic loss"),
         "negatives": (str, "NAME", names(negatives)),
         "negatives_count": (int, "N", "negatives per sample"),
     },
@@ -94,11 +98,7 @@ _OPTIONS = {
         "epochs": (int, "N", "epochs in all"),
         "batch_size": (int, "N", "samples per step"),
         "learning_rate": (_numbers_or_name, "RATE[,RATE…]", "of Adam, at the beginning"),
-        "rate_schedule": (
-            str,
-            "NAME",
-            "constant_then_linear: for half of the steps, then falling to 0; or cosine",
-        ),
+        "rate_schedule": (str, "NAME", "constant_then_linear (half of the steps each) or cosine"),
         "weight_decay": (float, "SHARE", "times the rate, per step; 0: none"),
         "clip_norm": (float, "LENGTH", "of a layer's gradient, at most"),
         "weight_averaging": (float, "MOMENTUM", "of averaged weights; 0: none"),

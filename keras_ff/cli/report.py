@@ -1,7 +1,8 @@
 """`keras-ff report`: one page about a run or a preset."""
 
-import argparse
 import pathlib
+
+from keras_ff.cli import options
 
 
 def report(run_or_preset, out=None, data_dir=None):
@@ -13,18 +14,14 @@ def report(run_or_preset, out=None, data_dir=None):
 
 def add_to(commands):
     """Add `report` and its options to the parser's commands."""
-    parser = commands.add_parser(
+    parser = options.add_command(
+        commands,
         "report",
-        help="write a page about a run or a preset, pictures included",
-        description=(
-            "Write one HTML page about a run or a preset: configuration, curves, every layer's "
-            "metrics, separation, confusion and misclassified samples. It needs nothing from "
-            "elsewhere."
-        ),
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
+        report,
+        "write a page about a run or a preset, pictures included",
+        "Write one HTML page about a run or a preset: configuration, curves, every layer's "
+        "metrics, separation, confusion and misclassified samples. It loads no other file.",
     )
-    parser.set_defaults(command=report)
     parser.add_argument(
         "run_or_preset", metavar="RUN_DIR", help="the folder of a run, or the name of a preset"
     )
@@ -34,4 +31,4 @@ def add_to(commands):
         metavar="FILE",
         help="where the page is written (default: report.html in the run's folder, NAME.html here)",
     )
-    parser.add_argument("--data-dir", metavar="FOLDER", help="TFDS's folder of prepared datasets")
+    parser.add_argument("--data-dir", **options.DATA_DIR)

@@ -2,6 +2,8 @@
 
 import pathlib
 
+from keras_ff.cli import options
+
 
 def reproduce(table=None, data_dir=None, page=None, results=None, runs=None, **chosen):
     """Train a table's cells and print what came of them; without a table, list all."""
@@ -28,34 +30,20 @@ def _say(line):
 
 def add_to(commands):
     """Add `reproduce` to the parser's commands."""
-    parser = commands.add_parser(
+    parser = options.add_command(
+        commands,
         "reproduce",
-        help="train the tables of RESULTS.md, beside published values",
-        description=(
-            "Train the cells of a published table that have no result yet, and print the "
-            "source's values, ours and their difference. Without a table: list them."
-        ),
-        allow_abbrev=False,
+        reproduce,
+        "train the tables of RESULTS.md, beside published values",
+        "Train the cells of a published table that have no result yet, and print the source's "
+        "values, ours and their difference. Without a table: list them.",
     )
-    parser.set_defaults(command=reproduce)
     parser.add_argument("table", nargs="?", metavar="TABLE", help="its name, as listed without it")
-    parser.add_argument(
-        "--cells",
-        dest="names",
-        type=lambda text: text.split(","),
-        default=(),
-        metavar="NAME,…",
-        help="these cells alone",
-    )
-    parser.add_argument(
-        "--budget",
-        metavar="NAME",
-        default="full",
-        help="full (default), or quick: a tenth of the epochs, with results of its own",
-    )
-    parser.add_argument(
-        "--seeds", type=int, default=1, metavar="N", help="seeds 0 to N - 1 (default: 1)"
-    )
+    names = {"dest": "names", "type": lambda text: text.split(","), "metavar": "NAME,…"}
+    parser.add_argument("--cells", **names, help="these cells alone")
+    budgets = "full (default), or quick: a tenth of the epochs, with results of its own"
+    parser.add_argument("--budget", metavar="NAME", default="full", help=budgets)
+    parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N - 1 (default: 1)")
     parser.add_argument(
         "--resume", action="store_true", help="go on with a training that was broken off"
     )
@@ -68,4 +56,4 @@ def add_to(commands):
     parser.add_argument(
         "--page", type=pathlib.Path, metavar="FILE", help="write all tables to a page and exit"
     )
-    parser.add_argument("--data-dir", metavar="FOLDER", help="TFDS's folder of prepared datasets")
+    parser.add_argument("--data-dir", **options.DATA_DIR)

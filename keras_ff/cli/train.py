@@ -1,6 +1,5 @@
 """`keras-ff train`: train a model, into a folder of its own."""
 
-import argparse
 import pathlib
 
 from keras_ff import distribution as distributions
@@ -100,17 +99,14 @@ def _recipe(name):
 
 def add_to(commands):
     """Add `train` and its options to the parser's commands."""
-    parser = commands.add_parser(
+    parser = options.add_command(
+        commands,
         "train",
-        help="train a model, into a folder of its own",
-        description=(
-            "Train a model into a folder of its own: model, metrics, pictures. Without options: "
-            "scikit-learn's digits, within a minute. What is not given is what suits the dataset."
-        ),
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
+        train,
+        "train a model, into a folder of its own",
+        "Train a model into a folder of its own: model, metrics, pictures. Without options: "
+        "scikit-learn's digits, within a minute. Defaults are those that suit the dataset.",
     )
-    parser.set_defaults(command=train)
     given = parser.add_mutually_exclusive_group()
     given.add_argument(
         "--preset",

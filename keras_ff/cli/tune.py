@@ -1,6 +1,5 @@
 """`keras-ff tune`: search for what trains best."""
 
-import argparse
 import pathlib
 
 from keras_ff.cli import options, runs
@@ -92,18 +91,15 @@ def _trials_table(found):
 
 def add_to(commands):
     """Add `tune` and its options to the parser's commands."""
-    parser = commands.add_parser(
+    parser = options.add_command(
+        commands,
         "tune",
-        help="search for what trains best, with KerasTuner",
-        description=(
-            "Search for what trains best on validation data, with KerasTuner. The other options "
-            "are those of `train`, and hold for all trials. Thresholds, margins and alpha are "
-            "searched in units of the goodness."
-        ),
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
+        tune,
+        "search for what trains best, with KerasTuner",
+        "Search for what trains best on validation data, with KerasTuner. The other options are "
+        "those of `train`, and hold for all trials. Thresholds, margins and alpha are searched in "
+        "units of the goodness.",
     )
-    parser.set_defaults(command=tune)
     search = parser.add_argument_group("search")
     search.add_argument(
         "--search",

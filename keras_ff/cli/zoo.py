@@ -1,10 +1,9 @@
 """`keras-ff zoo`: list, show, measure, train and add presets."""
 
-import argparse
 import pathlib
 import shlex
 
-from keras_ff.cli import printing, train
+from keras_ff.cli import options, printing, train
 
 OWN_COMMAND = "keras-ff zoo train"
 ZOO = pathlib.Path("zoo")
@@ -105,13 +104,13 @@ def _train_network(preset, out, resume, data_dir):
     """Train a preset that no configuration describes, by what its model was compiled with."""
     from keras_ff import recipes, training
 
-    options, epochs = preset.data_options(), preset.metadata.get("epochs")
-    if options is None or not epochs:
+    data, epochs = preset.data_options(), preset.metadata.get("epochs")
+    if data is None or not epochs:
         raise ValueError(
             f"The preset {preset.name!r} does not say how it is trained. "
             "Received: metadata without 'data' and 'epochs'"
         )
-    config = recipes.TrainingConfig.from_dict({**options, "epochs": epochs})
+    config = recipes.TrainingConfig.from_dict({**data, "epochs": epochs})
     print(f"Run folder: {out}", flush=True)
     metrics = training.train(
         config,
@@ -198,7 +197,7 @@ def _option(*names, **arguments):
 
 _PATH = {"type": pathlib.Path, "metavar": "FOLDER"}
 _PRESET = _option("name", metavar="PRESET", help="a name, or a preset's folder")
-_DATA_DIR = _option("--data-dir", metavar="FOLDER", help="TFDS's folder of prepared datasets")
+_DATA_DIR = _option("--data-dir", **options.DATA_DIR)
 _FOLDERS = _option(
     "--folder",
     dest="folders",
@@ -279,14 +278,8 @@ def add_to(commands):
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
-    for name, (function, text, *options) in _COMMANDS.items():
-        command = commands.add_parser(
-            name,
-            help=text,
-            description=text[0].upper() + text[1:] + ".",
-            argument_default=argparse.SUPPRESS,
-            allow_abbrev=False,
-        )
-        command.set_defaults(command=function)
-        for names, arguments in options:
+    for name, (function, text, *own) in _COMMANDS.items():
+        description = text[0].upper() + text[1:] + "."
+        command = options.add_command(commands, name, function, text, description)
+        for names, arguments in own:
             command.add_argument(*names, **arguments)

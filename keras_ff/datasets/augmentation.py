@@ -13,17 +13,9 @@ HUE = 0.5
 
 
 def augmented(images, seed, flip, shift, rotate, crop, colors, erase):
-    """Images mirrored, moved, turned, cropped, coloured anew and partly erased.
+    """uint8 images mirrored, moved, turned, cropped, coloured anew and partly erased.
 
-    Args:
-        images: uint8 tensor of shape (batch, height, width, channels).
-        seed: integer tensor of shape (2,).
-        flip: boolean. Whether images are mirrored left to right with probability 1/2.
-        shift: integer of at least 0, how far an image moves at most, in pixels.
-        rotate: float of at least 0, how far an image turns at most, in degrees.
-        crop: float in (0, 1], the least share of an image's area that is kept.
-        colors: float in [0, 1), how much colours change at most.
-        erase: integer of at least 0, the side of the square that is erased, in pixels.
+    The arguments are those of `augment` of `keras_ff.datasets.load`; `seed` has shape (2,).
     """
     import tensorflow as tf
 

@@ -1,13 +1,6 @@
 """Image data sets as `tf.data` pipelines: split, standardised, shuffled and augmented by a seed."""
 
-from keras_ff.datasets import (
-    arguments,
-    digits,
-    pipelines,
-    splits,
-    standardization,
-    tfds_images,
-)
+from keras_ff.datasets import arguments, digits, pipelines, splits, standardization, tfds_images
 from keras_ff.datasets.information import DatasetInfo
 from keras_ff.utils import checks
 

@@ -152,16 +152,16 @@ def _prepare(builder, name):
 
 
 def _check_network(builder):
-    """Raise ConnectionError where none of a dataset's sources answers.
+    """Raise ConnectionError where none of a dataset's sources responds.
 
     TFDS would go on trying for minutes.
     """
     sources = {urllib.parse.urlsplit(url).netloc: url for url in builder.url_infos or ()}
-    if sources and not any(_answers(url) for url in sources.values()):
+    if sources and not any(_responds(url) for url in sources.values()):
         raise ConnectionError(f"no answer from {' or '.join(sorted(sources))}")
 
 
-def _answers(url):
+def _responds(url):
     import requests
 
     try:

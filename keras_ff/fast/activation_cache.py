@@ -20,13 +20,7 @@ ROWS_AT_ONCE = 512
 
 @contextlib.contextmanager
 def during_fit(model, schedule, x):
-    """The samples for `fit`, each with the number of its row where that is to be looked up.
-
-    Args:
-        model: the `FFModel`.
-        schedule: the layer schedule that `fit` goes by.
-        x: what `fit` is given, checked: an array, or a dataset of `keras_ff.datasets.load`.
-    """
+    """The samples for `fit`, each with the number of its row where that is to be looked up."""
     samples = _samples(x)
     if not (schedule.caches and suits(model, samples)):
         yield x
@@ -45,22 +39,12 @@ def during_fit(model, schedule, x):
 
 
 def borrow(model, cache):
-    """Have `fit` look up what another model's equal layers gave for the same samples.
-
-    Args:
-        model: an `FFModel`.
-        cache: the other model's `ActivationCache`, or `None`.
-    """
+    """Have `fit` look up activities in the cache of another model with equal frozen layers."""
     model._fitting.borrowed = cache
 
 
 def suits(model, samples):
-    """Whether what frozen layers give can be kept: nothing random stands below the first layer.
-
-    Args:
-        model: an `FFModel`.
-        samples: the training samples, an array or what acts like one; `None` where there is none.
-    """
+    """Whether activities of frozen layers can be kept: nothing random comes before them."""
     drawn = model.negatives is not None and (model.negatives.are_images or model.negatives.adjusts)
     # Of penalties only a layer that is passed knows.
     penalties = any(
@@ -103,10 +87,6 @@ class ActivationCache:
     """Activities and goodness of the layers below the one that learns.
 
     Kept for every sample and, as negatives may be drawn anew for every batch, for every label.
-
-    Args:
-        model: a built `FFModel`.
-        samples: array of shape (samples, ...), or what acts like one.
     """
 
     def __init__(self, model, samples):
@@ -128,11 +108,7 @@ class ActivationCache:
         self._penalised = False
 
     def prepare(self, index):
-        """Make ready for FF layer `index` to learn, those before it being frozen.
-
-        Returns:
-            Whether anything changed, so that a compiled step must be made anew.
-        """
+        """Make ready for FF layer `index` to learn; whether a compiled step must be made anew."""
         if index == self.index:
             return False
         if index < self.index:
@@ -152,7 +128,7 @@ class ActivationCache:
         size = math.prod(layer.compute_output_shape(self.model.stack.input_shapes[below])[1:])
         if count * self.labels_per_sample * size * 4 > LIMIT_BYTES:
             return False
-        answer = backends.compiled(lambda inputs: self._answer(below, inputs))
+        compute = backends.compiled(lambda inputs: self._outputs(below, inputs))
         activities, goodness = [], []
         for start in range(0, count, ROWS_AT_ONCE):
             # Blocks of one size, the last of which overlaps: traced and compiled once.
@@ -163,7 +139,7 @@ class ActivationCache:
                 of_sample = self.labels_per_sample
                 inputs = self.activities[first * of_sample : (first + ROWS_AT_ONCE) * of_sample]
             known = (start - first) * self.labels_per_sample
-            for kept, part in zip((activities, goodness), answer(inputs), strict=True):
+            for kept, part in zip((activities, goodness), compute(inputs), strict=True):
                 kept.append(part[known:])
             if self._penalised:
                 return False
@@ -172,7 +148,7 @@ class ActivationCache:
         self.index = below + 1
         return True
 
-    def _answer(self, below, inputs):
+    def _outputs(self, below, inputs):
         """Activities and goodness of a layer, one row per sample and label."""
         model, layer = self.model, self.model.ff_layers[below]
         if below == 0:
@@ -190,12 +166,7 @@ class ActivationCache:
         return activities, layer.compute_goodness(activities)
 
     def look_up(self, batch, rows):
-        """The batch behind the frozen layers, and their metrics.
-
-        Args:
-            batch: the `keras_ff.layers.Batch` in front of the first layer.
-            rows: int32 tensor of shape (batch,): which samples it holds.
-        """
+        """The batch behind the frozen layers, and their metrics; `rows` says which samples."""
         if self.index == 0:
             return batch, []
         if batch.stream_labels is not None:

@@ -1,7 +1,7 @@
 """A layer's local step as two products, one compiled kernel between them, and one behind.
 
 A step of Forward-Forward needs a layer's forward product and that of its weights' gradient. All
-between the two is element-wise: normalisation by length (a factor a sample, which may as well
+between the two is element-wise: normalisation by length (one factor per sample, which may as well
 follow the product), bias, activation, goodness, loss and their gradient by the product. Operation
 by operation each would go through memory by itself; as one kernel they go once, which takes a
 third off a step of 4 × 2000 units in bfloat16. The products stay outside, where the processor's
@@ -55,15 +55,8 @@ def applies(layer):
 def compute_gradients(layer, batch, skip):
     """The first half of a local step, up to the gradient by the product.
 
-    Args:
-        layer: a built `FFLayer` for which `applies` holds.
-        batch: the `keras_ff.layers.Batch` that it takes.
-        skip: what it joins to its activities, or `None`.
-
-    Returns:
-        A triple: metrics, outputs, and what `apply_gradients` needs: what was multiplied, the
-        gradient by the product and those by all variables but the kernel, `None` for a bias added
-        with the product.
+    Returns metrics, outputs, and what `apply_gradients` needs: what was multiplied, the gradient by
+    the product and those by all variables but the kernel, `None` for a bias added with the product.
     """
     rows, besides, complete = _rows(layer, batch)
     rows = ops.cast(rows, layer.compute_dtype)
@@ -126,12 +119,8 @@ def compute_gradients(layer, batch, skip):
 def apply_gradients(layer, found):
     """The second half of a local step, which the next layer need not wait for.
 
-    Gradients by the kernel, and by a bias added with the product, are in the layer's compute
-    dtype.
-
-    Args:
-        layer: the `FFLayer` of the first half.
-        found: what `compute_gradients` returned for this.
+    `found` is what `compute_gradients` returned. Gradients by the kernel, and by a bias added with
+    the product, are in the layer's compute dtype.
     """
     rows, delta, own = found
     known = {id(one): gradient for one, gradient in zip(_all_but_kernel(layer), own, strict=True)}
@@ -202,7 +191,7 @@ def _with_gradient_of(activities, outputs):
 
 
 def _is_one_factor(layer):
-    """Whether the normalisation is a factor a sample, which follows the product.
+    """Whether the normalisation is one factor per sample, which follows the product.
 
     Not that of a convolution, whose bias could not be added with the product then.
     """

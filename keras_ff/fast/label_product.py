@@ -42,15 +42,7 @@ OVERRIDABLE = ("forward", "call", "pre_activation", "embed")
 
 
 def pre_activation(layer, batch):
-    """What a dense layer's transform gives for the samples of a batch with all their labels.
-
-    Args:
-        layer: a built `FFDense` for which `applies` holds.
-        batch: a `keras_ff.layers.Batch`, labels not embedded.
-
-    Returns:
-        Tensor of shape (streams · batch, units), as from `layer.pre_activation`.
-    """
+    """As `layer.pre_activation`, for the samples of a batch with all their labels."""
     rows, lengths, complete = separated(layer, batch)
     dense = layer.transform
     kernel = ops.cast(dense.kernel, layer.compute_dtype)
@@ -64,13 +56,9 @@ def pre_activation(layer, batch):
 def separated(layer, batch):
     """What of a batch is multiplied, and how the products are put together.
 
-    Args:
-        layer, batch: as for `pre_activation`.
-
-    Returns:
-        A triple: rows of shape (batch + num_classes, features), the pixels and the directions of
-        the labels; the labels' lengths; and a function that makes of the rows' float32 product
-        with the kernel and of these what the transform gives, without its bias.
+    Returns rows of shape (batch + num_classes, features), the pixels and the directions of the
+    labels; the labels' lengths; and a function that makes of the rows' float32 product with the
+    kernel and of these what the transform gives, without its bias.
     """
     num_classes, streams = layer.num_classes, batch.stream_labels.shape[0]
     pixels, length, directions = layer.label_embedding.separate(batch.inputs, num_classes)

@@ -13,7 +13,7 @@ from keras_ff.fast import fused_step
 
 
 def kinds(model):
-    """What tells the steps of a model's layers apart, one entry per layer.
+    """By what the steps of a model's layers differ, one entry per layer.
 
     Equal for layers that differ in weights alone; `None` where nothing is known to be equal.
     """
@@ -26,12 +26,7 @@ def kinds(model):
 
 
 def halves(layer, batch):
-    """Both halves of a layer's step, as functions of a layer's state and of tensors.
-
-    Args:
-        layer: an `FFLayer` for which `fused_step.applies` holds.
-        batch: the batch it takes, of which only what is no tensor counts.
-    """
+    """Both halves of a layer's step, as functions of a layer's state and of tensors."""
 
     def compute(inputs, labels, sample_weight, skip):
         own = batch.replace(inputs=inputs, labels=labels, sample_weight=sample_weight, skips=())

@@ -21,11 +21,7 @@ def is_on():
 
 
 def stepper(model):
-    """What takes the local steps of a model's layers within one trace.
-
-    Args:
-        model: an `FFModel`. Where it runs eagerly, every layer takes its plain step.
-    """
+    """What takes the local steps of a model's layers within one trace; eagerly, plain steps."""
     return _Stepper(model)
 
 

@@ -19,7 +19,7 @@ PLAIN = {
 
 @registered
 class ClassGroups(registry.Part):
-    """Goodness of each class's own group of units or channels: one logit a class.
+    """Goodness of each class's own group of units or channels: one logit per class.
 
     The last axis is divided into as many groups of neighbours as there are classes; group k's
     goodness, over its units and all positions, is class k's logit: `G_k = scale · g(y_group k)`
@@ -31,7 +31,7 @@ class ClassGroups(registry.Part):
             Defaults to `"mean_activity"`.
         scale: float above 0, multiplies the logits; means of activities differ by only 0.01 to
             0.1 between classes at the start. Defaults to `10.0`.
-        num_classes: integer, needed where the goodness stands alone; a model tells its layers.
+        num_classes: integer, needed where the goodness stands alone; a model sets it in its layers.
             Defaults to `None`.
 
     Call arguments:
@@ -64,20 +64,17 @@ class ClassGroups(registry.Part):
     def __call__(self, activities, num_classes=None):
         num_classes = num_classes or self.num_classes
         self.check(activities.shape, num_classes)
-        if type(self.of) in PLAIN.values() and reductions.apply_to_groups(activities, num_classes):
-            return self.scale * self._by_lanes(activities, num_classes)
         group = activities.shape[-1] // num_classes
+        if type(self.of) in PLAIN.values() and all(activities.shape[1:]):
+            unit = self.of.unit((None, *activities.shape[1:-1], group))
+            values = self.of.centered(activities)
+            if not isinstance(self.of, MeanActivity):
+                values = ops.square(values)
+            return self.scale * unit * reductions.group_means(values, num_classes)
         groups = ops.reshape(activities, (-1, *activities.shape[1:-1], num_classes, group))
         groups = ops.moveaxis(groups, -2, 1)
-        positions = (-1, *groups.shape[2:])
-        figures = self.of(ops.reshape(groups, positions))
-        return self.scale * ops.reshape(figures, (-1, num_classes))
-
-    def _by_lanes(self, activities, num_classes):
-        """Figures of groups, from those of lanes; see `keras_ff.backends.reductions`."""
-        groups = reductions.ChannelGroups(activities.shape, num_classes)
-        means = groups.means(self.of(groups.fold(activities), axes=(1,)))
-        return means * (self.of.unit((None, groups.size)) / self.of.unit((None, groups.rows)))
+        goodness = self.of(ops.reshape(groups, (-1, *groups.shape[2:])))
+        return self.scale * ops.reshape(goodness, (-1, num_classes))
 
     def unit(self, activities_shape):
         """Goodness has no threshold here, so its unit is one."""

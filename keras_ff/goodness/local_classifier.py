@@ -13,7 +13,7 @@ from keras_ff.utils.registry import registered
 class LocalClassifier(keras.layers.Layer):
     """Logits of a linear head on a layer's activities, in place of a goodness: a baseline.
 
-    `G = W · flatten(y / √mean(y²)) + b`, one logit a class, with a cross-entropy on every layer
+    `G = W · flatten(y / √mean(y²)) + b`, one logit per class, with a cross-entropy on every layer
     (Nøkland and Eidnes 2019; Dooms 2023). Local as Forward-Forward is, and without negatives, yet
     each layer has weights beside its own to classify with: what a goodness has to match. The head
     belongs to the layer that holds it and learns in its steps; every layer needs an object of its
@@ -22,7 +22,7 @@ class LocalClassifier(keras.layers.Layer):
     Args:
         kernel_initializer: as for `keras.layers.Dense`. Defaults to `"glorot_uniform"`.
         kernel_regularizer: as for `keras.layers.Dense`. Defaults to `None`.
-        num_classes: integer, needed where the classifier stands alone; a model tells its layers.
+        num_classes: integer, needed where the classifier stands alone; a model sets it.
             Defaults to `None`.
 
     Call arguments:

@@ -10,33 +10,34 @@ from keras_ff.utils.registry import registered
 
 
 class Goodness(registry.Part):
-    """Base of the goodness functions: `goodness(activities)` gives one figure a sample.
+    """Base of the goodness functions: `goodness(activities)` gives one value per sample.
 
     Args:
-        scale: float above 0, multiplies the figure. Bounded activations (tanh, sigmoid) need it
+        scale: float above 0, multiplies the goodness. Bounded activations (tanh, sigmoid) need it
             where the loss is logistic with a threshold that their activities cannot reach.
             Defaults to `1.0`.
         center: float, subtracted from every activity first, for activations with an offset such
             as sigmoid (0.5). Defaults to `0.0`.
     """
 
-    # Whether there is one figure a class, rather than one a sample.
+    # Whether there is one value per class, rather than one per sample.
     per_class = False
 
     def __init__(self, scale=1.0, center=0.0):
         self.scale = checks.positive_number(scale, "scale")
         self.center = checks.finite_number(center, "center")
 
-    def __call__(self, activities, axes=None):
-        """The figure over `axes`, a tuple of integers; by default over all but the batch."""
+    def __call__(self, activities):
+        axes = tuple(range(1, len(activities.shape)))
+        return self.scale * self.measure(self.centered(activities), axes)
+
+    def centered(self, activities):
+        """Activities less the center, in float32."""
         activities = ops.cast(activities, "float32")
-        if self.center:
-            activities = activities - self.center
-        axes = tuple(range(1, len(activities.shape))) if axes is None else axes
-        return self.scale * self.measure(activities, axes)
+        return activities - self.center if self.center else activities
 
     def measure(self, activities, axes):
-        """The figure of centred float32 activities, reduced over `axes`."""
+        """Goodness of centered activities, reduced over `axes`, not scaled yet."""
         raise NotImplementedError
 
     def unit(self, activities_shape):

@@ -10,9 +10,9 @@ from keras_ff.utils.registry import registered
 
 @registered
 class Append(LabelEmbedding):
-    """Appends one input a class to the flattened sample.
+    """Appends one input per class to the flattened sample.
 
-    Overwrites nothing, which tells on small images. A sample of shape (28, 28, 1) with ten
+    Overwrites nothing, which matters on small images. A sample of shape (28, 28, 1) with ten
     classes becomes a row of 794 features.
 
     Args:

@@ -105,16 +105,16 @@ def fourier_waves(height, width, count):
 
 
 def _frequencies(height, width):
-    """Frequencies (cycles an image, down and across), lowest first, one of each ± pair."""
+    """Frequencies (cycles per image, down and across), lowest first, one of each ± pair."""
     pairs = {
         min((down, across), (-down % height, -across % width))
         for down, across in itertools.product(range(height), range(width))
     }
 
-    def cycles_a_pixel(pair):
+    def cycles_per_pixel(pair):
         # Frequencies above half the size stand for negative ones; times both sizes, so that
         # integers are compared.
         down, across = (min(at, n - at) for at, n in zip(pair, (height, width), strict=True))
         return (down * width) ** 2 + (across * height) ** 2, pair
 
-    return sorted(pairs - {(0, 0)}, key=cycles_a_pixel)
+    return sorted(pairs - {(0, 0)}, key=cycles_per_pixel)

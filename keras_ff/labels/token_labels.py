@@ -11,7 +11,7 @@ from keras_ff.utils.registry import registered
 class TokenLabels(LabelEmbedding):
     """Cuts an image into patches and appends the label to every one of them.
 
-    Each patch becomes a token: its pixels, and one input a class behind them. The label is equal
+    Each patch becomes a token: its pixels, and one input per class behind them. The label is equal
     in all tokens, which share its energy: n tokens get `strength · ‖x‖² / n` each, as much in
     dark corners as in bright ones.
 

@@ -16,15 +16,15 @@ class Greedy(LayerSchedule):
 
     Args:
         epochs_per_layer: `None` (evenly), an integer for every layer, or a list with one integer
-            a layer. Where `fit` runs fewer epochs in all, the later layers stay untrained until
+            per layer. Where `fit` runs fewer epochs in all, the later layers stay untrained until
             it goes on with `initial_epoch`; where it runs more, the last layer goes on learning.
             Defaults to `None`.
-        cache: boolean. Whether what frozen layers answer is kept, instead of being computed in
+        cache: boolean. Whether activities of frozen layers are kept, instead of being computed in
             every epoch, where `fit` is given numpy arrays, negatives are labels, and it takes no
             more than 2 GiB. Defaults to `True`.
 
     Raises:
-        ValueError: if an entry is not an integer above 0, or a list has not one entry a layer.
+        ValueError: if an entry is not an integer above 0, or a list has not one entry per layer.
 
     Example:
 
@@ -72,7 +72,7 @@ class Greedy(LayerSchedule):
             return [self.epochs_per_layer] * num_layers
         if len(self.epochs_per_layer) != num_layers:
             raise ValueError(
-                f"`epochs_per_layer` must hold one number a layer, {num_layers} here. "
+                f"`epochs_per_layer` must hold one number per layer, {num_layers} here. "
                 f"Received: {len(self.epochs_per_layer)} numbers, {self.epochs_per_layer!r}"
             )
         return self.epochs_per_layer

@@ -10,11 +10,7 @@ from keras_ff.utils.devices import on_device
 
 
 class Pipeline:
-    """The batches under way between an `FFModel`'s layers.
-
-    Args:
-        model: the `FFModel`.
-    """
+    """The batches under way between an `FFModel`'s layers."""
 
     def __init__(self, model):
         self.model = model

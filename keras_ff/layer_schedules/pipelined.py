@@ -26,8 +26,8 @@ class Pipelined(Simultaneous):
     On several devices each has a run of neighbouring layers, as equal in number as can be, with
     their weights and optimizers, and all work at the same time. In every step a batch that has
     passed the last layer is measured first; then all layers work, those of one device the last
-    one first; and the first layer after all others where it asks for their scores (a metric that
-    takes a pass a class, `HardLabels`). The outcome is that of one device.
+    one first; and the first layer after all others where it needs their scores (a metric that
+    takes a pass per class, `HardLabels`). The outcome is that of one device.
 
     Args:
         devices: `None`, or a list of device names as from `keras.distribution.list_devices()`,

@@ -18,7 +18,7 @@ class Windows(LayerSchedule):
     the other nor settles on what will change.
 
     Args:
-        windows: `None`, or a list with one pair a layer, the first epoch, counted from 0, and the
+        windows: `None`, or a list with one pair per layer, the first epoch, counted from 0, and the
             end, which is not part of the window. Where `fit` runs more epochs, the last layer goes
             on learning; where it runs fewer, layers whose windows come later stay untrained.
             Defaults to `None`: windows of equal length, spread from the first epoch to the last.
@@ -33,7 +33,7 @@ class Windows(LayerSchedule):
     Raises:
         ValueError: if a window is not a pair of integers 0 ≤ first < end, a layer starts before
             the one below it, there are epochs in which no layer would learn, the list has not
-            one window a layer, or `overlap` is out of its range.
+            one window per layer, or `overlap` is out of its range.
 
     Example:
 
@@ -58,7 +58,7 @@ class Windows(LayerSchedule):
             checked = []
         if not checked or any(first >= end for first, end in checked):
             raise ValueError(
-                "`windows` must be None or a list with a pair of integers a layer, "
+                "`windows` must be None or a list with a pair of integers per layer, "
                 f"0 ≤ first epoch < end. {received}"
             )
         reached = 0
@@ -105,7 +105,7 @@ class Windows(LayerSchedule):
             ]
         if len(self.windows) != num_layers:
             raise ValueError(
-                f"`windows` must hold one pair a layer, {num_layers} here. "
+                f"`windows` must hold one pair per layer, {num_layers} here. "
                 f"Received: {len(self.windows)} windows, {self.windows!r}"
             )
         return self.windows

@@ -1,4 +1,4 @@
-"""Batch: what one layer hands to the next."""
+"""Batch: samples and their negatives in front of a layer."""
 
 import dataclasses
 from typing import Any
@@ -23,8 +23,7 @@ class Batch:
             batch). Defaults to `None`: nothing to embed.
         labels: int32 tensor of shape (batch,), the true classes, for class groups and auxiliary
             terms that need them. Defaults to `None`.
-        sample_weight: tensor of shape (batch,), weights of the samples' losses. Defaults to
-            `None`.
+        sample_weight: tensor of shape (batch,), weights of the samples' losses. Defaults to `None`.
         skips: tuple with the inputs of the last layers, the latest last, as far as a residual
             layer looks back. Defaults to none.
         perturbation: tensor that is added once the labels are embedded. Defaults to `None`.

@@ -13,14 +13,8 @@ RANGE = 2**16
 def dropped(activities, drawn, rate):
     """Activities with a share of them at zero and the others scaled up, so that the mean stays.
 
-    Args:
-        activities: float tensor.
-        drawn: tensor of that shape with uniform integers from 0 to 65535.
-        rate: float in [0, 1), the share, of which multiples of 1/65536 are possible: the one at
-            or below it is taken.
-
-    Returns:
-        Tensor of that shape and dtype.
+    `drawn` are uniform integers from 0 to 65535 in the activities' shape; `rate` in [0, 1) is
+    rounded down to a multiple of 1/65536.
     """
     below = int(rate * RANGE)
     scale = RANGE / (RANGE - below)

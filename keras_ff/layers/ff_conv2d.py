@@ -3,7 +3,7 @@
 import keras
 
 from keras_ff.layers.ff_layer import FFLayer
-from keras_ff.layers.transform_arguments import TransformArguments
+from keras_ff.layers.transform_arguments import KERNEL_AND_BIAS, TransformArguments
 from keras_ff.utils.registry import registered
 
 
@@ -40,18 +40,8 @@ class FFConv2D(TransformArguments, FFLayer):
     """
 
     transform_arguments = (
-        "filters",
-        "kernel_size",
-        "strides",
-        "padding",
-        "dilation_rate",
-        "use_bias",
-        "kernel_initializer",
-        "bias_initializer",
-        "kernel_regularizer",
-        "bias_regularizer",
-        "kernel_constraint",
-        "bias_constraint",
+        *("filters", "kernel_size", "strides", "padding", "dilation_rate"),
+        *KERNEL_AND_BIAS,
     )
 
     def __init__(

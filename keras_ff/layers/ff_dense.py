@@ -3,7 +3,7 @@
 import keras
 
 from keras_ff.layers.ff_layer import FFLayer
-from keras_ff.layers.transform_arguments import TransformArguments
+from keras_ff.layers.transform_arguments import KERNEL_AND_BIAS, TransformArguments
 from keras_ff.utils.registry import registered
 
 
@@ -38,16 +38,7 @@ class FFDense(TransformArguments, FFLayer):
     """
 
     flattens = True
-    transform_arguments = (
-        "units",
-        "use_bias",
-        "kernel_initializer",
-        "bias_initializer",
-        "kernel_regularizer",
-        "bias_regularizer",
-        "kernel_constraint",
-        "bias_constraint",
-    )
+    transform_arguments = ("units", *KERNEL_AND_BIAS)
 
     def __init__(
         self,

@@ -48,7 +48,7 @@ class FFLayer(keras.layers.Layer):
         optimizer: a Keras optimizer, by name or object, of which the layer uses a copy of its
             own. Defaults to `None`: a copy of the one that `FFModel.compile` is given.
         auxiliary: further terms of the loss, from the activities of the positive samples alone: a
-            Keras layer or a list of them. One that takes labels answers its term, such as
+            Keras layer or a list of them. One that takes labels returns its term, such as
             `keras_ff.losses.SupCon`; another adds it by `add_loss`, such as
             `keras_ff.layers.PeerNormalization` or `keras.layers.ActivityRegularization`. Defaults
             to `None`.
@@ -130,7 +130,7 @@ class FFLayer(keras.layers.Layer):
         self.loss = None
         self.optimizer = None
         self.threshold = None
-        # A model tells its layers; a layer that stands alone has it from its goodness.
+        # Set by the model; a layer that stands alone takes it from its goodness.
         self.num_classes = None
         self._unit = None
         self.set_objective(self.own_loss, self.own_optimizer.copy())
@@ -218,12 +218,12 @@ class FFLayer(keras.layers.Layer):
 
     @property
     def num_activities(self):
-        """Number of activities a sample has, once the layer is built."""
+        """Number of activities per sample, once the layer is built."""
         return math.prod(self.activities_shape[1:])
 
     @property
     def _known_classes(self):
-        """Number of classes, as the model or the goodness tells it; `None` where neither does."""
+        """Number of classes by the model or the goodness; `None` where neither has it."""
         return self.num_classes or getattr(self.goodness, "num_classes", None)
 
     @property
@@ -250,7 +250,7 @@ class FFLayer(keras.layers.Layer):
         return self.activate(self.pre_activation(inputs), training)
 
     def pre_activation(self, inputs):
-        """What the transform makes of normalised inputs; Keras passes `training` on."""
+        """The transform of normalised inputs; Keras passes `training` on."""
         if self.flattens:
             inputs = ops.reshape(inputs, (-1, math.prod(inputs.shape[1:])))
         return self.transform(inputs if self.normalization is None else self.normalization(inputs))
@@ -466,7 +466,7 @@ def _get_goodness(identifier):
 
 
 def _check_not_constant(measure, activation):
-    """Refuse squares of what is one or minus one, which are one whatever the layer answers."""
+    """Refuse squares of what is one or minus one, which are one whatever the inputs."""
     measured = getattr(measure, "of", measure)
     squared = isinstance(measured, (goodness.SumOfSquares, goodness.MeanOfSquares))
     if squared and not measured.center and activations.squares_are_constant(activation):

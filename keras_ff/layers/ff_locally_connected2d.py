@@ -2,7 +2,7 @@
 
 from keras_ff.layers.ff_layer import FFLayer
 from keras_ff.layers.locally_connected2d import LocallyConnected2D
-from keras_ff.layers.transform_arguments import TransformArguments
+from keras_ff.layers.transform_arguments import KERNEL_AND_BIAS, TransformArguments
 from keras_ff.utils.registry import registered
 
 
@@ -37,19 +37,7 @@ class FFLocallyConnected2D(TransformArguments, FFLayer):
     (2, 4, 4, 4)
     """
 
-    transform_arguments = (
-        "filters",
-        "kernel_size",
-        "strides",
-        "padding",
-        "use_bias",
-        "kernel_initializer",
-        "bias_initializer",
-        "kernel_regularizer",
-        "bias_regularizer",
-        "kernel_constraint",
-        "bias_constraint",
-    )
+    transform_arguments = ("filters", "kernel_size", "strides", "padding", *KERNEL_AND_BIAS)
 
     def __init__(
         self,

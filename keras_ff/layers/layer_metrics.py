@@ -12,15 +12,7 @@ ALIASES = {"pair_accuracy": "pairs_told_apart"}
 
 
 def of_pairs(positive, negative):
-    """Metrics of positives beside negatives.
-
-    Args:
-        positive: float32 tensor of shape (batch,), goodness.
-        negative: float32 tensor of shape (batch, negatives per sample).
-
-    Returns:
-        A dictionary of tensors of shape (batch,).
-    """
+    """Metrics of shape (batch,) from goodness, (batch,) and (batch, negatives per sample)."""
     pair_accuracy = ops.cast(ops.expand_dims(positive, 1) > negative, "float32")
     return {
         "positive_goodness": positive,
@@ -30,15 +22,7 @@ def of_pairs(positive, negative):
 
 
 def of_classes(goodness, labels):
-    """Metrics of class groups.
-
-    Args:
-        goodness: float32 tensor of shape (batch, num_classes).
-        labels: int32 tensor of shape (batch,).
-
-    Returns:
-        A dictionary of tensors of shape (batch,), and `goodness` itself as `class_goodness`.
-    """
+    """Metrics of class groups, of shape (batch,), and `goodness` itself as `class_goodness`."""
     true = ops.take_along_axis(goodness, ops.expand_dims(labels, 1), axis=1)[:, 0]
     most = ops.cast(ops.equal(ops.argmax(goodness, axis=1), labels), "float32")
     return {"goodness": true, "accuracy": most, "class_goodness": goodness}
@@ -47,12 +31,8 @@ def of_classes(goodness, labels):
 class LayerMetrics(keras.metrics.Metric):
     """Weighted means of a layer's metrics; nan, not zero, where nothing was measured.
 
-    One Keras metric for all of a layer's, since a deep model has many.
-
-    Args:
-        number: integer, that of the layer, counted from 1: metrics are logged as
-            `layer_{number}/{name}`.
-        metric_names: names of the metrics, as of `FFLayer.metric_names`.
+    One Keras metric for all of a layer's, since a deep model has many. Layers are counted from 1;
+    metrics are logged as `layer_{number}/{name}`.
     """
 
     def __init__(self, number, metric_names):

@@ -16,7 +16,7 @@ class Opaque(keras.layers.Layer):
 
     Args:
         function: callable from a float32 array of shape (batch, ...) to an array of shape
-            (batch, ...), one row a sample. For models that are to be saved, a `def` under
+            (batch, ...), one row per sample. For models that are to be saved, a `def` under
             `@keras.saving.register_keras_serializable()`.
 
     Call arguments:
@@ -26,7 +26,7 @@ class Opaque(keras.layers.Layer):
         float32 tensor of the shape that the function gives.
 
     Raises:
-        ValueError: if `function` is not callable, or does not give one row a sample; when saved,
+        ValueError: if `function` is not callable, or does not give one row per sample; when saved,
             if it has no name to be saved by.
 
     Example:
@@ -57,13 +57,13 @@ class Opaque(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         rows = 2  # one could be a sum over the batch as well
-        answer = self._on_array(np.zeros((rows, *input_shape[1:]), "float32"))
-        if answer.ndim == 0 or len(answer) != rows:
+        outputs = self._on_array(np.zeros((rows, *input_shape[1:]), "float32"))
+        if outputs.ndim == 0 or len(outputs) != rows:
             raise ValueError(
-                "The function must give one row a sample. Received: an array of shape "
-                f"{answer.shape} for inputs of shape {(rows, *input_shape[1:])}"
+                "The function must give one row per sample. Received: an array of shape "
+                f"{outputs.shape} for inputs of shape {(rows, *input_shape[1:])}"
             )
-        return (input_shape[0], *answer.shape[1:])
+        return (input_shape[0], *outputs.shape[1:])
 
     def get_config(self):
         try:

@@ -5,7 +5,7 @@ import keras
 from keras_ff.utils import checks, patches
 from keras_ff.utils.registry import registered
 
-# Positions must be told apart from the first step on: no later layer makes up for it.
+# Positions must differ from the first step on: no later layer makes up for it.
 POSITION_SPREAD = 0.5
 
 

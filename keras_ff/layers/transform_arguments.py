@@ -1,5 +1,16 @@
 """How the convenience layers are saved."""
 
+# Arguments that all conveniences with a kernel and a bias pass on.
+KERNEL_AND_BIAS = (
+    "use_bias",
+    "kernel_initializer",
+    "bias_initializer",
+    "kernel_regularizer",
+    "bias_regularizer",
+    "kernel_constraint",
+    "bias_constraint",
+)
+
 
 class TransformArguments:
     """Mixin of the conveniences: their configuration is that of the Keras layer they wrap.

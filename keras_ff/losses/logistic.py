@@ -25,10 +25,10 @@ class Logistic(FFLoss):
     above θ + ε and negatives below θ − ε).
 
     Args:
-        threshold: a number; a list with one number a layer; `"auto"`: half a unit of the goodness
+        threshold: a number; a list with one number per layer; `"auto"`: half a unit of the goodness
             (0.5 for means of squares, half the number of units for sums), the default; or
             `"learned"`: starts there and is trained with the layer by the layer's own optimizer.
-        margin: number ≥ 0, in units of goodness, or a list with one number a layer. Defaults
+        margin: number ≥ 0, in units of goodness, or a list with one number per layer. Defaults
             to `0.0`.
 
     Call arguments:
@@ -42,7 +42,7 @@ class Logistic(FFLoss):
 
     Raises:
         ValueError: if a parameter is not finite, a margin is negative, or a list does not hold
-            one number a layer.
+            one number per layer.
 
     Example:
 
@@ -58,7 +58,7 @@ class Logistic(FFLoss):
             threshold = self._numbers(threshold, "threshold")
         elif threshold not in (AUTO, LEARNED):
             raise ValueError(
-                "`threshold` must be a number, a list of one number a layer, 'auto' or "
+                "`threshold` must be a number, a list of one number per layer, 'auto' or "
                 f"'learned'. {registry.nearest(threshold, [AUTO, LEARNED])} "
                 f"Received: threshold={threshold!r}"
             )
@@ -86,7 +86,7 @@ class Logistic(FFLoss):
         for name, value in (("threshold", self.threshold), ("margin", self.margin)):
             if isinstance(value, list):
                 raise ValueError(
-                    f"`{name}` holds one number a layer; call `for_layer(index, num_layers)` "
+                    f"`{name}` holds one number per layer; call `for_layer(index, num_layers)` "
                     f"first. Received: {name}={value!r}"
                 )
         positive, negative = columns(positive_goodness, negative_goodness)
@@ -103,7 +103,7 @@ class Logistic(FFLoss):
             if isinstance(value, list):
                 if len(value) != num_layers:
                     raise ValueError(
-                        f"A list for `{name}` must hold one number a layer, {num_layers} here. "
+                        f"A list for `{name}` must hold one number per layer, {num_layers} here. "
                         f"Received: {len(value)} numbers, {name}={value!r}"
                     )
                 value = value[index]

@@ -25,17 +25,17 @@ class SupCon(keras.layers.Layer):
 
     (Khosla et al. 2020, L_out), where P(i) are the other samples with i's label, and the mean is
     over the samples that have any; a batch without a pair gives 0. As in HCL-FF,
-    `z = L2(BatchNormalization(Dense(units)(pooled)))`, where `pooled` are the averages of the
-    activities over the regions of an image, or the activities themselves where they have no
+    `z = L2(BatchNormalization(Dense(units)(pooled)))`, where `pooled` are the
+    activities after average pooling to regions of an image, or as they are where they have no
     positions. The head learns with the layer that the term belongs to. A sample whose z is zero
     has no direction: it is similar to nothing and gets no gradient. All is computed in float32.
 
     Args:
         units: integer, width of the head, or `None` for no head, `z = L2(pooled)`. Defaults to
             `128`.
-        regions: integer, into how many regions a side positions are divided, at most (a side of 7
-            is divided into 4 of 2, 2, 2 and 1, or into 7). With 1 the head sees how strong a
-            channel is, with more also where. Defaults to `1`.
+        regions: integer, average pooling to at most this many regions per side (a side of 7 is
+            divided into 4 of 2, 2, 2 and 1, or into 7). 1 is global average pooling; with more the
+            head also sees where a channel is active. Defaults to `1`.
         temperature: float above 0, τ; or a `keras.optimizers.schedules.LearningRateSchedule` of
             the training steps taken, which the weight `steps` counts, and of which nothing below
             0.01 is taken. Defaults to `0.1`.
@@ -56,7 +56,7 @@ class SupCon(keras.layers.Layer):
         float32 scalar tensor.
 
     Raises:
-        ValueError: if an argument is out of its range, or there is not one label a sample.
+        ValueError: if an argument is out of its range, or there is not one label per sample.
 
     Example:
 
@@ -90,7 +90,7 @@ class SupCon(keras.layers.Layer):
         """Create the head for activities of `activities_shape`; the batch axis is ignored."""
         if self.head is not None:
             self.head.build(
-                (None, average_pooling.number_of_averages(activities_shape, self.regions))
+                (None, average_pooling.number_of_features(activities_shape, self.regions))
             )
             self.normalization.build((None, self.units))
         if not isinstance(self.temperature, float):
@@ -137,7 +137,7 @@ class SupCon(keras.layers.Layer):
             float32 tensor of shape (batch, units of the head or regions · channels), each row of
             length 1, or 0 where there is no direction.
         """
-        z = average_pooling.averages(ops.cast(activities, "float32"), self.regions)
+        z = average_pooling.pooled(ops.cast(activities, "float32"), self.regions)
         if self.head is not None:
             z = self.normalization(self.head(z), training=training)
         square = ops.sum(ops.square(z), axis=-1, keepdims=True)

@@ -24,22 +24,10 @@ def to_backprop(model, carry_weights=True):
 
     Every FF layer stands in it as an ordinary layer, its normalisation included, which keeps
     unbounded activations stable; gradients pass from layer to layer. Samples enter with the
-    neutral label, so that every weight has its place and carried layers answer what the model's
+    neutral label, so that every weight has its place and carried layers return what the model's
     do. It shares no variable with the model. On carried weights the head starts at zero, so that
     no random one disturbs what the layers have learned; to train the head alone for an epoch
     first helps further.
-
-    Args:
-        model: a built `FFModel`.
-        carry_weights: boolean. Whether the layers start from the model's weights, or from new
-            ones. Defaults to `True`.
-
-    Returns:
-        A built `keras.Model` from samples to class probabilities, of shape
-        (batch, num_classes), not compiled.
-
-    Raises:
-        ValueError: if the model is not built.
     """
     _check_built(model)
     layers = [_as_plain_layer(layer) for layer in model.stack.layers]
@@ -78,18 +66,7 @@ def to_backprop(model, carry_weights=True):
 
 @registered
 class NeutralLabel(keras.layers.Layer):
-    """Gives samples a label of no class, as they have it under a softmax readout.
-
-    Args:
-        label_embedding: name or object of `keras_ff.labels`.
-        num_classes: integer.
-
-    Call arguments:
-        x: tensor of shape (batch, ...).
-
-    Returns:
-        The embedded samples.
-    """
+    """Gives samples a label of no class, as they have it under a softmax readout."""
 
     def __init__(self, label_embedding, num_classes, **kwargs):
         super().__init__(autocast=False, **kwargs)

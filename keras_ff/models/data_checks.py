@@ -14,17 +14,12 @@ NO_DATA = "There is no data to work on. Received: a stream without batches"
 
 
 class DataCheck:
-    """Checks samples and labels against what a model expects.
-
-    Args:
-        num_classes: integer, the model's number of classes.
-        sample_shape: shape of a sample, or `None` while the model does not know it.
-    """
+    """Checks samples and labels against what a model expects."""
 
     def __init__(self, num_classes, sample_shape=None):
         self.num_classes = num_classes
         self.sample_shape = sample_shape
-        # What a check inside an input pipeline found. The pipeline hands on an error of its own
+        # What a check inside an input pipeline found. The pipeline raises an error of its own
         # kind; `checking_data` puts this one in its place.
         self.found = None
 
@@ -106,16 +101,7 @@ class DataCheck:
         self.arrays(x, y, needs_labels)
 
     def data(self, x, y=None, needs_labels=True):
-        """Check arrays now, or return a stream that checks its batches as they are drawn.
-
-        Args:
-            x: whatever Keras's `fit` takes.
-            y: labels where x is an array.
-            needs_labels: boolean. Whether a missing y is an error. Defaults to `True`.
-
-        Returns:
-            What to hand to Keras in place of x.
-        """
+        """Check arrays now, or return a stream that checks its batches as they are drawn."""
         if x is None:
             raise ValueError("There is no data to work on. Received: x=None")
         if isinstance(x, keras.utils.PyDataset):
@@ -248,12 +234,7 @@ class _CheckedPyDataset(keras.utils.PyDataset):
 
 
 def checked(model, x, y=None, needs_labels=True):
-    """What `fit` and others are given, checked, unless the model checks nothing.
-
-    Args:
-        model: an `FFModel`, within a method that `checking_data` wraps.
-        x, y, needs_labels: as for `DataCheck.data`.
-    """
+    """What `fit` and others are given, checked, unless the model checks nothing."""
     if not model.check_data:
         return x
     if model.unsupervised and model._fitting.schedule.trains_layers and y is None:

@@ -176,7 +176,7 @@ def _checked_members(members):
     kinds = [(member.num_classes, tuple(member.sample_shape)) for member in members]
     if len(set(kinds)) > 1:
         raise ValueError(
-            "Members must tell the same classes apart, in samples of the same shape. Received: "
+            "Members must have the same classes and samples of the same shape. Received: "
             + ", ".join(f"{classes} classes and {shape}" for classes, shape in kinds)
         )
     return members

@@ -7,12 +7,7 @@ from keras_ff.models.data_checks import NO_DATA
 
 
 class LayerScheduleCallback(keras.callbacks.Callback):
-    """Tells an `FFModel` at the start of every epoch which of its layers learn in it.
-
-    Args:
-        schedule: object of `keras_ff.layer_schedules`.
-        epochs: integer, what `fit` was given.
-    """
+    """Tells an `FFModel` at the start of every epoch which of its layers learn in it."""
 
     def __init__(self, schedule, epochs):
         super().__init__()

@@ -12,11 +12,7 @@ OWN = (LayerScheduleCallback, ActivationCacheCallback)
 def for_fit(model, schedule, epochs, callbacks, verbose, validation_data):
     """A user's callbacks between the model's own, and the progress bar if wanted.
 
-    Args:
-        model: the `FFModel`.
-        schedule: the layer schedule that `fit` goes by.
-        epochs, callbacks, verbose, validation_data: what `fit` was given. Callbacks that have a
-            method `show_validation_data` are given these data.
+    Callbacks that have a method `show_validation_data` are given the validation data of `fit`.
     """
     first = LayerScheduleCallback(schedule, epochs)
     # Behind a user's callbacks, which may exchange weights at the start of an epoch.

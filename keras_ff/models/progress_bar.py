@@ -4,7 +4,7 @@ import keras
 
 
 class ProgressBar(keras.callbacks.ProgbarLogger):
-    """Keras's progress bar without the figures of single layers, which the logs hold."""
+    """Keras's progress bar without the metrics of single layers, which the logs hold."""
 
     @staticmethod
     def _few(logs):

@@ -1,4 +1,4 @@
-"""RecurrentDense: a dense layer that hears from above and below, and follows slowly."""
+"""RecurrentDense: a dense layer with inputs from above and below, and damped activities."""
 
 from keras_ff.layers import FFDense
 from keras_ff.utils import checks
@@ -7,7 +7,7 @@ from keras_ff.utils.registry import registered
 
 @registered
 class RecurrentDense(FFDense):
-    """An `FFDense` whose activities follow what it hears slowly.
+    """An `FFDense` whose activities follow its inputs slowly.
 
     In a `RecurrentFFModel` its activities are `damping · y_before + (1 − damping) · y`, where y is
     what `FFDense` returns; goodness is theirs. No gradient passes y_before.
@@ -15,8 +15,8 @@ class RecurrentDense(FFDense):
     Args:
         units: integer above 0, width of the layer.
         damping: float in [0, 1). Defaults to `0.3` (Hinton 2022, §3.4).
-        normalization: as for `FFLayer`. Defaults to `None`: a `RecurrentFFModel` normalises what
-            each neighbour says by itself.
+        normalization: as for `FFLayer`. Defaults to `None`: a `RecurrentFFModel` normalises the
+            activities of each neighbour by themselves.
         **kwargs: as for `FFDense`.
 
     Call arguments:
@@ -43,8 +43,8 @@ class RecurrentDense(FFDense):
     def forward(self, batch, training=False):
         if not isinstance(batch.inputs, tuple):  # in a model without connections from above
             return super().forward(batch, training)
-        heard, before = batch.inputs
-        return self.damping * before + (1 - self.damping) * self(heard, training=training)
+        inputs, before = batch.inputs
+        return self.damping * before + (1 - self.damping) * self(inputs, training=training)
 
     def get_config(self):
         return {**super().get_config(), "damping": self.damping}

@@ -1,4 +1,4 @@
-"""RecurrentFFModel: layers that hear from the layer above as well as from the one below."""
+"""RecurrentFFModel: layers with inputs from the layer above as well as from the one below."""
 
 import math
 
@@ -23,15 +23,15 @@ class RecurrentFFModel(FFModel):
     """A Forward-Forward network with top-down connections (Hinton 2022, §3.4).
 
     A sample is shown to the lowest layer and a label to the highest, for several iterations, like
-    a video in which nothing moves. In each of them all layers answer at once to the
+    a video in which nothing moves. In each of them all layers respond at once to the
     length-normalised activities that the layers right below and right above them had an iteration
     before: below the first layer stands the sample, above the last one the label, whose energy is
-    `label_embedding.strength` times that of what the last layer hears from below. Hidden layers
-    start with what one pass upwards gives, silence above them.
+    `label_embedding.strength` times that of the last layer's inputs from below. Hidden layers start
+    with the activities of one upward pass, with zeros from above.
 
-    In every iteration a layer has a goodness and a loss; it learns in one step a batch, from the
-    mean over the iterations. What it hears and its own activities before are detached, so that no
-    gradient passes from layer to layer or through time. The figures of layers are means over the
+    In every iteration a layer has a goodness and a loss; it learns in one step per batch, from the
+    mean over the iterations. Its inputs and its own activities before are detached, so that no
+    gradient passes from layer to layer or through time. The metrics of layers are means over the
     iterations; in the first ones the label has not come down to the lower layers yet, and
     positives and negatives are the same to them. Scores are the goodness averaged over some
     iterations; a softmax readout sees the activities of these side by side.
@@ -88,7 +88,7 @@ class RecurrentFFModel(FFModel):
         for layer in self.stack.layers:
             if not isinstance(layer, RecurrentDense):
                 raise ValueError(
-                    "A recurrent network has layers that hear from above and below, "
+                    "A recurrent network has layers with inputs from above and below, "
                     f"RecurrentDense(500), and no others between. Received: {layer!r}"
                 )
         for name, kind in (("label_embedding", Append), ("layer_schedule", Simultaneous)):
@@ -100,7 +100,7 @@ class RecurrentFFModel(FFModel):
         if self.negatives.adjusts:
             raise ValueError(
                 "Negatives that follow a gradient of the first layer are none to a network in "
-                "which layers hear from above; use 'random_labels'. "
+                "which layers have inputs from above; use 'random_labels'. "
                 f"Received: negatives={self.negatives!r}"
             )
         self.level = LengthNormalization(dtype=self.dtype_policy)
@@ -137,13 +137,7 @@ class RecurrentFFModel(FFModel):
 
 
 class _RecurrentStack(Stack):
-    """Layers of which each hears the ones right below and right above it.
-
-    Args:
-        layers: list of `RecurrentDense`, lowest first.
-        iterations, scored: as for `RecurrentFFModel`.
-        level: normalization of what a layer hears.
-    """
+    """Layers with inputs from the ones right below and right above, normalised by `level`."""
 
     def __init__(self, layers, iterations, scored, level):
         super().__init__(layers)
@@ -154,7 +148,7 @@ class _RecurrentStack(Stack):
         self.widths = None
 
     def enter(self, batch, training=False):
-        """The batch as the next layer hears it, in all iterations at once."""
+        """The batch of inputs of the next layer, in all iterations at once."""
         return batch.replace(inputs=batch.skips[batch.layer])
 
     def activities(self, batch):
@@ -175,7 +169,7 @@ class _RecurrentStack(Stack):
         ]
 
     def iterate(self, batch, iterations, training=False):
-        """What each iteration brings: [((heard, before) of every layer, activities of each)]."""
+        """Per iteration, every layer's (inputs, activities before), and every layer's activities."""
         inputs = self.ff_layers[0].embed(batch)
         features, below_last = self.widths[0], self.widths[-3]
         sample, label = inputs[:, :features], inputs[:, features:]
@@ -190,12 +184,12 @@ class _RecurrentStack(Stack):
             below = self.level(activities[-1])
         history = []
         for _ in range(iterations):
-            said = [sample, *[self.level(before) for before in activities], label]
-            heard = [
+            outputs = [sample, *[self.level(before) for before in activities], label]
+            inputs = [
                 ops.concatenate([below, above], axis=1)
-                for below, above in zip(said, said[2:], strict=False)
+                for below, above in zip(outputs, outputs[2:], strict=False)
             ]
-            inputs = list(zip(heard, activities, strict=True))
+            inputs = list(zip(inputs, activities, strict=True))
             activities = [
                 ops.stop_gradient(layer.forward(Batch(pair), training))
                 for pair, layer in zip(inputs, self.ff_layers, strict=True)
@@ -205,7 +199,7 @@ class _RecurrentStack(Stack):
 
 
 class _RecurrentStreams(Streams):
-    """Batches in all iterations at once: their skips are what every layer hears, and its past."""
+    """Batches in all iterations at once: their skips are every layer's inputs, and its past."""
 
     def __init__(self, *args, stack, **kwargs):
         super().__init__(*args, **kwargs)
@@ -221,13 +215,13 @@ class _RecurrentStreams(Streams):
             apart = [ops.reshape(tensor, (batch.streams, -1, width)) for tensor in tensors]
             return ops.reshape(ops.concatenate(apart, axis=1), (-1, width))
 
-        heard = tuple(
+        inputs = tuple(
             tuple(together(tensors) for tensors in zip(*of_layer, strict=True))
-            for of_layer in zip(*[inputs for inputs, _ in history], strict=True)
+            for of_layer in zip(*[pairs for pairs, _ in history], strict=True)
         )
         labels, sample_weight = (
             None if each is None else ops.tile(ops.reshape(each, (-1,)), self.stack.iterations)
             for each in (labels, sample_weight)
         )
         own = {"labels": labels, "sample_weight": sample_weight}
-        return batch.replace(inputs=None, stream_labels=None, skips=heard, **own)
+        return batch.replace(inputs=None, stream_labels=None, skips=inputs, **own)

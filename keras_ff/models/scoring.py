@@ -14,13 +14,8 @@ def trained(model):
 def values(model, x):
     """What a model's readout reads of samples, per layer.
 
-    Args:
-        model: a built `FFModel`.
-        x: tensor of shape (batch, ...), labels not embedded.
-
-    Returns:
-        A list, first layer to last: activities of the samples with a neutral label, or the
-        goodness of every class, float32 tensors of shape (batch, num_classes).
+    Activities of the samples with a neutral label, or the goodness of every class, float32 of shape
+    (batch, num_classes).
     """
     if model.readout.reads_activities:
         return model.stack.activities(Batch(model.streams.embed(x), streams=1))

@@ -11,13 +11,10 @@ from keras_ff.utils.devices import on_device
 
 
 class Stack:
-    """The layers of a model in their order.
+    """The layers of a model in their order, some of them `FFLayer`s.
 
     No gradient crosses from one FF layer to the next, so whatever stands between them needs none:
     it is applied as it is, and learns nothing.
-
-    Args:
-        layers: list of Keras layers, first to last, some of them `FFLayer`s.
     """
 
     def __init__(self, layers):
@@ -46,12 +43,7 @@ class Stack:
         return [layer for waiting in self.before for layer in waiting]
 
     def build(self, shape, devices):
-        """Build every layer for samples of `shape`, labels embedded.
-
-        Args:
-            shape: tuple, the first axis `None`.
-            devices: names of the FF layers' devices, `None` for the default one.
-        """
+        """Build every layer on its device for samples of `shape`, labels embedded."""
         samples_shape, shapes = shape, []
         for waiting, layer, device in zip(self.before, self.ff_layers, devices, strict=True):
             try:
@@ -87,12 +79,7 @@ class Stack:
         return shapes[-layer.span]
 
     def enter(self, batch, training=False):
-        """The batch as the FF layer takes it that comes next: behind the layers between.
-
-        Args:
-            batch: a `keras_ff.layers.Batch`.
-            training: boolean, for the layers between. Defaults to `False`.
-        """
+        """The batch as the FF layer takes it that comes next: behind the layers between."""
         layer, before = self.ff_layers[batch.layer], self.before[batch.layer]
         if before:
             inputs = layer.embed(batch)
@@ -114,11 +101,7 @@ class Stack:
         return bool(self.before[index]) and _learns(self.ff_layers[index].label_embedding)
 
     def activities(self, batch):
-        """Activities of every layer, as in scoring: a list, first to last.
-
-        Args:
-            batch: a `keras_ff.layers.Batch` in front of the first layer.
-        """
+        """Activities of every layer, a list, for a batch in front of the first layer."""
         activities = []
         for layer in self.ff_layers:
             batch = self.enter(batch)

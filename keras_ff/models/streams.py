@@ -13,15 +13,9 @@ class Streams:
     """Puts positives and negatives side by side.
 
     Labels stay beside the samples, for the first layer to embed: an embedding that learns belongs
-    to its tape, and it computes once what the labels of a sample share.
-
-    Args:
-        num_classes: integer.
-        label_embedding: object of `keras_ff.labels`, or `None`.
-        negatives: object of `keras_ff.negatives`; `None` for class groups.
-        scores: function of samples that gives their scores, for negatives that draw from these.
-        first_goodness: function of embedded samples that gives the first layer's goodness, for
-            negatives that follow its gradient.
+    to its tape, and it computes once what the labels of a sample share. Negatives may draw from
+    `scores`, a function of samples, or follow the gradient of `first_goodness`, one of embedded
+    samples.
     """
 
     def __init__(self, num_classes, label_embedding, negatives, scores, first_goodness):
@@ -34,17 +28,7 @@ class Streams:
         self.unsupervised = label_embedding is None and not self.class_groups
 
     def __call__(self, x, labels=None, sample_weight=None, seed=None):
-        """The batch to learn from, or with a seed the one to validate on.
-
-        Args:
-            x: tensor of shape (batch, ...).
-            labels: int32 tensor of shape (batch,); `None` where there are none.
-            sample_weight: tensor of shape (batch,). Defaults to `None`.
-            seed: integer to draw negatives from, in place of the training generator.
-
-        Returns:
-            A `keras_ff.layers.Batch`.
-        """
+        """The batch to learn from, or the one to validate on, whose negatives `seed` draws."""
         known = {"labels": labels, "sample_weight": sample_weight}
         negatives, size = self.negatives, ops.shape(x)[0]
         if self.class_groups:

@@ -17,7 +17,7 @@ class Adversarial(Negatives):
     belongs to the first layer and crosses no other.
 
     Args:
-        steps: integer, steps a batch. Each costs a forward and a backward pass of the first
+        steps: integer, steps per batch. Each costs a forward and a backward pass of the first
             layer. Defaults to `3`.
         step_size: float above 0, share of r that an input moves in a step. Defaults to `0.02`.
         limit: float above 0, share of r that an input moves at most. Defaults to `0.05`.

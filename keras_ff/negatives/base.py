@@ -1,4 +1,4 @@
-"""Base of the sources of negatives: wrong labels, and where random figures come from."""
+"""Base of the sources of negatives: wrong labels, and where random numbers come from."""
 
 import itertools
 
@@ -22,7 +22,7 @@ class Negatives(keras.layers.Layer):
     and `adjusts` (whether negatives are moved by the first layer's goodness, by `adjust`).
 
     Args:
-        count: integer, negatives a sample.
+        count: integer, negatives per sample.
         seed: integer or `None`. Seed of the generator; `None` draws one.
     """
 
@@ -57,21 +57,28 @@ class Negatives(keras.layers.Layer):
         """
         self.check(num_classes)
         y = ops.cast(y, "int32")
-        figures = self.figures((ops.shape(y)[0], num_classes), seed, x, scores)
-        # The largest of independent figures are a draw without replacement; the true label's
-        # own figure is put below all others.
+        keys = self.sampling_keys((ops.shape(y)[0], num_classes), seed, x, scores)
+        # The classes with the largest of independent keys are a draw without replacement; the key
+        # of the true label is put below all others.
         true = ops.one_hot(y, num_classes, dtype="bool")
-        figures = ops.where(true, -float("inf"), figures)
-        wrong = ops.cast(ops.top_k(figures, k=self.count)[1], "int32")
+        keys = ops.where(true, -float("inf"), keys)
+        wrong = ops.cast(ops.top_k(keys, k=self.count)[1], "int32")
         return wrong[:, 0] if self.count == 1 else wrong
 
-    def figures(self, shape, seed, x, scores):
-        """Random figures of shape (batch, classes); the classes with the largest are drawn.
+    def sampling_keys(self, shape, seed, x, scores):
+        """Random keys of shape (batch, classes); the classes with the largest are drawn.
 
         Uniform here, so that all wrong labels are equally likely.
         """
         del x, scores
         return keras.random.uniform(shape, dtype="float32", seed=next(self.draws("labels", seed)))
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if "figures" in vars(cls):  # its name in earlier versions
+            cls.sampling_keys = cls.figures
+
+    figures = sampling_keys
 
     def draws(self, what, seed):
         """Seeds of independent draws: the generator again and again, or integers from `seed` on.

@@ -15,11 +15,11 @@ class ImageNegatives(Negatives):
     """Base of the sources whose negatives are samples that do not exist.
 
     They need no labels. `wrong_labels=True` gives every negative image a wrong label besides,
-    drawn as by `RandomLabels`, so that the goodness tells labels apart too.
+    drawn as by `RandomLabels`, so that the goodness depends on the label too.
 
     Args:
         wrong_labels: boolean: whether a negative also carries a wrong label. Defaults to `False`.
-        count: integer, negatives a sample. Defaults to `1`.
+        count: integer, negatives per sample. Defaults to `1`.
         seed: integer or `None`. Seed of the generator. Defaults to `None`: drawn, and set by
             `keras.utils.set_random_seed`.
     """
@@ -92,12 +92,11 @@ class HybridImages(ImageNegatives):
     the threshold moves just as far as `coverage` asks.
 
     Args:
-        blurs: integer, how often the mask is blurred; once leaves it nearly noise. Defaults to
-            `6`.
+        blurs: integer, how often the mask is blurred; once leaves it nearly noise. Defaults to `6`.
         coverage: pair of floats, 0 < lower < upper < 1: share of the pixels that x itself keeps,
             at least and at most. Defaults to `(0.3, 0.7)`.
         wrong_labels: boolean: whether a negative also carries a wrong label. Defaults to `False`.
-        count: integer, negatives a sample. Defaults to `1`.
+        count: integer, negatives per sample. Defaults to `1`.
         seed: integer or `None`. Seed of the generator. Defaults to `None`: drawn, and set by
             `keras.utils.set_random_seed`.
 
@@ -120,13 +119,7 @@ class HybridImages(ImageNegatives):
     """
 
     def __init__(
-        self,
-        blurs=6,
-        coverage=(0.3, 0.7),
-        wrong_labels=False,
-        count=1,
-        seed=None,
-        **kwargs,
+        self, blurs=6, coverage=(0.3, 0.7), wrong_labels=False, count=1, seed=None, **kwargs
     ):
         super().__init__(wrong_labels=wrong_labels, count=count, seed=seed, **kwargs)
         self.blurs = checks.whole_number(blurs, "blurs")
@@ -162,13 +155,13 @@ class HybridImages(ImageNegatives):
         # Whole numbers, no two alike in a mask, so that a threshold parts them at any count.
         pixels = height * width
         levels = 2**30 // pixels
-        figures = ops.cast(ops.reshape(blurred, (-1, pixels)) * levels, "int32") * pixels
-        figures = figures + ops.arange(pixels, dtype="int32")
-        ordered = ops.sort(figures, axis=1)
+        ranks = ops.cast(ops.reshape(blurred, (-1, pixels)) * levels, "int32") * pixels
+        ranks = ranks + ops.arange(pixels, dtype="int32")
+        ordered = ops.sort(ranks, axis=1)
         threshold = ops.full_like(ordered[:, :1], levels // 2 * pixels)
         threshold = ops.maximum(threshold, ordered[:, pixels - most - 1, None])
         threshold = ops.minimum(threshold, ordered[:, pixels - fewest - 1, None])
-        return figures > threshold
+        return ranks > threshold
 
     def output_shape(self, input_shape):
         _check_image(input_shape, "HybridImages", "a mask has a height and a width")
@@ -205,7 +198,7 @@ class Perturbation(ImageNegatives):
         occlusion: float in [0, 1): share of the image's area that the window covers. Defaults to
             `0.1`.
         wrong_labels: boolean: whether a negative also carries a wrong label. Defaults to `False`.
-        count: integer, negatives a sample. Defaults to `1`.
+        count: integer, negatives per sample. Defaults to `1`.
         seed: integer or `None`. Seed of the generator. Defaults to `None`: drawn, and set by
             `keras.utils.set_random_seed`.
 
@@ -226,15 +219,7 @@ class Perturbation(ImageNegatives):
     12.0
     """
 
-    def __init__(
-        self,
-        noise=0.3,
-        occlusion=0.1,
-        wrong_labels=False,
-        count=1,
-        seed=None,
-        **kwargs,
-    ):
+    def __init__(self, noise=0.3, occlusion=0.1, wrong_labels=False, count=1, seed=None, **kwargs):
         super().__init__(wrong_labels=wrong_labels, count=count, seed=seed, **kwargs)
         self.noise = checks.finite_number(noise, "noise")
         if self.noise < 0:
@@ -287,20 +272,12 @@ def another_sample(x, count, seed):
 
     In each of the `count` streams every sample is another's partner once. A batch of one sample,
     where that is not known beforehand, has only itself.
-
-    Args:
-        x: tensor of shape (batch, ...).
-        count: integer, how many streams.
-        seed: integer or generator to draw from, once.
-
-    Raises:
-        ValueError: if the batch is known to hold one sample.
     """
     _check_batch(x.shape)
     batch = ops.shape(x)[0]
     # The samples stand in a ring, in random order; each takes its neighbour.
-    figures = keras.random.uniform((count, batch), dtype="float32", seed=seed)
-    ring = ops.argsort(figures, axis=1)
+    keys = keras.random.uniform((count, batch), dtype="float32", seed=seed)
+    ring = ops.argsort(keys, axis=1)
     place = ops.argsort(ring, axis=1)
     neighbours = ops.roll(ring, -1, axis=1)
     return ops.reshape(ops.take_along_axis(neighbours, place, axis=1), (-1,))

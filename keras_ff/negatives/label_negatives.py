@@ -12,10 +12,10 @@ from keras_ff.utils.registry import registered
 class RandomLabels(Negatives):
     """Wrong labels, uniformly random, drawn anew for every batch (Hinton 2022, §3.3).
 
-    Never the true label; with several negatives a sample, all different.
+    Never the true label; with several negatives per sample, all different.
 
     Args:
-        count: integer, negatives a sample, at most the number of classes less one. More cost
+        count: integer, negatives per sample, at most the number of classes less one. More cost
             more and learn faster under `LabelSoftmax`. Defaults to `1`.
         seed: integer or `None`. Seed of the generator. Defaults to `None`: drawn, and
             set by `keras.utils.set_random_seed`.
@@ -75,8 +75,7 @@ class FixedLabels(Negatives):
     their labels.
 
     Args:
-        count: integer, negatives a sample, at most the number of classes less one. Defaults to
-            `1`.
+        count: integer, negatives per sample, at most the wrong labels there are. Defaults to `1`.
         seed: integer or `None`: which hash. Defaults to `None`: drawn here, set by
             `keras.utils.set_random_seed`, and saved with the configuration.
 
@@ -100,8 +99,8 @@ class FixedLabels(Negatives):
         super().__init__(count=count, seed=of_generator, **kwargs)
         self.seed = int(ops.convert_to_numpy(self.generator.state)[0]) if seed is None else seed
 
-    def figures(self, shape, seed, x, scores):
-        """Figures in [0, 1) for every sample and class, from the sample's bits alone."""
+    def sampling_keys(self, shape, seed, x, scores):
+        """Keys in [0, 1) for every sample and class, from the sample's bits alone."""
         del seed, scores
         if x is None:
             raise ValueError(
@@ -127,8 +126,7 @@ class HardLabels(Negatives):
     `p(k) = exp(s_k) / Σ_{j ≠ y} exp(s_j)`; several a sample without replacement.
 
     Args:
-        count: integer, negatives a sample, at most the number of classes less one. Defaults to
-            `1`.
+        count: integer, negatives per sample, at most the wrong labels there are. Defaults to `1`.
         seed: integer or `None`. Seed of the generator. Defaults to `None`: drawn, and set by
             `keras.utils.set_random_seed`.
 
@@ -146,7 +144,7 @@ class HardLabels(Negatives):
 
     needs_scores = True
 
-    def figures(self, shape, seed, x, scores):
+    def sampling_keys(self, shape, seed, x, scores):
         """Scores plus Gumbel noise: the largest are a draw from their softmax."""
         del x
         if scores is None or tuple(scores.shape)[1:] != (shape[1],):
@@ -155,8 +153,8 @@ class HardLabels(Negatives):
                 f"(batch, {shape[1]}); give the model readout='softmax'. "
                 f"Received: scores={None if scores is None else tuple(scores.shape)}"
             )
-        uniform = super().figures(shape, seed, None, None)
-        # `1 − uniform` is never 0, so no figure is as low as the true label's.
+        uniform = super().sampling_keys(shape, seed, None, None)
+        # `1 − uniform` is never 0, so no key is as low as the true label's.
         return ops.cast(scores, "float32") - ops.log(-ops.log1p(-uniform))
 
 

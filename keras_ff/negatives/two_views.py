@@ -20,7 +20,7 @@ class TwoViews(ImageNegatives):
         augmentation: a Keras layer that makes a view of a sample and keeps its shape, such as
             `keras.layers.RandomTranslation(0.1, 0.1)`, called with `training=True`; or `None`.
             Defaults to `None`: a view is the sample itself.
-        count: integer, negatives a sample. Defaults to `1`.
+        count: integer, negatives per sample. Defaults to `1`.
         seed: integer or `None`. Seed of the generator that chooses x′. Defaults to `None`: drawn,
             and set by `keras.utils.set_random_seed`.
 

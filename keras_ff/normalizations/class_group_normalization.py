@@ -1,4 +1,4 @@
-"""Class-group normalisation: what a layer hands on says nothing of which class won."""
+"""Class-group normalisation: the outputs of a layer do not show which class won."""
 
 import keras
 from keras import ops
@@ -120,8 +120,4 @@ class ClassGroupNormalization(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        return {
-            **super().get_config(),
-            "num_classes": self.num_classes,
-            "epsilon": self.epsilon,
-        }
+        return {**super().get_config(), "num_classes": self.num_classes, "epsilon": self.epsilon}

@@ -18,7 +18,7 @@ class LengthNormalization(keras.layers.Layer):
 
     Args:
         center: boolean. Whether the mean is subtracted first; activations with an offset
-            (sigmoid) hand on a constant otherwise. Defaults to `False`.
+            (sigmoid) would leave a constant otherwise. Defaults to `False`.
         axis: integer, tuple of integers, or `None`: the axes that are normalised together, never
             the batch axis. Defaults to `None`: all but the batch.
         epsilon: float above 0. Keeps silent samples at zero. Defaults to `1e-8`.
@@ -65,7 +65,7 @@ class LengthNormalization(keras.layers.Layer):
 
     @property
     def is_one_factor(self):
-        """Whether all there is to it is a factor a sample, so that products commute with it."""
+        """Whether all there is to it is one factor per sample, so that products commute with it."""
         return self.axis is None and not self.center
 
     def factor(self, inputs, rank):

@@ -13,8 +13,8 @@ from keras_ff.utils.registry import registered
 class PeerNormalization(keras.layers.Layer):
     """Passes activities through and adds a penalty that keeps units equally active.
 
-    Without it some units win every sample and others never answer. As Hinton's published Matlab
-    code has it, in training a running mean of every unit j's activity follows the batches,
+    Without it some units win every sample and others are always silent. As in Hinton's published
+    Matlab code, in training a running mean of every unit j's activity follows the batches,
 
         m_j ← momentum · m_j + (1 − momentum) · mean_b(h_bj),
 
@@ -25,7 +25,7 @@ class PeerNormalization(keras.layers.Layer):
 
     so that for activities of shape (batch, units) `∂ penalty / ∂ h_bj` is
     `weight · (m_j − mean(m)) / batch`. Units are the last axis; where there are positions, the
-    means are over batch and positions, one figure a channel. Silent units have peers above them
+    means are over batch and positions, one per channel. Silent units have peers above them
     and are pushed up, even through a rectifier if its gradient passes
     (`keras_ff.activations.relu_full_grad`). It is meant for positive samples alone.
 

@@ -80,6 +80,4 @@ class LayerOptimizers(keras.optimizers.MultiOptimizer):
         self._iterations.assign_add(1)
 
     def get_config(self):
-        return {
-            "optimizers": [keras.optimizers.serialize(inner) for inner in self.optimizers],
-        }
+        return {"optimizers": [keras.optimizers.serialize(inner) for inner in self.optimizers]}

@@ -1,6 +1,7 @@
 """What a preset's files are called."""
 
-FORMAT = 1
+FORMAT = 2  # weights are named by their paths; in 1 by their places among all
+READABLE = (1, 2)
 METADATA_FILE = "metadata.json"
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.npz"

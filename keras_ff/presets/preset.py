@@ -8,9 +8,9 @@ from keras_ff.presets import checksums, ensembles, loading
 from keras_ff.presets.names import (
     CARD_FILE,
     CONFIG_FILE,
-    FORMAT,
     MEMBERS,
     METADATA_FILE,
+    READABLE,
     WEIGHTS_FILE,
 )
 
@@ -204,10 +204,10 @@ def _metadata(folder):
 
 def _check_metadata(metadata, path):
     wanted = isinstance(metadata, dict) and metadata.get("format")
-    if wanted != FORMAT or isinstance(wanted, bool):
+    if wanted not in READABLE or isinstance(wanted, bool):
         raise ValueError(
             f"{str(path)!r} is not that of a preset which this version of keras_ff reads, whose "
-            f"'format' is {FORMAT}. Received: format={wanted!r}"
+            f"'format' is 1 or 2. Received: format={wanted!r}"
         )
     needed = ("parameters", "storage", "family", "locality")
     if not isinstance(metadata.get("parameters"), int) or not set(needed) <= set(metadata):

@@ -67,7 +67,8 @@ def unpack(content, model, where):
             model, all of which then stay as they were.
     """
     arrays = _arrays(content, where)
-    needed, spare = _named(model)
+    is_format_1 = any(name[:3].isdigit() for name in arrays)
+    needed, spare = _named_in_format_1(model) if is_format_1 else _named(model)
     found = {name for name in arrays if not name.endswith(SCALE)}
     named = {name: one for name, one in {**needed, **spare}.items() if name in {*needed, *found}}
     if found != set(named):
@@ -86,15 +87,76 @@ def unpack(content, model, where):
         variable.assign(values[name].astype(_plain_dtype(variable)))
 
 
+# The parts of an FF layer that may have weights, by their attributes.
+PARTS = (
+    "label_embedding",
+    "normalization",
+    "transform",
+    "activation",
+    "pooling",
+    "goodness",
+    "auxiliary",
+)
+
+
 def _named(model):
-    """A model's weights by name, their place and what they are: needed ones, and spare ones."""
+    """A model's weights by paths that do not depend on other parts: needed ones, and spare ones."""
+    named = {"layers_trained": model.layers_trained}
+    for number, layer in enumerate(model.all_layers):
+        for part in PARTS:
+            held = getattr(layer, part, None)
+            for one in held if isinstance(held, (list, tuple)) else [held]:
+                named |= _of_part(f"layers/{number}/{part}", one, named)
+        named |= _of_part(f"layers/{number}", layer, named)
+    named |= _of_part("readout", model.readout, named)
+    known = {id(one) for one in named.values()}
+    named |= {
+        f"others/{number}": one
+        for number, one in enumerate(one for one in model.weights if id(one) not in known)
+    }
+    return _without_spare(model, named)
+
+
+def _of_part(path, part, named):
+    """Those weights of a part that have no name yet."""
+    known = {id(one) for one in named.values()}
+    weights = [one for one in getattr(part, "weights", ()) if id(one) not in known]
+    first = sum(name.startswith(f"{path}/") for name in named)
+    return {f"{path}/{number}_{one.name}": one for number, one in enumerate(weights, start=first)}
+
+
+def _named_in_format_1(model):
+    """The same by their places among all, as presets of format 1 name them."""
+    weights = model.weights
+    if model.readout.chooses:
+        # The choice of layers stood behind the first weight, and what it was counted from.
+        choice = model.readout.layer_choice
+        others = [one for one in weights if one is not choice]
+        weights = [others[0], choice, _Counted(choice.shape[0]), *others[1:]]
+    return _without_spare(
+        model, {f"{place:03d}_{one.name}": one for place, one in enumerate(weights)}
+    )
+
+
+class _Counted:
+    """Stands for a weight that models do not have any more."""
+
+    name = "layer_hits"
+    path = name
+    dtype = "int32"
+
+    def __init__(self, num_layers):
+        self.shape = (num_layers * (num_layers + 1) // 2,)
+
+    def assign(self, value):
+        """Forget the value."""
+
+
+def _without_spare(model, named):
     terms = [term for layer in model.ff_layers for term in layer.auxiliary]
     learning_alone = {id(one) for term in terms for one in term.weights}
-    needed, spare = {}, {}
-    for place, one in enumerate(model.weights):
-        kind = spare if id(one) in learning_alone else needed
-        kind[f"{place:03d}_{one.name}"] = one
-    return needed, spare
+    spare = {name: one for name, one in named.items() if id(one) in learning_alone}
+    return {name: one for name, one in named.items() if name not in spare}, spare
 
 
 def _as_numpy(variable):

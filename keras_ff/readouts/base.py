@@ -7,13 +7,13 @@ from keras_ff.utils import checks
 
 
 class Readout(keras.layers.Layer):
-    """Base of the readouts: Keras layers that turn what the layers give into scores.
+    """Base of the readouts: Keras layers that turn goodness or activities into scores.
 
     A readout is called with values per layer, and knows nothing of the model that they are from.
 
     Args:
-        mirrored: boolean. Whether images are scored along with their mirror images.
-        shift: integer, pixels by which images are moved, to be scored as well; 0 for not at all.
+        mirrored: boolean. Test-time augmentation by mirror images.
+        shift: integer. Test-time augmentation by images shifted by so many pixels; 0 for none.
     """
 
     # Whether the values are activities, rather than the goodness of every class.
@@ -71,7 +71,7 @@ class Readout(keras.layers.Layer):
         raise NotImplementedError
 
     def over_views(self, function, x, known=None):
-        """What `function` gives, added up over all views of x, and the number of views."""
+        """The sum of `function` over all views of x, and the number of views."""
         return test_time_augmentation.add_up(function, x, self.mirrored, self.shift, known)
 
     def __repr__(self):

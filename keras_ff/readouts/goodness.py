@@ -20,11 +20,11 @@ class Goodness(Readout):
             the unbroken run of layers with the best accuracy on `fit`'s validation data, chosen
             anew whenever these are evaluated (Sun et al. 2025). Layers that have not been
             trained yet never count. Defaults to `"all"`.
-        mirrored: boolean. Whether the goodness of an image and that of its mirror image, left
-            and right exchanged, are added up: a second pass, for networks that were trained on
-            images mirrored at random. Defaults to `False`.
-        shift: integer, pixels. Above 0 the goodness of the image moved by that much down to the
-            right, and up to the left, is added as well: three passes for one. Defaults to `0`.
+        mirrored: boolean. Test-time augmentation: whether the goodness of an image and of its
+            mirror image, left and right exchanged, are added up. This takes a second pass, and is
+            meant for networks trained with random flips. Defaults to `False`.
+        shift: integer, pixels. Test-time augmentation: above 0 the goodness of the image shifted by
+            so much down to the right, and up to the left, is added: three passes. Defaults to `0`.
 
     Call arguments:
         goodness: list of tensors of shape (batch, num_classes), one per layer from the first on;

@@ -43,30 +43,13 @@ def chosen(layers, num_layers):
 
 
 def trained(layers_trained, num_layers):
-    """Which layers may count, given how many have been trained: all while none has.
-
-    Args:
-        layers_trained: integer tensor, the number of layers trained so far.
-        num_layers: integer.
-
-    Returns:
-        Boolean tensor of shape (layers,).
-    """
+    """Which layers may count, given how many have been trained: all while none has."""
     indices = ops.arange(num_layers, dtype="int32")
     return ops.logical_or(indices < layers_trained, ops.equal(layers_trained, 0))
 
 
 def counts(layers, trained):
-    """Which layers count, as ones and zeros.
-
-    Args:
-        layers: as from `checked_layers`.
-        trained: boolean tensor of shape (layers,).
-
-    Returns:
-        float32 tensor of shape (layers,): the chosen layers among the trained ones, or else all
-        that are trained.
-    """
+    """1.0 for chosen layers that are trained (for all trained ones if none is), 0.0 for others."""
     wanted = chosen(layers, trained.shape[0])
     if all(wanted):
         return ops.cast(trained, "float32")
@@ -84,9 +67,6 @@ class LayerHits(keras.metrics.Metric):
 
     A metric, so that it is counted anew in every evaluation and summed over replicas; it logs
     nothing.
-
-    Args:
-        num_layers: integer.
     """
 
     def __init__(self, num_layers):
@@ -97,12 +77,7 @@ class LayerHits(keras.metrics.Metric):
         )
 
     def update_state(self, goodness, labels):
-        """Count a batch.
-
-        Args:
-            goodness: list of tensors of shape (batch, num_classes), one per layer.
-            labels: integer tensor of shape (batch,).
-        """
+        """Count a batch; `goodness` is every layer's, of shape (batch, num_classes)."""
         hits = []
         for first, end in self.runs:
             best = ops.argmax(sum(goodness[first:end]), axis=1)

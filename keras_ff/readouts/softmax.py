@@ -12,7 +12,7 @@ from keras_ff.optimizers.optimizer_template import OptimizerTemplate
 from keras_ff.readouts import layer_choice
 from keras_ff.readouts.base import Readout
 from keras_ff.utils import checks, keras_internals
-from keras_ff.utils.average_pooling import averages, number_of_averages
+from keras_ff.utils.average_pooling import number_of_features, pooled
 from keras_ff.utils.registry import registered
 
 
@@ -29,19 +29,19 @@ class Softmax(Readout):
         optimizer: a Keras optimizer, by name or object. Defaults to `None`: a copy of the one
             that `FFModel.compile` is given.
         kernel_regularizer: as for `keras.layers.Dense`. Defaults to `None`.
-        regions: integer, into how many regions a side the positions of convolutions are divided,
-            at most, of which the head sees the averages; with 1 those over the whole image.
-            Defaults to `None`: it sees every activity by itself.
-        standardized: boolean. Whether what the head sees is standardised besides, by moments of
-            the batch in training, and by their moving averages afterwards. Defaults to `False`.
-        mirrored: boolean. Whether the logits of an image and those of its mirror image, left and
-            right exchanged, are averaged: a second pass, for networks that were trained on images
-            mirrored at random. The head learns from images as they come. Defaults to `False`.
-        shift: integer, pixels. Above 0 the logits of the image moved by that much down to the
-            right, and up to the left, are averaged as well: three passes for one. Defaults to `0`.
+        regions: integer. Average pooling of the activities of convolutions to at most this many
+            regions per side; 1 is global average pooling. Defaults to `None`: no pooling.
+        standardized: boolean. Whether the head's inputs are also standardised, by moments of the
+            batch in training, and by their moving averages afterwards. Defaults to `False`.
+        mirrored: boolean. Test-time augmentation: whether the logits of an image are averaged with
+            those of its mirror image, left and right exchanged. This takes a second pass, and is
+            meant for networks trained with random flips. Defaults to `False`.
+        shift: integer, pixels. Test-time augmentation: above 0 the logits of the image are averaged
+            with those of the image shifted by so much down to the right, and up to the left, which
+            takes three passes. Defaults to `0`.
 
     Call arguments:
-        features: what `features` gave for a batch, float32 of shape (batch, features).
+        features: as from `features`, float32 of shape (batch, features).
         training: boolean. Defaults to `False`.
 
     Returns:
@@ -124,10 +124,10 @@ class Softmax(Readout):
     def _num_features_of(self, activities_shape):
         if self.regions is None:
             return math.prod(activities_shape[1:])
-        return number_of_averages(activities_shape, self.regions)
+        return number_of_features(activities_shape, self.regions)
 
     def features(self, activities, trained):
-        """What the head sees: float32 tensor of shape (batch, features), detached.
+        """Inputs of the head: float32 tensor of shape (batch, features), detached.
 
         Args:
             activities: list with the activities of every layer, as of samples with a neutral label.
@@ -139,7 +139,7 @@ class Softmax(Readout):
             if width:
                 row = activities[index]
                 if self.regions is not None:
-                    row = averages(ops.cast(row, "float32"), self.regions)
+                    row = pooled(ops.cast(row, "float32"), self.regions)
                 rows.append(counts[index] * self.normalization(ops.reshape(row, (-1, width))))
         return ops.stop_gradient(ops.concatenate(rows, axis=1))
 
@@ -147,8 +147,8 @@ class Softmax(Readout):
         return self.head(self.head_inputs(values_of, x, trained))
 
     def head_inputs(self, values_of, x, trained):
-        """What the head sees of samples that are scored; arguments as for `scores`."""
-        # The head is linear: averaging what it sees averages its logits.
+        """Inputs of the head for samples to score; arguments as for `scores`."""
+        # The head is linear: averaging its inputs averages its logits.
         total, views = self.over_views(lambda view: self.features(values_of(view), trained), x)
         return self._standardize(total / views, training=False)
 
@@ -171,7 +171,7 @@ class Softmax(Readout):
         """One step of the head; returns its scores and its loss of before the step.
 
         Args:
-            features: what `features` gave for a batch.
+            features: as from `features`.
             labels: int32 tensor of shape (batch,).
             sample_weight: tensor of shape (batch,), or `None`.
         """

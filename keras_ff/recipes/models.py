@@ -183,7 +183,7 @@ def _softmax_of_averages(config, **arguments):
         "all",
         regions=1,
         standardized=True,
-        # Views that the layers were trained on.
+        # Test-time augmentation by what the layers were trained on.
         mirrored=config.flip,
         shift=min(config.shift, 1),
         **arguments,

@@ -4,16 +4,7 @@ from keras_ff.presets import loading
 
 
 def read_model(config, image_shape, num_classes):
-    """A new model of a serialised one, built for a dataset.
-
-    Args:
-        config: dictionary, as of `keras.saving.serialize_keras_object` of a compiled `FFModel`.
-        image_shape: tuple, shape of a sample.
-        num_classes: integer.
-
-    Raises:
-        ValueError: if it is no compiled `FFModel`, or one for other samples or classes.
-    """
+    """A new model of a serialised one, built for a dataset; ValueError where it does not fit."""
     model = loading.deserialized(config, "The model of the configuration")
     if not model.compiled:
         raise ValueError(

@@ -29,10 +29,10 @@ class TrainingConfig(DataConfig):
         activation: string, a name for `keras_ff.activations.get`.
         goodness, loss, negatives, label_embedding, layer_schedule, readout: strings, names for the
             modules of keras_ff that they are called after. The readout `"best_layers"` is the
-            goodness of the layers that do best on validation data, `"mirrored_best_layers"` that
-            of their mirror images added. `"softmax_of_averages"` is a linear head on all layers,
-            which sees each channel's average over an image, standardised; with `shift` also those
-            of the image moved by a pixel, and with `flip` those of all mirror images.
+            goodness of the layers that do best on validation data; `"mirrored_best_layers"` adds
+            test-time augmentation by mirror images. `"softmax_of_averages"` is a linear head on
+            global average pooling of all layers, standardised, with test-time augmentation: by a
+            pixel's shift where `shift` is given, and by mirror images where `flip` is.
         readout_epochs: integer, epochs in which a softmax readout learns after the layers, which
             then stay as they are; or `None`: it learns beside them.
         goodness_scale: float above 0 that multiplies the goodness, or `None` for the goodness's
@@ -46,8 +46,8 @@ class TrainingConfig(DataConfig):
         peer_normalization: float, weight of peer normalisation; 0 for none.
         supervised_contrast: float above 0, weight of `keras_ff.losses.SupCon` in every layer's
             loss, whose head makes a layer's gradient pass two matrices; or `None`.
-        supervised_contrast_regions: integer, into how many regions a side that head divides
-            images, or `None` for `SupCon`'s default.
+        supervised_contrast_regions: integer, regions per side that its head pools images
+            to, or `None` for `SupCon`'s default.
         epochs: integer, epochs in all.
         learning_rate: float, or a tuple with one per layer: Adam's rate at the beginning.
         rate_schedule: string: `"constant_then_linear"`, for the first half of a layer's steps,
@@ -130,12 +130,7 @@ class TrainingConfig(DataConfig):
 
     @classmethod
     def for_dataset(
-        cls,
-        dataset=datasets.digits.NAME,
-        layers=None,
-        data_dir=None,
-        num_classes=None,
-        **chosen,
+        cls, dataset=datasets.digits.NAME, layers=None, data_dir=None, num_classes=None, **chosen
     ):
         """A configuration that suits a dataset, apart from what is chosen.
 
@@ -143,7 +138,7 @@ class TrainingConfig(DataConfig):
             dataset: string, a name for `keras_ff.datasets.load`. Defaults to `"digits"`.
             layers: integer, number of layers. Defaults to `None`: as `units` or the dataset say.
             data_dir: folder of the prepared datasets, as for `keras_ff.datasets.info`.
-            num_classes: integer, where the dataset is not to be asked for it. Defaults to `None`.
+            num_classes: integer, where it shall not be looked up. Defaults to `None`.
             **chosen: arguments of `TrainingConfig`; `units` may be one integer for all layers. A
                 threshold or a margin without a loss implies the logistic loss, class groups the
                 cross-entropy.
@@ -210,16 +205,22 @@ class TrainingConfig(DataConfig):
             return found
         return {name: found[name] for name in BESIDE_MODEL}
 
+    def options(self):
+        """The options that are given and do something, as JSON holds them, without a model."""
+        left_out = idle(self) if self.model is None else ("model",)
+        return {
+            name: value
+            for name, value in self.to_dict().items()
+            if value is not None and name not in left_out
+        }
+
     def command(self):
         """The command that trains by this configuration, with every option that does something."""
         words = ["keras-ff", "train"]
         if self.model is not None:
             return shlex.join([*words, "--config", "config.json"])
-        without_effect = idle(self)
-        for name, value in self.to_dict().items():
+        for name, value in self.options().items():
             option = "--" + name.replace("_", "-")
-            if value is None or name in without_effect:
-                continue
             if isinstance(value, bool):
                 words.append(option if value else option.replace("--", "--no-", 1))
             else:

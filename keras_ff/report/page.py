@@ -15,10 +15,7 @@ STYLE_FILE = pathlib.Path(__file__).with_name("page.css")
 def element(tag, *children, **attributes):
     """An element with children: elements, and texts between them; `None` is left out.
 
-    Args:
-        tag: string.
-        *children: elements, strings or numbers.
-        **attributes: strings; `class_` stands for `class`.
+    `class_` stands for `class`.
 
     Example:
 
@@ -47,13 +44,7 @@ def section(title, *children):
 
 
 def table(head, rows, class_=""):
-    """A table that can be moved sideways where it is wider than the page.
-
-    Args:
-        head: list of strings.
-        rows: list of lists of strings or numbers.
-        class_: string.
-    """
+    """A table that can be moved sideways where it is wider than the page."""
     parts = []
     if head:
         parts.append(element("thead", element("tr", *[element("th", text) for text in head])))

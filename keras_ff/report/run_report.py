@@ -1,12 +1,14 @@
 """The report of a run, or of a preset."""
 
 import contextlib
+import dataclasses
 import math
 import pathlib
 
 import numpy as np
 
 from keras_ff import datasets, measurements, training, visualization, zoo
+from keras_ff.models import FFModel
 from keras_ff.presets.folders import is_preset
 from keras_ff.recipes import TrainingConfig
 from keras_ff.report import page
@@ -84,7 +86,7 @@ def _of_run(folder, data_dir):
     if (folder / training.METRICS_FILE).exists():
         metrics = training.read_json(folder / training.METRICS_FILE)
     config = TrainingConfig.from_dict(record["config"])
-    command, options = record.get("command"), config.to_dict()
+    command, options = record.get("command"), config.options()
     if command is not None:  # the configuration then says of the data alone
         options = config.data.to_dict()
     return _Subject(
@@ -116,11 +118,12 @@ def _of_preset(preset, data_dir):
             f"The preset {preset.name!r} does not say on what data it was trained, so that its "
             "layers cannot be measured. Received: metadata without 'data'"
         )
+    recipe = TrainingConfig.of_preset(preset)
     return _Subject(
         name=preset.name,
         model=preset.model(),
         data=datasets.DataConfig.from_dict(options),
-        options=preset.metadata.get("recipe") or options,
+        options=recipe.options() if recipe else options,
         command=preset.metadata.get("command"),
         epochs=preset.metadata.get("epochs"),
         history={},
@@ -130,42 +133,35 @@ def _of_preset(preset, data_dir):
     )
 
 
+@dataclasses.dataclass
 class _Subject:
     """What is known of a network and its training, measured once.
 
-    Args:
-        name: string.
-        model: an `FFModel`.
-        data: the `DataConfig` of the data it is measured on.
-        options: dictionary, the configuration of its training as far as it is known.
-        command: string, what trained it, or `None`.
-        epochs: integer or string, how long it was trained, or `None`.
-        history: dictionary, as of `keras.Model.fit`.
-        metrics: dictionary, as in a run's `metrics.json`.
-        left: string, the command that goes on with the training, or `None` where it is complete.
-        data_dir: folder of the prepared datasets, or `None`.
+    `options` are the configuration as far as it is known, `metrics` as in `metrics.json`, and
+    `left` is the command that goes on with the training, `None` where it is complete.
     """
 
-    def __init__(
-        self, name, model, data, options, command, epochs, history, metrics, left, data_dir
-    ):
-        self.name = name
-        self.model = model
-        self.dataset = data.dataset
-        self.options = options
-        self.command = command
-        self.epochs = epochs
-        self.history = history
-        self.metrics = metrics
-        self.left = left
-        info = datasets.info(data.dataset, data_dir=data_dir)
+    name: str
+    model: FFModel
+    data: datasets.DataConfig
+    options: dict
+    command: str | None
+    epochs: int | str | None
+    history: dict
+    metrics: dict
+    left: str | None
+    data_dir: str | None
+
+    def __post_init__(self):
+        self.dataset = self.data.dataset
+        info = datasets.info(self.dataset, data_dir=self.data_dir)
         self.class_names = list(info.class_names)
-        _, validation, test = data.load(data_dir=data_dir)
+        _, validation, test = self.data.load(data_dir=self.data_dir)
         self.part = "test" if validation is None else "validation"
         held_out = test if validation is None else validation
         self.x, self.y = measurements.first_samples(held_out, SAMPLES)
-        self.measured = measurements.measure(model, self.x, self.y)
-        self.scores = model.predict(self.x, verbose=0)
+        self.measured = measurements.measure(self.model, self.x, self.y)
+        self.scores = self.model.predict(self.x, verbose=0)
 
     @property
     def samples(self):
@@ -183,7 +179,7 @@ def _heading(run):
         ("validation accuracy", _percent(metrics.get("validation_accuracy"))),
         ("epochs", run.epochs),
         ("training", _with_unit(metrics.get("seconds"), "s")),
-        ("samples a second", _with_unit(metrics.get("samples_per_second"), "")),
+        ("samples per second", _with_unit(metrics.get("samples_per_second"), "")),
         ("parameters", f"{run.model.count_params():,}"),
         ("matrices one gradient passes", run.model.locality),
     ]
@@ -268,12 +264,11 @@ def _separation(run):
 
 def _labels(run):
     words = (
-        "What each layer makes of every label, for samples of each class. A bright diagonal is "
-        "what a layer should have; other bright cells are what it mistakes for each other."
+        "Goodness of every label in each layer, by true class. A bright diagonal is what a layer "
+        "should have; other bright cells are classes that it confuses."
     )
     return page.section(
-        "Labels",
-        _picture(words, visualization.label_goodness, run.measured, run.class_names),
+        "Labels", _picture(words, visualization.label_goodness, run.measured, run.class_names)
     )
 
 
@@ -287,7 +282,7 @@ def _predictions(run):
         for name, row, share in zip(run.class_names, counts, shares, strict=True)
     ]
     return page.section(
-        "Answers on the test set",
+        "Predictions on the test set",
         _picture(
             "Test samples by true and predicted class.",
             visualization.confusion_matrix,
@@ -321,7 +316,7 @@ def _inputs(run):
         run.class_names,
     )
     weights = _picture("Weights of the first layer's units.", visualization.filters, run.model)
-    return page.section("What goes in, and what the first layer looks for", sheet, weights)
+    return page.section("Inputs, and weights of the first layer", sheet, weights)
 
 
 def _configuration(run):

@@ -137,12 +137,7 @@ def train(
 
 
 def check_same(saved, chosen):
-    """Raise ValueError where options differ from those of the run that they are to go on with.
-
-    Args:
-        saved: dictionary, the configuration of the run.
-        chosen: a `TrainingConfig`, or a dictionary of some options.
-    """
+    """Raise ValueError where options differ from those of the run that they are to go on with."""
     chosen = chosen.to_dict() if isinstance(chosen, TrainingConfig) else for_json(chosen)
     for name, value in chosen.items():
         if saved.get(name) != value:

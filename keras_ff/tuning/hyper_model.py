@@ -24,8 +24,8 @@ class FFHyperModel(keras_tuner.HyperModel):
     given data. Validation data decide; the test set is never touched.
 
     A training whose loss is not a number, or whose validation accuracy after its first quarter
-    (two epochs at the least) is no more than 1.5 times that of one class in K, as where one class
-    is the answer to all samples, is ended, and its trial marked by the metric `failed`.
+    (two epochs at the least) is no more than 1.5 times chance, as where all samples are taken for
+    one class, is ended, and its trial marked by the metric `failed`.
 
     Works with every tuner of KerasTuner. Hyperband's epochs are those of its brackets; a layer
     schedule under which layers take turns begins anew in each.
@@ -250,16 +250,7 @@ def _goodness(config, **found):
 
 
 def trained(model, config, *args, callbacks=None, **kwargs):
-    """Train a model by a trial's configuration.
-
-    Args:
-        model: an `FFModel`, compiled.
-        config: the `TrainingConfig` of the trial.
-        *args, callbacks, **kwargs: for `FFModel.fit`, validation data and epochs among them.
-
-    Returns:
-        A dictionary, as of `FFHyperModel.fit`.
-    """
+    """Train a model by a trial's configuration; returns what `FFHyperModel.fit` does."""
     failing = _Failing(kwargs["epochs"] - kwargs.get("initial_epoch", 0))
     callbacks = [*(callbacks or []), failing]
     if config.weight_averaging:

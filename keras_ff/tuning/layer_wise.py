@@ -25,12 +25,11 @@ BELOW = "layers_below"
 class LayerHyperModel(FFHyperModel):
     """A `keras_tuner.HyperModel` for one layer, on top of layers that are trained and frozen.
 
-    A trial trains that layer alone, for an equal share of the configuration's epochs, and is
-    judged by the accuracy of all layers so far. The layer that scores best by itself need not be
-    the best ground for the next one, so that there may be several candidates of the layers below:
-    which of them a trial stands on is searched like the rest. What each of them gives for the
-    training samples is computed once for all trials; samples are therefore not varied anew in
-    every epoch.
+    A trial trains that layer alone, for an equal share of the configuration's epochs, and is judged
+    by the accuracy of all layers so far. The layer that scores best by itself need not be the best
+    ground for the next one, so that there may be several candidates of the layers below: which of
+    them a trial stands on is searched like the rest. What each of them gives for the training
+    samples is computed once for all trials; samples are therefore not varied anew in every epoch.
 
     Args:
         base: a `TrainingConfig` of all layers. Its layer schedule is taken to be `"greedy"`.
@@ -160,18 +159,10 @@ class LayerHyperModel(FFHyperModel):
 
 
 def samples_in_memory(base, data_dir=None):
-    """What the searches of all layers are given, for `fit`.
+    """What the searches of all layers are given for `fit`: `x`, `y` and `validation_data`.
 
-    Args:
-        base: a `TrainingConfig`.
-        data_dir: folder of the prepared datasets. Defaults to `None`.
-
-    Returns:
-        A dictionary: `x` and `y`, arrays, so that rows can be looked up in what frozen layers
-        answered, and `validation_data`, batches.
-
-    Raises:
-        ValueError: if samples are to be varied.
+    `x` and `y` are arrays, so that rows can be looked up in the activities of frozen layers;
+    ValueError if samples are to be varied.
     """
     chosen = {name: getattr(base, name) for name in VARIATIONS}
     if any(chosen.values()):

@@ -25,12 +25,7 @@ OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 
 
 class _FromTheUsual:
-    """An oracle of KerasTuner whose first trial has what the base has.
-
-    Args:
-        beginnings: list of dictionaries, what the next trials have instead.
-        **settings: as for the oracle.
-    """
+    """An oracle of KerasTuner that first tries the values of the base, and then `beginnings`."""
 
     def __init__(self, beginnings, **settings):
         super().__init__(**settings)

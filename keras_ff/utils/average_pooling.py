@@ -1,33 +1,28 @@
-"""Regions of an image: activities averaged over parts of their positions."""
+"""Average pooling of activities to a few regions per side."""
 
 import math
 
 from keras import ops
 
 
-def averages(activities, regions):
-    """Averages over the regions of an image; activities without positions stay as they are.
+def pooled(activities, regions):
+    """Activities after average pooling; those without positions stay as they are.
 
-    Args:
-        activities: tensor of shape (batch, units) or (batch, ..., channels).
-        regions: integer, into how many regions a side positions are divided, at most: a side of 7
-            is divided into 4 of 2, 2, 2 and 1, or into 7.
-
-    Returns:
-        Tensor of shape (batch, units) or (batch, regions · channels).
+    A side is divided into `regions` regions at most: a side of 7 into 4 of 2, 2, 2 and 1, or into
+    7. From (batch, ..., channels) to (batch, regions · channels).
     """
     window = tuple(_window(side, regions) for side in activities.shape[1:-1])
     if not window:
         return activities
-    # What lies beyond the edge does not count in averages.
+    # Padding does not count in the averages.
     of_regions = ops.average_pool(
         activities, window, window, padding="same", data_format="channels_last"
     )
     return ops.reshape(of_regions, (-1, math.prod(of_regions.shape[1:])))
 
 
-def number_of_averages(activities_shape, regions):
-    """How many averages a sample has; the batch axis of the shape is ignored."""
+def number_of_features(activities_shape, regions):
+    """Number of features per sample after pooling; the batch axis is ignored."""
     *sides, channels = activities_shape[1:]
     return math.prod(math.ceil(side / _window(side, regions)) for side in sides) * channels
 

@@ -39,7 +39,7 @@ PRIVATE = {
         "_learning_rate": "a schedule itself, rather than its value now",
         "_model_variables_moving_average": "averages begin with the weights",
         "_trainable_variables": "the weights that averages belong to",
-        "_use_weight_decay": "which weights decay tells compiled steps apart",
+        "_use_weight_decay": "compiled steps differ in which weights decay",
     },
     "MultiOptimizer": {"_optimizer_map": "which layer a weight belongs to"},
     "LossScaleOptimizer": {

@@ -8,16 +8,6 @@ from keras import ops
 def patch_grid(height, width, patch_size):
     """Rows and columns of patches, or a ValueError that names the sizes that would fit.
 
-    Args:
-        height, width: size of the image in pixels.
-        patch_size: side of a patch in pixels; `None` where nothing was given, which fits nothing.
-
-    Returns:
-        A pair of integers.
-
-    Raises:
-        ValueError: if the patches do not fill the image.
-
     Example:
 
     >>> patch_grid(28, 14, 7)
@@ -34,18 +24,9 @@ def patch_grid(height, width, patch_size):
 
 
 def cut(images, patch_size):
-    """Patches in reading order, one row of features each.
+    """Patches in reading order, of shape (batch, patches, patch_size² · channels).
 
-    Args:
-        images: tensor of shape (batch, height, width, channels).
-        patch_size: side of a patch in pixels.
-
-    Returns:
-        Tensor of shape (batch, patches, patch_size² · channels), of the same dtype; a patch's
-        features are its pixels in reading order, and of each pixel its channels.
-
-    Raises:
-        ValueError: if the patches do not fill the image.
+    A patch's features are its pixels in reading order, and of each pixel its channels.
 
     Example:
 

@@ -55,19 +55,9 @@ def nearest(name, names, otherwise=None):
 def get(identifier, kind, known, what):
     """The part that `identifier` stands for.
 
-    Args:
-        identifier: a name out of `known`, an instance of `kind`, a serialised
-            configuration (a dictionary), or `None`.
-        kind: the class, or tuple of classes, that an instance must belong to.
-        known: dictionary from name to class.
-        what: what the part is called in error messages.
-
-    Returns:
-        An instance of `kind`, or `None` where `identifier` is `None`.
-
-    Raises:
-        ValueError: if the name is unknown (the nearest valid ones are named) or the object is
-            of another kind.
+    A name out of `known` becomes a new part and a configuration (a dictionary) the part that it
+    describes; an instance of `kind`, a class or tuple of classes, and `None` stay as they are.
+    Anything else, such as an unknown name, is a ValueError, in which the part is called `what`.
     """
     if identifier is None or isinstance(identifier, kind):
         return identifier

@@ -2,14 +2,9 @@
 
 
 def plain(rows, numbers=()):
-    """Rows with aligned columns, the first row the names of the columns.
+    """Rows, dictionaries of strings, below the names of their columns, as aligned lines.
 
-    Args:
-        rows: list of dictionaries of strings, all with the same keys: the columns' names.
-        numbers: names of the columns that are set flush right. Defaults to none.
-
-    Returns:
-        A string of one line a row, without a last line break.
+    `numbers` names the columns that are set flush right.
 
     Example:
 
@@ -32,13 +27,7 @@ def plain(rows, numbers=()):
 
 
 def markdown(rows, numbers=()):
-    """The same as a Markdown table.
-
-    Args:
-        rows, numbers: as for `plain`.
-
-    Returns:
-        A string of lines, each with its line break.
+    """The same as a Markdown table, each line with its line break.
 
     Example:
 

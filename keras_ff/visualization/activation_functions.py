@@ -6,14 +6,7 @@ from keras import ops
 from keras_ff import activations, backends
 from keras_ff.visualization import style
 
-SHOWN = (
-    "relu",
-    "leaky_relu",
-    "gelu",
-    "tanh",
-    "sigmoid",
-    *sorted(activations.KNOWN),
-)
+SHOWN = ("relu", "leaky_relu", "gelu", "tanh", "sigmoid", *sorted(activations.KNOWN))
 COLUMNS = 3
 LOWEST, HIGHEST, POINTS = -3.0, 3.0, 601
 

@@ -34,7 +34,7 @@ def confusion_matrix(counts, class_names=None, title="Confusion matrix"):
         )
     names = style.class_names_of(class_names, len(counts))
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = 4.2 + 0.22 * min(len(counts), style.MOST_CLASSES_WITH_FIGURES)
+    side = 4.2 + 0.22 * min(len(counts), style.MOST_CLASSES_WITH_NUMBERS)
     figure = style.new_figure(side + 1, side)
     axes = figure.subplots()
     drawn = style.matrix(axes, shares, names, np.where(counts, counts.astype(str), ""))

@@ -55,16 +55,7 @@ def filters(model, number=64):
 
 
 def filter_images(model):
-    """Weights of the first layer's units as images.
-
-    Args:
-        model: a built `FFModel`.
-
-    Returns:
-        float32 array of shape (units, height, width, channels), with one or three channels.
-
-    Raises:
-        ValueError: as for `filters`.
+    """Weights of the first layer's units, float32 (units, height, width, channels).
 
     Example:
 

@@ -15,7 +15,7 @@ def goodness_densities(measured):
     """How positive and negative goodness are spread in every layer.
 
     The density of positives is drawn upwards, that of negatives downwards, each as a share of its
-    own peak: where one stands above the other, the layer does not tell them apart.
+    own peak: where one stands above the other, the layer does not separate them.
 
     Args:
         measured: `keras_ff.measurements.Measurements`.

@@ -7,7 +7,7 @@ from keras_ff.visualization import style
 
 MOST_BINS = 40
 # Pictures of networks with more layers than this have several rows.
-LAYERS_A_ROW = 4
+LAYERS_PER_ROW = 4
 
 
 def goodness_separation(model, x, y=None, seed=0):
@@ -39,7 +39,7 @@ def goodness_separation(model, x, y=None, seed=0):
     """
     measured = measure(model, x, y, seed)
     layers = measured.layers
-    columns = min(len(layers), LAYERS_A_ROW)
+    columns = min(len(layers), LAYERS_PER_ROW)
     rows = -(-len(layers) // columns)
     figure = style.new_figure(1 + 3.6 * columns, 0.9 + 3.2 * rows)
     axes_of_layers = style.grid(figure, len(layers), columns)

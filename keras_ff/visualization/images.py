@@ -11,14 +11,6 @@ GAP = 1
 def tiled(images, columns, gap=1.0):
     """Images side by side on one sheet, with a line of the value `gap` between them.
 
-    Args:
-        images: float array of shape (images, height, width, channels).
-        columns: integer, images a row.
-        gap: float. Defaults to `1.0`.
-
-    Returns:
-        Array of shape (sheet height, sheet width, channels).
-
     Example:
 
     >>> print(tiled(np.array([[[[0.5]]], [[[0.25]]]]), columns=2)[..., 0])
@@ -41,19 +33,7 @@ def can_be_seen(shape):
 
 
 def as_images(samples):
-    """Samples as images of (height, width, channels), with values from 0 to 1.
-
-    All are stretched alike, from the smallest value to the largest.
-
-    Args:
-        samples: array of shape (batch, height, width) or (batch, height, width, channels).
-
-    Returns:
-        float64 array of shape (batch, height, width, channels).
-
-    Raises:
-        ValueError: if the samples are no images.
-    """
+    """Samples as images of (height, width, channels), all stretched alike to values from 0 to 1."""
     samples = np.asarray(samples, "float64")
     if not can_be_seen(samples.shape[1:]):
         raise ValueError(
@@ -72,18 +52,11 @@ def stretched(values):
 
 
 def separate_label(embedded, shape, num_classes):
-    """What stands of the label beside the sample, apart from the sample itself.
+    """Samples of `shape`, and apart from them what stands of their labels beside them.
 
-    Args:
-        embedded: array of shape (batch, ...): samples with their labels.
-        shape: tuple, shape of a sample without its label.
-        num_classes: integer.
-
-    Returns:
-        A pair: samples of shape (batch, *shape), and their labels of shape (batch, num_classes),
-        of shape (batch, height, width) where the label is a further channel, or `None` where it
-        stands in the sample itself, or nowhere. Both are `None` where the embedded samples are not
-        such as these.
+    Labels are of shape (batch, num_classes), or (batch, height, width) where the label is a further
+    channel; `None` where it stands in the sample itself, or nowhere. Both are `None` where the
+    embedded samples are not such as these.
 
     Example:
 

@@ -1,18 +1,18 @@
-"""Which labels each layer finds good for samples of which class."""
+"""Mean goodness of every label in each layer, by true class."""
 
 import numpy as np
 
 from keras_ff.visualization import style
 
-LAYERS_A_ROW = 3
+LAYERS_PER_ROW = 3
 
 
 def label_goodness(measured, class_names=None):
     """Mean goodness of every label for samples of every class, a matrix for each layer.
 
-    Samples differ in goodness whatever their label, so that what is shown is how far a label lies
-    above the mean over all labels of the same sample. A layer that knows the classes has a bright
-    diagonal; other bright cells are what it mistakes for each other.
+    Samples differ in goodness whatever their label, so the picture shows how far a label lies above
+    the mean over all labels of the same sample. A layer that knows the classes has a bright
+    diagonal; other bright cells are classes that it confuses.
 
     Args:
         measured: `keras_ff.measurements.Measurements` of samples with labels.
@@ -20,7 +20,7 @@ def label_goodness(measured, class_names=None):
 
     Returns:
         A `matplotlib.figure.Figure`. Rows are true classes, columns the labels that were tried;
-        where a linear readout tells the classes, the parts of its logits take goodness's place.
+        with a linear readout they show each layer's part of its logits instead of goodness.
 
     Raises:
         ValueError: if no layer says anything of classes, there are no labels, or the names are not
@@ -38,10 +38,10 @@ def label_goodness(measured, class_names=None):
     layers = [layer for layer in measured.layers if layer.class_scores is not None]
     if not layers or measured.labels is None:
         raise ValueError(
-            "Goodness by label needs labels, and layers that tell classes apart. "
+            "Goodness by label needs labels, and layers that score classes. "
             "Received: measurements without either"
         )
-    columns = min(LAYERS_A_ROW, len(layers))
+    columns = min(LAYERS_PER_ROW, len(layers))
     rows = -(-len(layers) // columns)
     figure = style.new_figure(4.4 * columns, 0.5 + 3.7 * rows)
     for layer, axes in zip(layers, style.grid(figure, len(layers), columns), strict=True):
@@ -50,20 +50,12 @@ def label_goodness(measured, class_names=None):
         unit = "goodness" if measured.scores_are_goodness else "logit (nats)"
         figure.colorbar(drawn, ax=axes, shrink=0.75, label=f"{unit} above the sample's mean")
         axes.set(title=f"Layer {layer.number}", xlabel="label tried", ylabel="true class")
-    figure.suptitle("What each layer says of every label, by true class")
+    figure.suptitle("Goodness of every label in each layer, by true class")
     return figure
 
 
 def mean_by_class(scores, labels, num_classes):
-    """Scores above each sample's own mean, averaged over the samples of every class.
-
-    Args:
-        scores: array of shape (samples, classes).
-        labels: integer array of shape (samples,).
-        num_classes: integer.
-
-    Returns:
-        Array of shape (classes, classes), rows of nan for classes without samples.
+    """Scores above each sample's own mean, averaged by true class; nan where there are no samples.
 
     Example:
 

@@ -34,7 +34,7 @@ def layer_accuracy(measured):
     together = 100 * np.array(measured.accuracy_of_first())
     if np.isnan(together).all():
         raise ValueError(
-            "Accuracy needs labels, and layers that tell classes apart: labels in the input, class "
+            "Accuracy needs labels, and layers that score classes: labels in the input, class "
             "groups, or a readout that was trained. Received: measurements without either"
         )
     numbers = [layer.number for layer in measured.layers]

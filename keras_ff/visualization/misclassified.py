@@ -59,13 +59,6 @@ def misclassified(x, y, scores, number=24, class_names=None):
 def most_surely_wrong(y, scores):
     """Indices of the misclassified samples, the surest one first.
 
-    Args:
-        y: integer array of shape (samples,).
-        scores: array of shape (samples, classes).
-
-    Returns:
-        Integer array of one axis.
-
     Example:
 
     >>> scores = np.array([[0.0, 0.5], [0.0, 0.9], [1.0, 0.0]])

@@ -1,4 +1,4 @@
-"""What a network is given to learn from and to be asked about."""
+"""Positive, negative and neutral samples, as images."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from keras_ff.visualization.images import as_images, separate_label, stretched
 
 # Height of a label beside a sample, and of the space about it, as shares of the sample's height.
 STRIP, SPACE = 0.15, 0.07
-PIXELS_A_CLASS = 2
+PIXELS_PER_CLASS = 2
 # Neither black nor white, which stand for something.
 PAPER = 0.75
 
@@ -93,7 +93,7 @@ def _kinds(given, negatives):
 def _band(images, labels):
     """A row of the sheet: images side by side, each with its label below it if that is apart."""
     if labels is not None and labels.ndim == 2:  # strips that need room for all classes
-        times = -(-PIXELS_A_CLASS * labels.shape[1] // images.shape[2])
+        times = -(-PIXELS_PER_CLASS * labels.shape[1] // images.shape[2])
         images = images.repeat(times, axis=1).repeat(times, axis=2)
     columns = [_column(image, None) for image in images]
     if labels is not None:

@@ -14,7 +14,7 @@ POSITIVE_HATCH, NEGATIVE_HATCH = "////", "\\\\\\\\"
 # Its lightness grows steadily, also for the colour-blind.
 COLOR_MAP = "cividis"
 # Cells of a matrix with more classes than this have no numbers in them.
-MOST_CLASSES_WITH_FIGURES = 20
+MOST_CLASSES_WITH_NUMBERS = 20
 # Names of classes longer than this are set aslant.
 LONGEST_LEVEL_NAME = 3
 
@@ -65,26 +65,15 @@ def class_names_of(names, num_classes):
 
 
 def matrix(axes, values, names, texts=None):
-    """Draw a matrix of classes: a square of colour a cell, and a text where there is room.
-
-    Args:
-        axes: matplotlib axes.
-        values: array of shape (classes, classes).
-        names: list of strings.
-        texts: array of shape (classes, classes), what is written in the cells. Defaults to
-            `None`: nothing.
-
-    Returns:
-        The drawn image, to make a colour bar of.
-    """
+    """Draw a matrix of classes: a square of colour per cell, and a text where there is room."""
     drawn = axes.imshow(values, cmap=COLOR_MAP, interpolation="nearest")
     axes.set_xticks(range(len(names)), names)
     axes.set_yticks(range(len(names)), names)
-    if len(names) > MOST_CLASSES_WITH_FIGURES:
+    if len(names) > MOST_CLASSES_WITH_NUMBERS:
         axes.tick_params(labelsize=5)
     if max(map(len, names)) > LONGEST_LEVEL_NAME:
         axes.tick_params(axis="x", labelrotation=90)
-    if texts is not None and len(names) <= MOST_CLASSES_WITH_FIGURES:
+    if texts is not None and len(names) <= MOST_CLASSES_WITH_NUMBERS:
         texts = np.asarray(texts, dtype=str)
         size = min(9, 260 / len(names) / max(3, *np.char.str_len(texts).flat))
         for (row, column), value in np.ndenumerate(values):

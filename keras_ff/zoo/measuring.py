@@ -12,12 +12,7 @@ TOLERANCE = 0.05
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """A preset's accuracy on the test set, measured again.
-
-    Args:
-        card: float, the fraction that the card says.
-        found: float, the fraction that was measured.
-    """
+    """The test accuracy that a preset's card says, and that which was found, as fractions."""
 
     card: float
     found: float
@@ -88,13 +83,7 @@ def accuracy(model, data):
 def layer_accuracy(model, x, y):
     """Accuracy by the goodness of each layer alone, and by the sum over the first ones.
 
-    Args:
-        model: a built `FFModel`.
-        x, y: arrays of samples and their labels.
-
-    Returns:
-        A dictionary with `alone` and `first`, lists of fractions with one entry per layer, `None`
-        where a layer has no scores.
+    `None` where a layer has no scores.
     """
     from keras_ff import measurements
 

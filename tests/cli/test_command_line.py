@@ -21,7 +21,7 @@ from tests.helpers.command_line import SMALL, Command, refused
         (("--threshold", "learnt"), "'learned'"),
         (("--dtype-policy", "float31"), "float31"),
         (("--loss", "symba", "--threshold", "2"), "'symba' has no threshold"),
-        (("--threshold", "1,2", "--layers", "3"), "one number a layer, 3 here"),
+        (("--threshold", "1,2", "--layers", "3"), "one number per layer, 3 here"),
         (("--negatives-count", "10"), "at most 9 wrong labels"),
         (("--units", "20,30", "--layers", "3"), "units=20,30"),
         (("--seed", "-1"), "seed=-1"),

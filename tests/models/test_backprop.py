@@ -91,6 +91,7 @@ def test_weights_of_activations_are_carried(digits):
     np.testing.assert_array_equal(layer.activation.alpha, alpha)
 
 
+@pytest.mark.slow
 def test_training_either_leaves_the_other_as_it_is(digits):
     x, y = digits[0][:40], digits[1][:40]
     model = keras_ff.FFModel([FFDense(12), FFDense(12)], num_classes=10)

@@ -20,7 +20,7 @@ from keras_ff.layers import (
     Opaque,
 )
 from keras_ff.losses import Logistic
-from tests.helpers import activities_of, drawn
+from tests.helpers import activities_of, drawn, mostly_slow
 from tests.helpers.either_backend import value_and_gradients
 
 CLASSES = 2
@@ -150,7 +150,7 @@ def randomised(network, seed=5):
 # --- to backpropagation --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", STACKS)
+@mostly_slow("name", STACKS, quick=(0, 2, 5))
 def test_it_is_the_same_network(name):
     """After some steps, so that statistics are not what they start from."""
     model = made(name)
@@ -168,7 +168,7 @@ def test_it_is_the_same_network(name):
     assert not own & {id(weight) for weight in network.variables}
 
 
-@pytest.mark.parametrize("name", [name for name in STACKS if name != "opaque"])
+@mostly_slow("name", [name for name in STACKS if name != "opaque"], quick=(0, 2))
 def test_gradients_reach_every_layer(name):
     model = made(name)
     x, y = drawn(SHAPE), labels()
@@ -187,7 +187,7 @@ def test_gradients_reach_every_layer(name):
     assert any(np.any(one != two) for one, two in zip(before, network.get_weights(), strict=True))
 
 
-@pytest.mark.parametrize("name", STACKS)
+@mostly_slow("name", STACKS, quick=(0, 5))
 def test_the_network_is_saved_and_loaded(name, tmp_path):
     network = made(name).to_backprop()
     randomised(network)
@@ -320,7 +320,7 @@ TARGETS = {
 
 
 @pytest.mark.parametrize("embedding", ["append", "overlay"])
-@pytest.mark.parametrize("name", TARGETS)
+@mostly_slow("name", TARGETS, quick=(0, 2))
 def test_the_goodness_of_positives_meets_the_threshold(name, embedding):
     settings, loss, target = TARGETS[name]
     layers = [FFDense(5, **settings), FFDense(5, activation="elu", **settings)]
@@ -387,7 +387,7 @@ CONTRASTIVE = {
 }
 
 
-@pytest.mark.parametrize("name", CONTRASTIVE)
+@mostly_slow("name", CONTRASTIVE, quick=(0, 2, 4))
 def test_weights_come_back_up_to_a_factor(name):
     """One that brings every layer's goodness to half a unit, first to last."""
     make, settings = CONTRASTIVE[name]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_ff
+from tests.helpers import mostly_slow
 
 
 def with_value(array, value, place=27):
@@ -193,7 +194,7 @@ def test_a_model_that_is_not_built_refuses_too(two_classes):
 # --- streams ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", STREAMS)
+@mostly_slow("kind", STREAMS, quick=(0, 2))
 @pytest.mark.parametrize("flaw", ["nan pixel", "label too high"])
 def test_streams_in_fit(flaw, kind, new_model, two_classes, stream, values, same):
     x, y, message = flawed(flaw, *two_classes)
@@ -206,28 +207,28 @@ def test_streams_in_fit(flaw, kind, new_model, two_classes, stream, values, same
     same(values(model.trainable_variables), values(by_hand.trainable_variables), atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", STREAMS)
+@mostly_slow("kind", STREAMS, quick=(0, 2))
 def test_streams_of_other_types_and_shapes_in_fit(kind, refused, two_classes, stream):
     for flaw in ("fractional label", "samples of another shape", "samples of rank 1"):
         x, y, message = flawed(flaw, *two_classes)
         refused(message, "fit", stream(kind, x, y), stays=flaw != "fractional label")
 
 
-@pytest.mark.parametrize("kind", STREAMS)
+@mostly_slow("kind", STREAMS, quick=(0,))
 def test_streams_in_evaluate(kind, refused, two_classes, stream):
     for flaw in SOME:
         x, y, message = flawed(flaw, *two_classes)
         refused(message, "evaluate", stream(kind, x, y))
 
 
-@pytest.mark.parametrize("kind", STREAMS)
+@mostly_slow("kind", STREAMS, quick=(0,))
 def test_streams_in_predict(kind, refused, two_classes, stream):
     x, y, message = flawed("nan pixel", *two_classes)
     refused(message, "predict", stream(kind, x))
     refused(message, "predict", stream(kind, x, y))
 
 
-@pytest.mark.parametrize("kind", STREAMS)
+@mostly_slow("kind", STREAMS, quick=(0,))
 def test_streams_as_validation_data(kind, refused, two_classes, stream):
     x, y, message = flawed("label too high", *two_classes)
     refused(message, "fit", *two_classes, validation_data=stream(kind, x, y), stays=False)
@@ -264,13 +265,14 @@ def test_streams_without_labels(kind, refused, two_classes, stream):
 # --- however the step is run ------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@mostly_slow(
     "options",
     [
         {"run_eagerly": False},
         {"run_eagerly": False, "jit_compile": True},
         {"run_eagerly": False, "steps_per_execution": 2},
     ],
+    quick=(0,),
     ids=["compiled", "jit_compile", "steps_per_execution"],
 )
 def test_however_the_step_is_compiled(options, new_model, two_classes, stream, values, same):
@@ -289,6 +291,7 @@ def test_however_the_step_is_compiled(options, new_model, two_classes, stream, v
                 method(stream(kind, x[24:], y[24:]), verbose=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["simultaneous", "pipelined"])
 def test_a_model_goes_on_after_a_refusal_among_several_steps(
     schedule, new_model, two_classes, stream
@@ -302,6 +305,7 @@ def test_a_model_goes_on_after_a_refusal_among_several_steps(
     assert np.isfinite(model.predict(x, verbose=0)).all()
 
 
+@pytest.mark.slow
 def test_a_model_goes_on_after_a_refusal(new_model, fit, two_classes, stream, values, same):
     model, untroubled = new_model(run_eagerly=False), new_model(run_eagerly=False)
     x, y, message = flawed("label too high", *two_classes)

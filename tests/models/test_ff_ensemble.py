@@ -56,6 +56,7 @@ def test_scores_are_averaged_with_shares(shares, samples):
     np.testing.assert_allclose(found, one * first + other * second, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_evaluate_tells_accuracy(data):
     _, (x, y) = data
     members = [zoo.get(name).model() for name in NAMES]
@@ -83,6 +84,7 @@ def test_a_file_gives_it_back(samples, tmp_path, recwarn):
     assert loaded.evaluate(samples, np.arange(30) % 10, verbose=0) == figures
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow("what is exported is read by TensorFlow")
 def test_it_is_exported_for_serving(samples, tmp_path):
     import tensorflow as tf
@@ -105,6 +107,7 @@ def test_it_tells_what_its_members_are():
     assert ensemble.compute_output_shape((5, *SHAPE)) == (5, 10)
 
 
+@pytest.mark.slow
 def test_it_does_not_learn_but_its_members_do(data):
     _, (x, y) = data
     ensemble = FFEnsemble([zoo.get(name).model() for name in NAMES])

@@ -127,6 +127,7 @@ def test_a_layer_that_is_not_trainable(new_model, fit, two_classes, values, same
     assert np.isfinite(history["layer_1/loss"]).all()
 
 
+@pytest.mark.slow
 def test_a_layer_can_be_frozen_between_fits(new_model, fit, two_classes, values, same):
     model = new_model(run_eagerly=False)
     fit(model, *two_classes)

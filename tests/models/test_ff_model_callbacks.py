@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import keras_ff
+from tests.helpers import mostly_slow
 
 
 class Remember(keras.callbacks.Callback):
@@ -136,6 +137,7 @@ def test_csv_logger(new_model, fit, two_classes, tmp_path):
     assert "layer_2/loss" in rows[0] and "accuracy" in rows[0]
 
 
+@pytest.mark.slow
 def test_tensorboard(new_model, fit, two_classes, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -183,7 +185,7 @@ class Crash(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("schedule", ["greedy", "simultaneous"])
+@mostly_slow("schedule", ["greedy", "simultaneous"], quick=(0,))
 def test_backup_and_restore(schedule, new_model, fit, three_classes, tmp_path, values, same):
     def fresh(**layer):
         return new_model(
@@ -248,6 +250,7 @@ def test_learning_rate_scheduler(new_model, fit, two_classes, remember, same):
         assert np.abs(whole - start).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_reduce_lr_on_plateau_acts_on_every_layers_optimizer(
     new_model, fit, two_classes, values, same
 ):
@@ -288,7 +291,7 @@ def test_reduce_lr_on_plateau_acts_on_every_layers_optimizer(
     assert min(distances(weights, values(unreduced.trainable_variables))) > 1e-4
 
 
-@pytest.mark.parametrize("eager, built", [(True, True), (False, True), (False, False)])
+@mostly_slow("eager, built", [(True, True), (False, True), (False, False)], quick=(0,))
 def test_swap_ema_weights_spares_layers_that_have_not_started(
     eager, built, new_model, fit, two_classes, remember, same
 ):

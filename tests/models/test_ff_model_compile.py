@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_ff
+from tests.helpers import mostly_slow
 from tests.helpers.either_backend import is_traced
 
 
@@ -23,6 +24,7 @@ def compiled_step(new_model, fit, two_classes, values):
 # --- how steps run ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_run_eagerly(new_model, fit, two_classes, values, same, compiled_step):
     graph, eager = [], []
 
@@ -40,6 +42,7 @@ def test_run_eagerly(new_model, fit, two_classes, values, same, compiled_step):
         assert history[name] == pytest.approx(figures, rel=1e-5), name
 
 
+@pytest.mark.slow
 def test_jit_compile(new_model, fit, two_classes, values, same, compiled_step):
     model = new_model(run_eagerly=False, jit_compile=True, metrics=["accuracy"])
     history = fit(model, *two_classes, batch_size=12, epochs=2).history
@@ -83,6 +86,7 @@ def test_steps_per_execution(new_model, fit, two_classes, values, same, compiled
         assert history[name] == pytest.approx(figures, rel=1e-5), name
 
 
+@pytest.mark.slow
 def test_greedy_with_steps_per_execution(new_model, fit, two_classes, values, same):
     model, single = (
         new_model(run_eagerly=eager, steps_per_execution=steps, model={"layer_schedule": "greedy"})
@@ -108,6 +112,7 @@ def op_determinism():
     config.disable_op_determinism()
 
 
+@pytest.mark.slow
 def test_same_seed_and_op_determinism_give_the_same_weights(
     op_determinism, fit, three_classes, values, same
 ):
@@ -131,7 +136,7 @@ def test_same_seed_and_op_determinism_give_the_same_weights(
 # --- precision --------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@mostly_slow("policy", ["mixed_bfloat16", "mixed_float16"], quick=(0,))
 def test_mixed_precision(policy, digits):
     keras.config.set_dtype_policy(policy)
     (x, y), (test_x, test_y) = digits

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_ff
+from tests.helpers import mostly_slow
 
 FIGURES = ("loss", "positive_goodness", "negative_goodness", "pair_accuracy")
 NAMES = ["loss", "accuracy", *(f"layer_{number}/{name}" for number in (1, 2) for name in FIGURES)]
@@ -64,7 +65,7 @@ def test_evaluate_with_sample_weight(trained, two_classes, losses_by_hand):
     assert abs(logs["loss"] - losses.sum(axis=0).mean()) > 1e-3
 
 
-@pytest.mark.parametrize("source", ["tf.data", "PyDataset", "generator"])
+@mostly_slow("source", ["tf.data", "PyDataset", "generator"], quick=(0,))
 def test_evaluate_on_streams(source, trained, two_classes, tf_dataset, py_dataset, generator):
     weight = np.linspace(0.0, 2.0, 30)
     expected = trained.evaluate(
@@ -127,7 +128,7 @@ def test_predict_gives_the_goodness_of_every_class(trained, two_classes):
         assert scores[np.arange(30), labels].mean() == pytest.approx(total, rel=1e-5)
 
 
-@pytest.mark.parametrize("source", ["tf.data", "PyDataset", "generator"])
+@mostly_slow("source", ["tf.data", "PyDataset", "generator"], quick=(0,))
 def test_predict_on_streams(source, trained, two_classes, tf_dataset, py_dataset, generator):
     expected = trained.predict(two_classes[0], batch_size=20, verbose=0)
     make = {"tf.data": tf_dataset, "PyDataset": py_dataset, "generator": generator}[source]
@@ -246,7 +247,7 @@ class Counting(keras_ff.FFModel):
         return super().test_on(*data)
 
 
-@pytest.mark.parametrize("source", ["arrays", "tf.data"])
+@mostly_slow("source", ["arrays", "tf.data"], quick=(0,))
 def test_a_step_is_traced_once(source, new_model, fit, two_classes, tf_dataset):
     """Under JAX once for every size of a batch, elsewhere for short last batches as well."""
     model = new_model(kind=Counting, run_eagerly=False, metrics=["accuracy"])
@@ -268,6 +269,7 @@ def test_a_step_is_traced_once(source, new_model, fit, two_classes, tf_dataset):
         assert (model.learned, model.scored) == ((3, 3) if under_jax else (1, 1))
 
 
+@pytest.mark.slow
 def test_greedy_traces_a_layer_once(new_model, fit, two_classes):
     model = new_model(
         kind=Counting, run_eagerly=False, model={"layer_schedule": "greedy"}, units=(8, 8)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import keras_ff
+from tests.helpers import mostly_slow
 
 # By how much a compiled step may differ from an eager one.
 ROUNDING = 1e-6
@@ -57,6 +58,7 @@ def test_numpy_arrays(digits):
     assert history.history["accuracy"][-1] > 0.8 > 0.6 > history.history["accuracy"][0]
 
 
+@pytest.mark.slow
 def test_tf_data_of_x_y(new_model, fit, two_classes, tf_dataset, values, same, reference):
     model = new_model()
     fit(model, tf_dataset(*two_classes), batch_size=None, epochs=2)
@@ -143,6 +145,7 @@ def test_integer_labels_in_a_column(new_model, fit, two_classes, values, same, r
     same(values(model), reference, ROUNDING)
 
 
+@pytest.mark.slow
 def test_two_classes(new_model, fit, two_classes):
     model = new_model(metrics=["accuracy"], run_eagerly=False)
     fit(model, *two_classes, epochs=15)
@@ -150,6 +153,7 @@ def test_two_classes(new_model, fit, two_classes):
     assert model.evaluate(*two_classes, verbose=0, return_dict=True)["accuracy"] > 0.9
 
 
+@pytest.mark.slow
 def test_a_hundred_classes():
     rng = np.random.default_rng(0)
     centers = rng.normal(size=(100, 20))
@@ -179,7 +183,7 @@ def test_validation_split(new_model, fit, two_classes, values, same):
         assert history[f"val_{name}"][-1] == pytest.approx(value, abs=1e-6), name
 
 
-@pytest.mark.parametrize("source", ["arrays", "tf.data", "PyDataset", "generator"])
+@mostly_slow("source", ["arrays", "tf.data", "PyDataset", "generator"], quick=(0, 3))
 def test_validation_data(source, new_model, fit, two_classes, tf_dataset, py_dataset, generator):
     x, y = two_classes
     part = (x[:25], y[:25], np.linspace(0.0, 2.0, 25, dtype="float32"))
@@ -197,7 +201,7 @@ def test_validation_data(source, new_model, fit, two_classes, tf_dataset, py_dat
         assert history[f"val_{name}"][-1] == pytest.approx(value, abs=1e-6), name
 
 
-@pytest.mark.parametrize("frequency, times", [(2, 2), ([1, 5], 2), (3, 1)])
+@mostly_slow("frequency, times", [(2, 2), ([1, 5], 2), (3, 1)], quick=(0,))
 def test_validation_freq(frequency, times, new_model, fit, two_classes):
     x, y = two_classes
     history = fit(
@@ -245,7 +249,7 @@ def test_sample_weight_weighs_the_loss(new_model, two_classes, weights_of_sample
     assert abs(expected.sum() - by_sample.mean(axis=1).sum()) > 0.01
 
 
-@pytest.mark.parametrize("readout", ["goodness", "softmax"])
+@mostly_slow("readout", ["goodness", "softmax"], quick=(0,))
 def test_sample_weight_of_zero_for_all_leaves_the_weights(
     readout, new_model, fit, two_classes, values, same
 ):
@@ -256,7 +260,7 @@ def test_sample_weight_of_zero_for_all_leaves_the_weights(
     assert history.history["loss"] == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("readout", ["goodness", "softmax"])
+@mostly_slow("readout", ["goodness", "softmax"], quick=(0,))
 def test_sample_weight_of_zero_makes_a_sample_count_for_nothing(
     readout, new_model, fit, two_classes, values, same
 ):
@@ -278,7 +282,7 @@ def test_sample_weight_of_zero_makes_a_sample_count_for_nothing(
     assert farthest(weights, values(new_model(model=arguments).trainable_variables)) > 1e-3
 
 
-@pytest.mark.parametrize("one_hot", [False, True])
+@mostly_slow("one_hot", [False, True], quick=(0,))
 def test_class_weight(one_hot, new_model, fit, two_classes, values, same, reference):
     x, y = two_classes
     model, by_sample = new_model(), new_model()
@@ -289,6 +293,7 @@ def test_class_weight(one_hot, new_model, fit, two_classes, values, same, refere
     assert farthest(values(model)[1:-1], reference[1:-1]) > 1e-3
 
 
+@pytest.mark.slow
 def test_class_weight_with_a_stream(
     new_model, fit, two_classes, tf_dataset, values, same, reference
 ):
@@ -365,7 +370,7 @@ def test_verbose_0_prints_nothing(new_model, fit, two_classes, capsys):
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("verbose", [1, "auto"])
+@mostly_slow("verbose", [1, "auto"], quick=(1,))
 def test_verbose_1_shows_a_bar_with_few_figures(verbose, new_model, fit, two_classes, capsys):
     model = new_model(metrics=["accuracy"])
     fit(model, *two_classes, verbose=verbose, epochs=2, validation_data=two_classes)

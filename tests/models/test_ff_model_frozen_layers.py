@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_ff import FFModel, layers, losses, readouts
+from tests.helpers import mostly_slow
 
 X = np.random.default_rng(0).random((40, 6, 6, 1), "float32")
 Y = np.arange(40) % 4
@@ -46,7 +47,7 @@ def assert_frozen(model, part=lambda model: model.ff_layers[0]):
     )
 
 
-@pytest.mark.parametrize("kind", FROZEN)
+@mostly_slow("kind", FROZEN, quick=(0,))
 def test_a_layer_made_frozen(kind, tmp_path):
     model = model_of(FROZEN[kind]())
     assert_frozen(model)
@@ -54,6 +55,7 @@ def test_a_layer_made_frozen(kind, tmp_path):
     assert_frozen(keras.saving.load_model(tmp_path / "model.keras"))
 
 
+@pytest.mark.slow
 def test_a_layer_frozen_later(tmp_path):
     model = model_of(layers.FFDense(8))
     model.build((None, 6, 6, 1))
@@ -66,6 +68,7 @@ def test_a_layer_frozen_later(tmp_path):
     assert_frozen(FFModel.from_preset(tmp_path / "preset"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["dense", "convolution", "wrapped"])
 def test_a_transform_that_is_frozen_by_itself(kind, tmp_path):
     """Its layer learns on: here the head of an auxiliary term."""
@@ -97,6 +100,7 @@ def test_a_transform_that_is_frozen_by_itself(kind, tmp_path):
         assert_frozen(again, transform)
 
 
+@pytest.mark.slow
 def test_a_frozen_layer_beside_weight_averages():
     model = model_of(layers.FFDense(8, trainable=False))
     model.compile(keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9))
@@ -109,6 +113,7 @@ def test_a_frozen_layer_beside_weight_averages():
     assert_frozen(model)
 
 
+@pytest.mark.slow
 def test_a_frozen_auxiliary_term_in_a_layer_that_learns(tmp_path):
     def head(model):
         return model.ff_layers[0].auxiliary[0].head

@@ -14,7 +14,7 @@ import keras_ff
 from keras_ff.labels import LabelMap
 from keras_ff.layers import FFAttention, FFConv2D, FFDense, FFResidual
 from keras_ff.negatives import Adversarial, AllLabels, HybridImages, Perturbation, RandomLabels
-from tests.helpers import drawn
+from tests.helpers import drawn, mostly_slow
 from tests.helpers.either_backend import gradient_table, value_and_gradients
 
 CLASSES = 3
@@ -94,7 +94,7 @@ def test_a_step_is_that_of_layer_1s_loss():
     np.testing.assert_allclose(layer.kernel, expected[1], rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("learning", [(0,), (1,), (2,), (1, 2), (0, 2)], ids=str)
+@mostly_slow("learning", [(0,), (1,), (2,), (1, 2), (0, 2)], quick=(1, 4), ids=str)
 def test_it_is_moved_by_layer_1_and_no_other(learning):
     model = model_of()
     model.learning_layers = learning
@@ -155,7 +155,7 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("name", WAYS)
+@mostly_slow("name", WAYS, quick=(0, 1))
 def test_it_learns_whatever_stands_beside_it(name):
     model = WAYS[name]()
     before = maps(model)
@@ -262,7 +262,7 @@ def test_it_is_saved_once(tmp_path):
     assert json.dumps(config).count('"class_name": "LabelMap"') == 1
 
 
-@pytest.mark.parametrize("way", ["whole", "weights"])
+@mostly_slow("way", ["whole", "weights"], quick=(0,))
 def test_loaded_it_goes_on_as_before(way, tmp_path):
     """Another seed, so that only what was saved can make the maps equal."""
     model = model_of()

@@ -68,9 +68,9 @@ def assert_equal(first, second):
     ids=["a number", "a sum over the batch", "one row", "flattened"],
 )
 def test_functions_that_do_not_give_a_row_a_sample_are_refused(function, received):
-    with pytest.raises(ValueError, match=rf"one row a sample.*{received}.*\(2, 6\)"):
+    with pytest.raises(ValueError, match=rf"one row per sample.*{received}.*\(2, 6\)"):
         Opaque(function)(drawn(SHAPE))
-    with pytest.raises(ValueError, match="one row a sample"):
+    with pytest.raises(ValueError, match="one row per sample"):
         model_of([dense(6), Opaque(function), dense(4)]).build((None, 6))
 
 

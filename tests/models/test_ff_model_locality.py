@@ -7,7 +7,7 @@ from keras.ops import convert_to_numpy
 
 import keras_ff
 from keras_ff.layers import FFDense, FFLayer
-from tests.helpers import drawn
+from tests.helpers import drawn, mostly_slow
 from tests.helpers.either_backend import gradient_table
 
 LAYERS = 3
@@ -143,7 +143,7 @@ def test_a_layer_learns_as_if_there_were_none_above_it(depth):
             np.testing.assert_array_equal(first, second)
 
 
-@pytest.mark.parametrize("name", STACKS)
+@mostly_slow("name", STACKS, quick=(0,))
 def test_every_weight_of_every_layer_moves_in_training(name):
     make, shape = STACKS[name]
     embedding = "append" if len(shape) == 2 else "overlay"
@@ -186,7 +186,7 @@ def test_layers_that_do_not_learn_stay_bit_identical(name, learning):
             assert int(layer.optimizer.iterations) == 1
 
 
-@pytest.mark.parametrize("eager", [True, False])
+@mostly_slow("eager", [True, False], quick=(0,))
 def test_greedy_moves_one_layer_at_a_time(eager):
     model = keras_ff.FFModel(dense_layers("batch"), 2, layer_schedule="greedy")
     model.compile(keras.optimizers.SGD(0.1), run_eagerly=eager)

@@ -302,6 +302,7 @@ def test_to_json(new_model, two_classes):
 # --- export -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("readout", ["goodness", "softmax"])
 def test_export_to_a_saved_model(readout, new_model, fit, two_classes, tmp_path):
     import tensorflow as tf

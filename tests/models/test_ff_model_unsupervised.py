@@ -13,7 +13,7 @@ from keras_ff.losses import SupCon
 from keras_ff.models.streams import VALIDATION_SEED
 from keras_ff.negatives import HybridImages, Perturbation, RandomLabels, TwoViews
 from keras_ff.readouts import Softmax
-from tests.helpers import activities_of, drawn
+from tests.helpers import activities_of, drawn, mostly_slow
 
 SHAPE = (10, 6, 6, 1)
 FIGURES = ("loss", "positive_goodness", "negative_goodness", "pair_accuracy")
@@ -129,7 +129,7 @@ def test_samples_do_not_move_a_generator(name):
     assert_equal(before, state_of(model))
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@mostly_slow("name", SOURCES, quick=(0, 1))
 def test_the_loss_is_that_of_the_streams_given(name):
     """What `evaluate` reports, from the streams of the validation seed, pass by pass."""
     model = encoder(SOURCES[name]())
@@ -156,7 +156,7 @@ def test_the_loss_is_that_of_the_streams_given(name):
 # --- fit -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@mostly_slow("name", SOURCES, quick=(0,))
 def test_fit_needs_no_labels(name):
     """Arrays and streams of x alone: every layer learns, every figure is one."""
     x = drawn(SHAPE)
@@ -206,7 +206,7 @@ def test_validation_without_labels():
     assert np.isfinite(list(history.values())).all()
 
 
-@pytest.mark.parametrize("schedule", ["greedy", "alternating", "pipelined"])
+@mostly_slow("schedule", ["greedy", "alternating", "pipelined"], quick=(0,))
 def test_every_schedule_learns_without_labels(schedule):
     model = encoder(layer_schedule=schedule)
     x = drawn(SHAPE)
@@ -235,7 +235,7 @@ def test_compiled_steps_without_labels():
 # --- the readout alone ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@mostly_slow("name", SOURCES, quick=(0,))
 def test_fit_readout_moves_the_head_alone(name):
     """Layers, their statistics, optimizers and all generators stay bit-identical."""
     model = encoder(SOURCES[name]())
@@ -363,6 +363,7 @@ def test_a_readout_that_does_not_learn_is_not_trained():
 # --- digits --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("negatives", "apart", "bound"), [("hybrid_images", 0.8, 0.92), ("two_views", 0.97, 0.94)]
 )
@@ -478,7 +479,7 @@ def test_image_negatives_with_wrong_labels_are_scored_by_goodness(kind):
 # --- saving --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SOURCES)
+@mostly_slow("name", SOURCES, quick=(0,))
 def test_saved_and_loaded_it_goes_on_as_before(name, tmp_path):
     model = encoder(SOURCES[name]())
     x, y = drawn(SHAPE), labels()

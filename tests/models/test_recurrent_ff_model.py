@@ -186,6 +186,7 @@ def test_in_another_model_a_recurrent_layer_is_a_dense_one():
     assert model.predict(samples()[0], verbose=0).shape == (7, 2)
 
 
+@pytest.mark.slow
 def test_digits_are_learned():
     data = sklearn.datasets.load_digits()
     x, y = (data.images / 16).astype("float32"), data.target
@@ -209,10 +210,10 @@ def test_digits_are_learned():
         (lambda: models.recurrent(scored=()), r"scored=\(\)"),
         (lambda: models.recurrent(scored=(0, 1)), "scored=0"),
         (lambda: models.recurrent(damping=1.0), "damping=1.0"),
-        (lambda: RecurrentFFModel([layers.FFDense(4)], 2), "hear from above"),
+        (lambda: RecurrentFFModel([layers.FFDense(4)], 2), "inputs from above"),
         (
             lambda: RecurrentFFModel([keras.layers.Rescaling(2.0), RecurrentDense(4)], 2),
-            "hear from above",
+            "inputs from above",
         ),
         (lambda: recurrent().to_backprop(), "no stack"),
         (

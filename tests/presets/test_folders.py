@@ -99,7 +99,7 @@ def absolute_path(folder):
 
 
 def another_format(folder):
-    rewrite(folder, format=2)
+    rewrite(folder, format=3)
 
 
 def no_files(folder):
@@ -133,7 +133,7 @@ def no_metadata(folder):
         (link_to_elsewhere, r"lie in its own folder.* Received: 'weights.npz'"),
         (path_upwards, r"outside of the preset's folder. Received: '../weights.npz'"),
         (absolute_path, r"outside of the preset's folder"),
-        (another_format, r"'format' is 1. Received: format=2"),
+        (another_format, r"'format' is 1 or 2. Received: format=3"),
         (no_family, r"must tell the preset's 'parameters', 'storage', 'family', 'locality'"),
         (no_files, r"must list the preset's 'files'"),
         (metadata_of_another_kind, r"Received: format=False"),

@@ -117,7 +117,7 @@ def of_a_shorter_network(folder):
 
 
 def pickled(folder):
-    replace(folder, "weights.npz", as_npz(**{"000_layers_trained": np.array([{}], "object")}))
+    replace(folder, "weights.npz", as_npz(**{"layers_trained": np.array([{}], "object")}))
 
 
 def no_archive(folder):
@@ -134,7 +134,7 @@ def one_array(folder):
     ("spoil", "sentence"),
     [
         (of_another_network, r"'ff_dense/dense/kernel' has the shape \(74, 200\).* \(74, 8\)"),
-        (of_a_shorter_network, r"weights of another network: this one has 000_layers_trained"),
+        (of_a_shorter_network, r"weights of another network: this one has layers_trained"),
         (pickled, r"not a file of weights"),
         (no_archive, r"not a file of weights"),
         (one_array, r"not a file of weights"),

@@ -24,6 +24,7 @@ FAMILIES = [
 def test_commands_leave_out_what_does_nothing(chosen, idle):
     config = TrainingConfig.for_dataset("digits", **chosen)
     words = shlex.split(config.command())
+    assert not set(idle) & set(config.options())
     for name in (*NEGATIVES, *LABELS, "peer_normalization"):
         assert ("--" + name.replace("_", "-") in words) == (name not in idle)
     for name in ("alpha", "threshold", "margin"):

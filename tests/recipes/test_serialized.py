@@ -29,6 +29,7 @@ def test_a_model_takes_the_place_of_options(config):
     assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert config.changed(epochs=2).epochs == 2
     assert config.command() == "keras-ff train --config config.json"
+    assert "model" not in config.options() and config.options()["seed"] == 3
 
 
 @pytest.mark.parametrize("option", [{"units": (3,)}, {"alpha": 2.0}, {"readout": "softmax"}])

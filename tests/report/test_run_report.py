@@ -153,9 +153,9 @@ def test_every_part_has_its_heading(written):
         "Layer by layer",
         "Separation",
         "Labels",
-        "Answers on the test set",
+        "Predictions on the test set",
         "Misclassified validation samples",
-        "What goes in, and what the first layer looks for",
+        "Inputs, and weights of the first layer",
         "Configuration",
         "Where it was trained",
     ]
@@ -192,7 +192,7 @@ def test_a_run_that_is_not_complete_says_so(run, tmp_path):
     (tmp_path / "broken" / "metrics.json").unlink()
     read = Page(report.write(tmp_path / "broken"))
     assert "The run is not complete" in read.text
-    assert "Answers on the test set" not in read.headings
+    assert "Predictions on the test set" not in read.headings
     assert "Where it was trained" not in read.headings
     assert read.table_with("dead units") and "2 of 2" in read.text
 
@@ -252,7 +252,7 @@ def test_a_preset_has_a_report_too(tmp_path, monkeypatch):
     assert preset.metadata["command"] in page.text
     # A preset keeps no history, and no answers to the test set.
     assert "How it learned" not in page.headings
-    assert "Answers on the test set" not in page.headings
+    assert "Predictions on the test set" not in page.headings
     assert {"Layer by layer", "Separation", "Configuration"} <= set(page.headings)
     assert page.table_with("activation")[0][0] != ""
     assert preset.foreign_files() == []

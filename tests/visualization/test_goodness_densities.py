@@ -10,8 +10,10 @@ from tests.helpers.pictures import LABELS, layer_of, measured_of, rendered
 def test_densities_stand_where_the_goodness_is(measured):
     figure = rendered(visualization.goodness_densities(measured))
     first, second = figure.axes
-    assert first.get_title().startswith("Layer 1: positive minus negative +1.25, 75.0 % of pairs")
-    assert second.get_title().startswith("Layer 2: positive minus negative +0, 0.0 % of pairs")
+    assert first.get_title().startswith(
+        "Layer 1: positive minus negative +1.25, pair accuracy 75.0 %"
+    )
+    assert second.get_title().startswith("Layer 2: positive minus negative +0, pair accuracy 0.0 %")
     positive, negative = (area.get_paths()[0].vertices for area in first.collections)
     assert positive[:, 1].max() == pytest.approx(1) and negative[:, 1].min() == pytest.approx(-1)
     assert positive[positive[:, 1].argmax(), 0] == pytest.approx(3.5, abs=0.5)

@@ -29,8 +29,7 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
     - histograms of positive goodness, negative goodness and activities;
     - images: goodness by label, densities of goodness, accuracy by layer, positives, negatives
       and neutrals, and the first layer's filters;
-    - in the end the samples' activities in every layer, with the neutral label, under
-      *Projector*;
+    - in the end the samples' activities in every layer, with the neutral label, under *Projector*;
     - the hyperparameters under *HParams*, and under TensorFlow the graph of scoring.
 
     Layers that have not been trained yet are left out. Nothing that is measured here moves the
@@ -43,8 +42,7 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
             samples to measure on. Defaults to `None`: the first samples of `fit`'s
             `validation_data`, as far as these can be gone through more than once; without
             any, only what is in the logs is written.
-        sample_count: integer, samples that are measured at most, the first ones. Defaults to
-            `500`.
+        sample_count: integer, samples that are measured at most, the first ones. Defaults to `500`.
         measure_freq: integer, epochs from one measurement of scalars to the next; 0 for none.
             Defaults to `1`.
         distribution_freq: integer, the same for histograms of goodness and activities. Defaults

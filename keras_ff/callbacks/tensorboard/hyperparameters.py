@@ -4,14 +4,8 @@
 def as_values(hparams):
     """Hyperparameters as TensorBoard takes them: booleans, numbers and strings.
 
-    Args:
-        hparams: dictionary, or a `TrainingConfig`.
-
-    Returns:
-        A dictionary. Lists are joined by commas; what is `None` or a dictionary is left out.
-
-    Raises:
-        ValueError: if it is neither.
+    From a dictionary or a `TrainingConfig`. Lists are joined by commas; `None` and dictionaries
+    are left out.
 
     Example:
 

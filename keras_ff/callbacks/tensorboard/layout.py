@@ -21,14 +21,7 @@ OF_ALL_LAYERS = {
 
 
 def layout(num_layers):
-    """A category of charts for the whole network, and one for each layer.
-
-    Args:
-        num_layers: integer.
-
-    Returns:
-        A `Layout` of TensorBoard's custom scalars.
-    """
+    """A category of charts for the whole network, and one for each layer."""
     from tensorboard.plugins.custom_scalar import layout_pb2
 
     def chart(title, names):

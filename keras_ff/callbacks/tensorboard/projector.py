@@ -18,11 +18,7 @@ LARGEST_SHEET = 8192
 def write(folder, activities, labels, x):
     """Write points, their labels and thumbnails, and tell TensorBoard of them.
 
-    Args:
-        folder: string or path, that of a run.
-        activities: list with an array of shape (samples, units) for every layer.
-        labels: list of strings, one per sample; `None` where they are not known.
-        x: array of shape (samples, ...), the samples.
+    `activities` has an array of shape (samples, units) per layer; `labels` is `None` where unknown.
     """
     from tensorboard.plugins import projector
 
@@ -47,14 +43,7 @@ def write(folder, activities, labels, x):
 
 
 def coordinates(activities):
-    """Activities as points of at most 50 coordinates.
-
-    Args:
-        activities: array of shape (samples, units).
-
-    Returns:
-        The same array, or its principal components where there are more units, the largest first.
-    """
+    """Activities, (samples, units), or their first 50 principal components if there are more."""
     if activities.shape[1] <= MOST_COORDINATES:
         return activities
     from sklearn.decomposition import PCA

@@ -39,13 +39,7 @@ def of_model(logs):
 
 
 def layer_scalars(logs):
-    """What logs say of every layer that has metrics in them, by tag.
-
-    Args:
-        logs: dictionary from a name such as `layer_1/positive_goodness` to a number.
-
-    Returns:
-        A dictionary from tag to float, the goodness separation added; nan are left out.
+    """Metrics of every layer in the logs, by tag, and the goodness separation; nan are left out.
 
     Example:
 
@@ -69,14 +63,7 @@ def layer_scalars(logs):
 
 
 def measured_scalars(measured):
-    """What was measured of every layer, by tag.
-
-    Args:
-        measured: `keras_ff.measurements.Measurements`.
-
-    Returns:
-        A dictionary from tag to float; what is not known is left out.
-    """
+    """What was measured of every layer, by tag; what is not known is left out."""
     scalars = {}
     accuracies = zip(measured.accuracy_alone(), measured.accuracy_of_first(), strict=True)
     for layer, (alone, together) in zip(measured.layers, accuracies, strict=True):

@@ -21,18 +21,7 @@ BENCHES = {
 
 
 def run(name, **arguments):
-    """Rows of a benchmark, one after the other.
-
-    Args:
-        name: one of `BENCHES`.
-        **arguments: as for the `run` of the benchmark's module.
-
-    Returns:
-        An iterator over dictionaries.
-
-    Raises:
-        ValueError: if there is no such benchmark.
-    """
+    """Rows of one of `BENCHES`, one by one; `arguments` are those of its `run`."""
     if name not in BENCHES:
         names = ", ".join(map(repr, BENCHES))
         raise ValueError(f"There are the benchmarks {names}. Received: {name!r}")

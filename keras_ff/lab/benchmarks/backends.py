@@ -17,20 +17,13 @@ WARMUPS = 3
 def run(units=(2000,) * 4, batch_size=512, policy="float32", batches=30, rounds=3):
     """The row of `backends`, in samples/s of `fit`: under JAX and under TensorFlow.
 
-    A process has one backend, so the two take turns in processes of their own.
-
-    Args:
-        units: integers, units of each dense layer, for samples of 28 × 28 and ten classes.
-        batch_size: integer.
-        policy: name of a dtype policy.
-        batches: integer, how many are timed in a process.
-        rounds: integer, how many processes each backend has.
+    A process has one backend, so the two take turns, in `rounds` processes each.
     """
     found = {"jax": [], "tensorflow": []}
     for _ in range(rounds):
         for backend, seconds in found.items():
             seconds.append(
-                own_process.answer(
+                own_process.result(
                     "keras_ff.lab.benchmarks.backends",
                     *(policy, batches, batch_size, *units),
                     KERAS_BACKEND=backend,

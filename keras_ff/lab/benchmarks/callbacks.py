@@ -17,14 +17,8 @@ def run(dataset="mnist", **chosen):
 
     Two models of one configuration take turns: an epoch with the callback, an epoch without. All
     that the callback does once, before, after and in the first epoch, is counted in.
-
-    Args:
-        dataset: name of a dataset; it is trained by the recipe that suits it.
-        **chosen: as for `TrainingConfig.for_dataset`.
-
-    Yields:
-        A row as from `side_by_side.row`, and as `share_of_training` the seconds in the callback's
-        own methods, divided by all other seconds of training and validation.
+    `share_of_training` are the seconds in the callback's own methods, divided by all other seconds
+    of training and validation. The arguments are those of `TrainingConfig.for_dataset`.
     """
     config = recipes.TrainingConfig.for_dataset(dataset, **chosen)
     model, twin = (_Trained(config) for _ in range(2))

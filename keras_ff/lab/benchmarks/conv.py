@@ -8,15 +8,7 @@ from keras_ff.lab.benchmarks.step import POLICIES
 
 
 def run(widths=(20, 40), image_size=32, batch_size=128, policies=POLICIES, rounds=9):
-    """Rows of `conv`, in images/s: ours, the least possible, and backpropagation.
-
-    Args:
-        widths: integers, channels of the first layers.
-        image_size: integer, side of an image in pixels.
-        batch_size: integer.
-        policies: names of dtype policies.
-        rounds: integer, how often each side is timed.
-    """
+    """Rows of `conv`, in images/s: ours, the least possible, and backpropagation."""
     for width in widths:
         for policy in policies:
             keras.config.set_dtype_policy(policy)

@@ -18,11 +18,7 @@ CASES = (
 def run(cases=CASES, policy="mixed_bfloat16", epochs=4):
     """Rows of `fit`, in samples/s: `ours` through `fit`, and as `floor` the bare step.
 
-    Args:
-        cases: tuples of a dataset's name, its augmentation, the batch size, the model's name and
-            a function that makes it.
-        policy: name of a dtype policy.
-        epochs: integer of at least 2; the first is not counted.
+    The first of the `epochs`, of which there must be two or more, is not counted.
     """
     keras.config.set_dtype_policy(policy)
     for name, augment, batch_size, network, make in cases:
@@ -66,5 +62,5 @@ class _Bare(keras.callbacks.Callback):
         self.seconds[name].append((time.perf_counter() - start) / self.count)
 
     def median(self, name):
-        """Seconds a step, the first epoch left out."""
+        """Seconds per step, the first epoch left out."""
         return statistics.median(self.seconds[name][1:])

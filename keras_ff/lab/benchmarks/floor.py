@@ -10,15 +10,7 @@ import keras
 
 
 def of_step(model, batch_size):
-    """A function that does the products and the update of one training step of a model.
-
-    Args:
-        model: a built `FFModel` of dense and convolutional layers.
-        batch_size: integer.
-
-    Returns:
-        A function without arguments.
-    """
+    """A function that does the products and the update of one training step of a built model."""
     import tensorflow as tf
 
     streams = 1 if model.class_groups else 1 + model.negatives.count
@@ -30,7 +22,7 @@ def of_step(model, batch_size):
 
     @tf.function
     def multiply():
-        return [answer for forward, backward in products for answer in (forward(), backward())]
+        return [part for forward, backward in products for part in (forward(), backward())]
 
     @tf.function(jit_compile=True)
     def update():
@@ -82,10 +74,7 @@ def _dense(rows, transform):
     inputs = tf.cast(tf.random.normal((rows, features)), transform.compute_dtype)
     kernel = tf.cast(tf.random.normal((features, units)), transform.compute_dtype)
     deltas = tf.cast(tf.random.normal((rows, units)), transform.compute_dtype)
-    return (
-        lambda: tf.matmul(inputs, kernel),
-        lambda: tf.matmul(inputs, deltas, transpose_a=True),
-    )
+    return (lambda: tf.matmul(inputs, kernel), lambda: tf.matmul(inputs, deltas, transpose_a=True))
 
 
 def _convolution(shape, transform):

@@ -22,15 +22,8 @@ def run(depths=(4, 8, 16, 32), image_size=32, channels=64, batch_size=128, polic
 
     Every depth is measured in a process of its own: its peak resident memory over three steps,
     less the weights and the optimizers' slots. The compiled program grows with depth as well; a
-    batch of a single sample tells how much, and `activities_ours` and `activities_backprop` are
+    batch of a single sample shows how much, and `activities_ours` and `activities_backprop` are
     the slopes of what the whole batch takes beyond that.
-
-    Args:
-        depths: integers, numbers of equal convolutional layers.
-        image_size: integer, side of the images in pixels.
-        channels: integer, a multiple of 8.
-        batch_size: integer.
-        policy: name of a dtype policy.
     """
 
     def slopes(method):
@@ -59,7 +52,7 @@ def run(depths=(4, 8, 16, 32), image_size=32, channels=64, batch_size=128, polic
 
 
 def _in_own_process(*arguments):
-    return own_process.answer("keras_ff.lab.benchmarks.memory", *arguments)
+    return own_process.result("keras_ff.lab.benchmarks.memory", *arguments)
 
 
 def peak(method, depth, image_size, channels, batch_size, policy):

@@ -6,16 +6,10 @@ import subprocess
 import sys
 
 
-def answer(module, *arguments, **environment):
+def result(module, *arguments, **environment):
     """What a module prints on its last line, which is JSON, when it is run with arguments.
 
-    Args:
-        module: its full name.
-        *arguments: strings or numbers.
-        **environment: variables of the process besides those of this one.
-
-    Raises:
-        RuntimeError: if it fails.
+    `environment` are variables of the process besides those of this one. RuntimeError: if it fails.
     """
     command = [sys.executable, "-m", module, *map(str, arguments)]
     done = subprocess.run(

@@ -22,25 +22,16 @@ def run(
     policy="mixed_bfloat16",
     rounds=9,
 ):
-    """Rows of `pipeline`, in ms a step: by a model of the cost, and measured on two devices.
+    """Rows of `pipeline`, in ms per step: by a model of the cost, and measured on two devices.
 
-    The model: every layer's step is timed by itself, and so is moving a batch from one layer to
-    the next. With neighbouring layers on each device, a step takes what the slowest device does,
-    and a batch's move where there are several. `busy` is the share of their time in which
-    devices work. `moved` are the MiB that all devices together send in a step,
-    `moved_data_parallel` those of data parallelism on as many devices, which sums the gradients
-    of all weights in a ring.
+    The model: every layer's step is timed by itself, and so is moving a batch from one layer to the
+    next. With neighbouring layers on each device, a step takes what the slowest device does, and a
+    batch's move where there are several. `busy` is the share of their time in which devices work.
+    `moved` are the MiB that all devices together send in a step, `moved_data_parallel` those of
+    data parallelism on as many devices, which sums the gradients of all weights in a ring.
 
     Measured are two halves of this machine's processor, which share its cores: they tell whether
     both work in every step, not how fast two processors would be.
-
-    Args:
-        depths: integers, numbers of dense layers.
-        devices: integers, numbers of devices.
-        units: integer, width of the layers.
-        batch_size: integer.
-        policy: name of a dtype policy.
-        rounds: integer, how often each layer is timed.
     """
     for depth in depths:
         keras.config.set_dtype_policy(policy)
@@ -60,7 +51,7 @@ def run(
                 "moved_data_parallel": 2 * (number - 1) * weights / MIB,
             }
     depth = depths[0]
-    measured = own_process.answer(
+    measured = own_process.result(
         "keras_ff.lab.benchmarks.pipeline", depth, units, batch_size, rounds, policy
     )
     yield {**_case(depth, units, batch_size, policy, "2 devices, measured"), **measured}
@@ -116,9 +107,9 @@ def on_two_devices(depth, units, batch_size, rounds):
 
     def timed(run):
         start = time.perf_counter()
-        answers = work(run)
+        results = work(run)
         worked.append(time.perf_counter() - start)
-        return answers
+        return results
 
     pipeline._work_on_device = timed
     for _ in range(rounds):

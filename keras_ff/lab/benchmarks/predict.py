@@ -6,21 +6,14 @@ from keras_ff import models
 from keras_ff.lab.benchmarks import floor, side_by_side, training_step
 
 READOUTS = {
-    "goodness, a pass a class": {"readout": "goodness"},
+    "goodness, one pass per class": {"readout": "goodness"},
     "softmax, one pass": {"readout": "softmax"},
     "class groups, one pass": {"class_groups": True},
 }
 
 
 def run(units=(2000,) * 4, batch_size=512, policy="mixed_bfloat16", rounds=9):
-    """Rows of `predict`, in images/s: ours, the products alone, and the plain network.
-
-    Args:
-        units: tuple of integers, width of each layer.
-        batch_size: integer.
-        policy: name of a dtype policy.
-        rounds: integer, how often each side is timed.
-    """
+    """Rows of `predict`, in images/s: ours, the products alone, and the plain network."""
     keras.config.set_dtype_policy(policy)
     for name, arguments in READOUTS.items():
         model = models.mlp(units, **arguments)

@@ -12,16 +12,7 @@ SCHEDULES = ("greedy", "simultaneous", "pipelined")
 def run(
     dataset="mnist", units=(500, 500, 500), accuracy=0.96, epochs=9, policy="mixed_bfloat16", seed=0
 ):
-    """Rows of `schedule`: `ours` is the seconds of training to an accuracy on validation data.
-
-    Args:
-        dataset: name of a dataset of `keras_ff.datasets`.
-        units: tuple of integers, width of each layer.
-        accuracy: float, a fraction of the validation samples.
-        epochs: integer, epochs in all; `"greedy"` divides them among the layers.
-        policy: name of a dtype policy.
-        seed: integer.
-    """
+    """Rows of `schedule`: `ours` is the seconds of training to an accuracy on validation data."""
     keras.config.set_dtype_policy(policy)
     for schedule in SCHEDULES:
         keras.utils.set_random_seed(seed)

@@ -5,20 +5,11 @@ import time
 
 
 def medians(sides, rounds=9, warmups=8):
-    """Seconds that each function takes, the functions taking turns.
+    """The median of the seconds that each function takes, by name, the functions taking turns.
 
-    Whatever else the machine does meanwhile meets all sides alike, so that their ratios hold
-    where seconds would not.
-
-    Args:
-        sides: dictionary from name to a function without arguments that returns when its work is
-            done.
-        rounds: integer, how often each is timed. Defaults to `9`.
-        warmups: integer, how often each is called before. Defaults to `8`: a deep
-            network's first five or six steps take a quarter longer than all that follow.
-
-    Returns:
-        A dictionary from name to the median of its seconds.
+    Whatever else the machine does meanwhile meets all sides alike, so that their ratios hold where
+    seconds would not. The first turns are not timed: a deep network's first five or six steps take
+    a quarter longer than all that follow.
 
     Example:
 
@@ -40,17 +31,9 @@ def medians(sides, rounds=9, warmups=8):
 def row(bench, case, dtype, unit, amount, seconds, **more):
     """A line of a benchmark's table, from the seconds that each side took for `amount` units.
 
-    Args:
-        bench, case, dtype, unit: strings.
-        amount: number of units, such as samples, that every side worked off.
-        seconds: dictionary with `"ours"` and, where there are such sides, `"floor"` and
-            `"backprop"`.
-        **more: further columns.
-
-    Returns:
-        A dictionary. `ours`, `floor` and `backprop` are rates, units a second, or `None`;
-        `ratio_to_floor` is our rate as a share of the floor's, `ratio_to_backprop` our time as a
-        multiple of backpropagation's.
+    `ours`, `floor` and `backprop` are rates, units per second, or `None` for sides without
+    `seconds`. `ratio_to_floor` is our rate as a share of the floor's, `ratio_to_backprop` our time
+    as a multiple of backpropagation's. `more` are further columns.
 
     Example:
 

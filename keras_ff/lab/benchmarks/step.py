@@ -11,14 +11,7 @@ POLICIES = ("mixed_bfloat16", "float32")
 
 
 def run(networks=NETWORKS, policies=POLICIES, rounds=15):
-    """Rows of `step`, in samples/s: ours, the least possible, and backpropagation.
-
-    Args:
-        networks: pairs of the layers' units and the batch size, for samples of 28 × 28 and ten
-            classes.
-        policies: names of dtype policies.
-        rounds: integer, how often each side is timed.
-    """
+    """Rows of `step`, in samples/s: ours, the least possible, and backpropagation."""
     for units, batch_size in networks:
         for family in ("contrastive", "class groups"):
             for policy in policies:

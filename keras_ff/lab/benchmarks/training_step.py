@@ -7,16 +7,7 @@ from keras_ff.lab.benchmarks import floor, side_by_side
 
 
 def seconds(model, batch_size, rounds=9):
-    """Seconds that a step takes by Forward-Forward, by backpropagation, and at the least.
-
-    Args:
-        model: a compiled `FFModel` that is built, without metrics.
-        batch_size: integer.
-        rounds: integer, how often each is timed. Defaults to `9`.
-
-    Returns:
-        A dictionary: medians of `"ours"`, `"backprop"` and `"floor"`.
-    """
+    """Median seconds of a step by Forward-Forward, by backpropagation, and at the least."""
     network = model.to_backprop(carry_weights=False)
     network.compile(keras.optimizers.Adam(), "sparse_categorical_crossentropy")
     x, y = drawn(model, batch_size)

@@ -17,18 +17,8 @@ def train(config, folder, data_dir=None, callbacks=()):
 
     The layers, their normalisation and dropout, the data, the batches and the learning rate are
     those of the configuration; a softmax head takes the place of goodness, the cross-entropy that
-    of the layers' losses. Weights are not averaged.
-
-    Args:
-        config: a `TrainingConfig`.
-        folder: string or path. After every epoch it gets the network and the record of its
-            training, from which an interrupted one goes on as if undisturbed.
-        data_dir: folder of the prepared datasets. Defaults to `None`.
-        callbacks: list of `keras.callbacks.Callback`. Defaults to none.
-
-    Returns:
-        The trained `keras.Model`, and a dictionary: the `seconds` that its training took, and its
-        `history`, as of `keras.Model.fit`.
+    of the layers' losses. Weights are not averaged. After every epoch the folder gets the network
+    and the record of its training: the `seconds` it took, and its `history`.
 
     Example:
 

@@ -18,7 +18,7 @@ PARTS = ("training", "validation", "test")
 
 
 def path_of(table, cell, seed=0, budget="full", folder=RESULTS):
-    """Where what came of a cell is kept, a `pathlib.Path`."""
+    """The path of a cell's result."""
     folder = pathlib.Path(folder)
     if budget != "full":
         folder = folder / budget
@@ -38,21 +38,9 @@ def reproduce(
 ):
     """Train the cells of a table that have no result yet, those of unknown datasets apart.
 
-    Args:
-        table: a `keras_ff.lab.experiments.table.Table`.
-        names: list of strings, names of cells; all where it is empty. Defaults to all.
-        budget: `"full"`, or `"quick"`: a tenth of each cell's epochs. Defaults to `"full"`.
-        seeds: integer, how many seeds each cell is trained by, 0, 1, 2 …. Defaults to `1`.
-        resume: boolean. Whether to go on with a training that was interrupted. Defaults to
-            `False`: a cell that was begun is refused.
-        folder: string or path, where results are kept. Defaults to `results`.
-        runs: string or path, where trainings are kept. Defaults to `runs/reproduce`.
-        data_dir: folder of the prepared datasets. Defaults to `None`.
-        tell: function that is given lines of progress. Defaults to `print`.
-
-    Raises:
-        ValueError: if there is no such budget, the table has no cell of a name, or one was begun
-            and `resume` is false.
+    Without `names` all cells are trained, by the seeds 0, 1, 2 …. The `"quick"` budget is a tenth
+    of each cell's epochs. Results are kept in `folder`, trainings in `runs`; one that was begun is
+    refused unless `resume` is true. `tell` is given lines of progress.
     """
     if budget not in BUDGETS:
         raise ValueError(f"The budgets are {', '.join(BUDGETS)}. Received: budget={budget!r}")
@@ -130,13 +118,7 @@ def _trained(cell, config, run, data_dir, progress):
 
 
 class Progress(keras.callbacks.Callback):
-    """Tells after every epoch how far a training is.
-
-    Args:
-        title: string, what is trained.
-        epochs: integer, how many there are.
-        tell: function that is given a line.
-    """
+    """Tells after every epoch how far a training is."""
 
     def __init__(self, title, epochs, tell):
         super().__init__()

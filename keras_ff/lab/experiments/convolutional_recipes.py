@@ -46,15 +46,7 @@ SETTINGS = {
 
 
 def class_groups(dataset, **changed):
-    """Class groups of ReLU channels, scored by the layers that are best on validation data.
-
-    Args:
-        dataset: string, one of `SETTINGS`.
-        **changed: options of `TrainingConfig` that are to differ.
-
-    Returns:
-        A `TrainingConfig`.
-    """
+    """Class groups of ReLU channels, scored by the layers that are best on validation data."""
     recipe = {
         "architecture": "cnn",
         "dropout": 0.1,

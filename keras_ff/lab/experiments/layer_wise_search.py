@@ -55,16 +55,16 @@ def timed(search, folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials-a-layer", type=int, default=7)
+    parser.add_argument("--trials-per-layer", "--trials-a-layer", type=int, default=7)
     chosen = parser.parse_args()
-    trials = chosen.trials_a_layer * len(base().units)
+    trials = chosen.trials_per_layer * len(base().units)
 
     def joint(base, folder, **settings):
         search = {f"{name}s": wanted for name, wanted in SEARCH.items()}
         return tuning.tune(base, search, folder, trials, **settings)
 
     def layer_wise(base, folder, **settings):
-        return tuning.tune_layers(base, SEARCH, folder, chosen.trials_a_layer, **settings)
+        return tuning.tune_layers(base, SEARCH, folder, chosen.trials_per_layer, **settings)
 
     found = {
         "layer_wise": timed(layer_wise, RUNS / "layer_wise"),
@@ -72,7 +72,7 @@ def main():
     }
     result = {
         "command": "python -m keras_ff.experiments.layer_wise_search "
-        f"--trials-a-layer {chosen.trials_a_layer}",
+        f"--trials-per-layer {chosen.trials_per_layer}",
         "dataset": "mnist, 50,000 / 10,000 / 10,000",
         "base": base().to_dict(),
         "search": SEARCH,

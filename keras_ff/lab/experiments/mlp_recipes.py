@@ -6,8 +6,8 @@ trained by them.
 
 from keras_ff.recipes import TrainingConfig
 
-# Whose activities are never negative, or bounded, or both: a length normalisation would hand on
-# what they have in common, so that it takes the mean away first.
+# Activations that are never negative, or bounded, or both: length normalisation would leave their
+# common offset in the inputs of the next layer, so that it subtracts the mean first.
 OFFSET = ("sigmoid", "t_distribution", "elu", "tanh")
 # Weights of peer normalisation, which part gradients of `relu_full_grad` from those of ReLU.
 # The 0.03 of Tantravahi et al. is meant for sums of squares: on means it came to 18 % of validation
@@ -19,7 +19,7 @@ STAND_IN = (
     "`svhn_cropped_10k` is a stand-in for SVHN, not comparable with it: the first 10,000 images of "
     "its cropped test set, 8,000 to train on and 2,000 to test on. TFDS does not have it."
 )
-# How images of each dataset are parted and varied.
+# How images of each dataset are split and augmented.
 DATA = {
     "mnist": {"shift": 2, "rotate": 15.0},
     "fashion_mnist": {"shift": 1, "flip": True},
@@ -31,15 +31,7 @@ DATA = {
 
 
 def mnist(activation="relu", **changed):
-    """All wrong labels as negatives, images shifted by up to a pixel, 3 × 500 units.
-
-    Args:
-        activation: string, a name for `keras_ff.activations.get`. Defaults to `"relu"`.
-        **changed: options of `TrainingConfig` that are to differ.
-
-    Returns:
-        A `TrainingConfig`.
-    """
+    """All wrong labels as negatives, images shifted by up to a pixel, 3 × 500 units."""
     alphas = {"tanh": 64.0, "sigmoid": 256.0}
     recipe = {
         "units": (500,) * 3,
@@ -53,16 +45,7 @@ def mnist(activation="relu", **changed):
 
 
 def class_groups(dataset, activation="t_distribution", **changed):
-    """Class groups on 3 × 1000 units: no negatives, one pass to score, any activation learns.
-
-    Args:
-        dataset: string, one of `DATA`.
-        activation, **changed: as for `mnist`. Defaults to `"t_distribution"`, which does best on
-            CIFAR-10.
-
-    Returns:
-        A `TrainingConfig`.
-    """
+    """Class groups on 3 × 1000 units: no negatives, one pass to score, any activation learns."""
     rates = {"tanh": 2e-4, "sigmoid": 1e-3}
     recipe = {
         "units": (1000,) * 3,
@@ -83,7 +66,7 @@ def class_groups(dataset, activation="t_distribution", **changed):
 
 
 def contrastive(dataset, activation="relu", **changed):
-    """Positives against three negatives on 3 × 1000 units; arguments as for `class_groups`."""
+    """Positives against three negatives on 3 × 1000 units."""
     rates = {"tanh": 3e-4, "sigmoid": 5e-4, "t_distribution": 4e-4}
     alphas = {"tanh": 64.0, "sigmoid": 256.0}
     # After 40, the validation accuracy of tanh was still rising.

@@ -167,10 +167,7 @@ class Run:
     def fit(self, model, method=None, epochs=None):
         """Train a compiled model on the training part."""
         (method or model.fit)(
-            self.train,
-            epochs=epochs or self.epochs,
-            validation_data=self.validation,
-            verbose=2,
+            self.train, epochs=epochs or self.epochs, validation_data=self.validation, verbose=2
         )
 
     def metrics(self, model):

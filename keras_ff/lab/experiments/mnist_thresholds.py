@@ -18,10 +18,7 @@ from keras_ff.recipes import TrainingConfig
 
 ACTIVATIONS = ("tanh", "sigmoid", "gelu", "leaky_relu", "t_distribution")
 SEARCHED = ("threshold", "margin", "goodness_scale")
-GRID = {
-    "threshold": [0.05, 0.1, 0.2, 0.4, 0.8, 1.6],
-    "margin": [0.0, 0.1, 0.3, 0.9],
-}
+GRID = {"threshold": [0.05, 0.1, 0.2, 0.4, 0.8, 1.6], "margin": [0.0, 0.1, 0.3, 0.9]}
 RESULTS = pathlib.Path("results/mnist_thresholds")
 RUNS = pathlib.Path("runs/mnist_thresholds")
 
@@ -29,12 +26,7 @@ RUNS = pathlib.Path("runs/mnist_thresholds")
 def base(activation, epochs, **chosen):
     """The configuration that is searched: MNIST's own, with the logistic loss."""
     return TrainingConfig.for_dataset(
-        "mnist",
-        activation=activation,
-        loss="logistic",
-        negatives_count=1,
-        epochs=epochs,
-        **chosen,
+        "mnist", activation=activation, loss="logistic", negatives_count=1, epochs=epochs, **chosen
     )
 
 

@@ -31,11 +31,7 @@ def table():
         source="Ours alone",
         rows="network",
         cells=tuple(
-            Cell(
-                f"{dataset} {activation}",
-                _config(dataset, activation),
-                published=None,
-            )
+            Cell(f"{dataset} {activation}", _config(dataset, activation), published=None)
             for dataset, activations in ACTIVATIONS.items()
             for activation in activations
         ),

@@ -18,23 +18,15 @@ from keras_ff.losses import Logistic
 from keras_ff.optimizers.learning_rates import ConstantThenLinear
 from keras_ff.readouts import Softmax
 
-S1 = "Tantravahi, Thota and Katti 2024"
-S2 = "Kesanapalli, Rangarajan, Jain and Jain"
-S3 = "Dooms, Tsang and Oramas 2023"
-S4 = "Li and Chen"
+TANTRAVAHI = "Tantravahi, Thota and Katti 2024"
+KESANAPALLI = "Kesanapalli, Rangarajan, Jain and Jain"
+DOOMS = "Dooms, Tsang and Oramas 2023"
+LI_CHEN = "Li and Chen"
 
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """A published network and its training.
-
-    Args:
-        model: function of the number of steps per epoch; gives a compiled `FFModel`, not built.
-        data: dictionary, options of a `DataConfig`.
-        epochs: integer.
-        architecture: string.
-        description: string.
-    """
+    """A published network; `model` makes it from the number of steps per epoch, not built."""
 
     model: object
     data: dict
@@ -105,21 +97,14 @@ EXPERIMENTS = {
 }
 
 
-def _cifar10(batch_size, shift=4):
-    return {
-        "dataset": "cifar10",
-        "batch_size": batch_size,
-        "validation_share": 0.2,
-        "shift": shift,
-        "flip": True,
-    }
+# How images are prepared, by dataset.
+DATA = {
+    "cifar10": {"validation_share": 0.2, "shift": 4, "flip": True},
+    "mnist": {"standardize": False},
+}
 
 
-def _mnist(batch_size):
-    return {"dataset": "mnist", "batch_size": batch_size, "standardize": False}
-
-
-def _s1_convolutional(make, **arguments):
+def _tantravahi_convolutional(make, **arguments):
     def model(steps):
         del steps  # its rate is constant
         made = make(**arguments)
@@ -144,7 +129,7 @@ def _trifecta(variant):
     return model
 
 
-def _s2(steps):
+def _kesanapalli(steps):
     del steps  # its rate is constant
     model = keras_ff.FFModel(
         [keras_ff.layers.FFDense(2000) for _ in range(4)],
@@ -156,16 +141,12 @@ def _s2(steps):
     return model
 
 
-def _s4(steps):
+def _li_chen(steps):
     del steps  # its rate is constant
     model = keras_ff.FFModel(
         [
             keras_ff.layers.FFDense(
-                500,
-                activation="elu",
-                normalization="layer",
-                dropout=0.2,
-                goodness="mean_activity",
+                500, activation="elu", normalization="layer", dropout=0.2, goodness="mean_activity"
             )
             for _ in range(4)
         ],
@@ -176,79 +157,63 @@ def _s4(steps):
     return model
 
 
-PUBLISHED = {
-    **{
-        f"cifar10_mlp_s1_{number}_{one.activation}": Published(
-            one.model,
-            _cifar10(one.batch_size),
-            one.epochs,
-            f"mlp_s1_{number}",
-            f"Experiment {number} of {S1}, table 4.1.",
+def _published(dataset, architecture, activation, model, batch_size, epochs, description):
+    data = {"dataset": dataset, "batch_size": batch_size, **DATA[dataset]}
+    name = f"{dataset}_{architecture}_{activation}"
+    return name, Published(model, data, epochs, architecture, description)
+
+
+_VGG19 = _tantravahi_convolutional(models.vgg, variant="vgg19")
+_THREE_CONV = _tantravahi_convolutional(models.vgg, variant="three_conv")
+_LOCAL = _tantravahi_convolutional(models.local_receptive_field)
+_LOCAL_RESIDUAL = _tantravahi_convolutional(models.local_receptive_field, residual=True)
+# Dataset, architecture, activation, model, batch size, epochs and description.
+_ROWS = (
+    *(
+        (
+            *("cifar10", f"mlp_s1_{number}", one.activation, one.model, one.batch_size, one.epochs),
+            f"Experiment {number} of {TANTRAVAHI}, table 4.1.",
         )
         for number, one in EXPERIMENTS.items()
-    },
-    "cifar10_vgg19_relu": Published(
-        _s1_convolutional(models.vgg, variant="vgg19"),
-        _cifar10(256),
-        200,
-        "vgg19",
-        f"The deep convolutional stack of {S1}.",
     ),
-    "cifar10_three_conv_relu": Published(
-        _s1_convolutional(models.vgg, variant="three_conv"),
-        _cifar10(256),
-        200,
-        "three_conv",
-        f"Three convolutions and two dense layers, after {S1}.",
+    (
+        *("cifar10", "vgg19", "relu", _VGG19, 256, 200),
+        f"The deep convolutional stack of {TANTRAVAHI}.",
     ),
-    "cifar10_local_receptive_field_relu": Published(
-        _s1_convolutional(models.local_receptive_field),
-        _cifar10(256),
-        200,
-        "local_receptive_field",
-        f"The local receptive field network of {S1}.",
+    (
+        *("cifar10", "three_conv", "relu", _THREE_CONV, 256, 200),
+        f"Three convolutions and two dense layers, after {TANTRAVAHI}.",
     ),
-    "cifar10_local_receptive_field_residual_relu": Published(
-        _s1_convolutional(models.local_receptive_field, residual=True),
-        _cifar10(256),
-        200,
-        "local_receptive_field_residual",
-        f"The local receptive field network of {S1} with residual connections.",
+    (
+        *("cifar10", "local_receptive_field", "relu", _LOCAL, 256, 200),
+        f"The local receptive field network of {TANTRAVAHI}.",
     ),
-    "cifar10_trifecta_6_relu": Published(
-        _trifecta("trifecta_6"), _cifar10(512), 100, "trifecta_6", f"The Trifecta, {S3}: 6 layers."
+    (
+        *("cifar10", "local_receptive_field_residual", "relu", _LOCAL_RESIDUAL, 256, 200),
+        f"The local receptive field network of {TANTRAVAHI} with residual connections.",
     ),
-    "cifar10_trifecta_12_relu": Published(
-        _trifecta("trifecta_12"),
-        _cifar10(512),
-        500,
-        "trifecta_12",
-        f"The Trifecta, {S3}: 12 layers, the best of the thesis behind it.",
+    (
+        *("cifar10", "trifecta_6", "relu", _trifecta("trifecta_6"), 512, 100),
+        f"The Trifecta, {DOOMS}: 6 layers.",
     ),
-    "mnist_mlp_s2_relu": Published(
-        _s2,
-        _mnist(512),
-        240,
-        "mlp_s2",
-        f"The Forward-Forward baseline of {S2}: 60 epochs per layer.",
+    (
+        *("cifar10", "trifecta_12", "relu", _trifecta("trifecta_12"), 512, 500),
+        f"The Trifecta, {DOOMS}: 12 layers, the best of the thesis behind it.",
     ),
-    "mnist_mlp_s4_elu": Published(
-        _s4, _mnist(10_000), 2000, "mlp_s4", f"The best network of {S4}: ELU, margin 1."
+    (
+        *("mnist", "mlp_s2", "relu", _kesanapalli, 512, 240),
+        f"The Forward-Forward baseline of {KESANAPALLI}: 60 epochs per layer.",
     ),
-}
+    (
+        *("mnist", "mlp_s4", "elu", _li_chen, 10_000, 2000),
+        f"The best network of {LI_CHEN}: ELU, margin 1.",
+    ),
+)
+PUBLISHED = dict(_published(*row) for row in _ROWS)
 
 
 def write(name, folder, data_dir=None):
-    """Write a published network as a preset without weights.
-
-    Args:
-        name: string, one of `PUBLISHED`.
-        folder: string or path, in which the preset's folder is made.
-        data_dir: folder of the prepared datasets. Defaults to `None`.
-
-    Returns:
-        The `keras_ff.zoo.Preset`.
-    """
+    """Write one of `PUBLISHED` into a folder of presets, without weights; returns the preset."""
     published = PUBLISHED[name]
     data = DataConfig.from_dict(published.data)
     info = datasets.info(data.dataset, data_dir=data_dir)

@@ -4,13 +4,7 @@ from keras_ff import training
 
 
 def write(path, result, show=True):
-    """Write a result, with the versions and the machine that it was found with.
-
-    Args:
-        path: `pathlib.Path` of a JSON file.
-        result: dictionary, ready for JSON.
-        show: boolean. Whether to print it as well. Defaults to `True`.
-    """
+    """Write a result as JSON, with the versions and the machine that it was found with."""
     result = {**result, "versions": training.versions(), "machine": training.machine()}
     path.parent.mkdir(parents=True, exist_ok=True)
     training.write_json(path, result)

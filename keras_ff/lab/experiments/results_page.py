@@ -44,12 +44,7 @@ name, where other work may have run as well; a row of one seed is one run.
 
 @dataclasses.dataclass(frozen=True)
 class Reproduction:
-    """What the runs of a cell came to.
-
-    Args:
-        cell: the `Cell`.
-        runs: list of dictionaries, one per seed, as `cells.reproduce` writes.
-    """
+    """What the runs of a cell came to, one per seed, as `cells.reproduce` writes them."""
 
     cell: Cell
     runs: list
@@ -110,14 +105,7 @@ def text(table, folder=cells.RESULTS, budget="full"):
 
 
 def write(path, folder=cells.RESULTS, pictures=None):
-    """Write the page, and a picture for each table.
-
-    Args:
-        path: string or path of the Markdown file.
-        folder: string or path, where results are kept. Defaults to `results`.
-        pictures: string or path, the pictures' folder. Defaults to `None`: `docs/pictures` beside
-            the page.
-    """
+    """Write the page, and a picture for each table, by default into `docs/pictures` beside it."""
     path = pathlib.Path(path)
     pictures = path.parent / PICTURES if pictures is None else pathlib.Path(pictures)
     pictures.mkdir(parents=True, exist_ok=True)

@@ -11,13 +11,9 @@ FORWARD_FORWARD, BACKPROPAGATION = "Forward-Forward", "backpropagation"
 class Cell:
     """One value of a table, and the training that reproduces it.
 
-    Args:
-        row: string, what the value is of: an activation, a dataset, a width.
-        config: the `TrainingConfig` to train by.
-        published: float, the source's test accuracy in percent, or `None` where it has none.
-        backpropagation: boolean. Whether the network of the configuration is trained by
-            backpropagation of the cross-entropy of a softmax head. Defaults to `False`.
-        published_text: string, the source's value in its own form. Defaults to `""`: the number.
+    `row` is what the value is of, `published` the source's test accuracy in percent or `None`, and
+    `published_text` the same in the source's own form. With `backpropagation` the network of the
+    configuration is trained by the cross-entropy of a softmax head.
     """
 
     row: str
@@ -52,15 +48,9 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Cells that reproduce a published table.
+    """Cells that reproduce a published table, all of different names.
 
-    Args:
-        name: string, what `keras-ff reproduce` calls it.
-        title: string, what it shows.
-        source: string, where the published values are from.
-        rows: string, what a row is, such as `"activation"`.
-        cells: tuple of `Cell`, whose names differ.
-        remarks: string, what a reader has to know about the comparison.
+    `name` is what `keras-ff reproduce` calls it, `rows` what a row is, such as `"activation"`.
     """
 
     name: str

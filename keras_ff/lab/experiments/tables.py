@@ -30,17 +30,7 @@ FORMER_NAMES = {
 
 
 def get(name):
-    """A table by name.
-
-    Args:
-        name: string, one of `TABLES`, or a former name.
-
-    Returns:
-        A `keras_ff.lab.experiments.table.Table`.
-
-    Raises:
-        ValueError: if there is none of that name.
-    """
+    """A table by its name, or a former one; ValueError if there is none of that name."""
     name = FORMER_NAMES.get(name, name)
     if name not in TABLES:
         raise ValueError(

@@ -38,13 +38,7 @@ SETTINGS = {
 }
 # A linear head separates classes better than goodness does, which counts all channels of a class
 # alike. From averages over more regions than one it learns the training images by heart.
-READOUT = {
-    "layers": [2, 3, 4, 5],
-    "regions": 1,
-    "standardized": True,
-    "mirrored": True,
-    "shift": 1,
-}
+READOUT = {"layers": [2, 3, 4, 5], "regions": 1, "standardized": True, "mirrored": True, "shift": 1}
 READOUT_EPOCHS, READOUT_RATE, READOUT_L2 = 5, 0.002, 0.003
 MODULE = "python -m keras_ff.experiments.wide_convolutions"
 COMMAND = (
@@ -71,13 +65,7 @@ def pack(path, config):
 
 
 def batches(images, labels, config):
-    """Varied, standardised batches without end, of one size: what is left of an epoch is left out.
-
-    Args:
-        images: uint8 array of shape (samples, height, width, channels).
-        labels: integer array of shape (samples,).
-        config: `TrainingConfig` with the batch size, how images are varied, and the seed.
-    """
+    """Varied, standardised batches without end, all of one size: the rest is left out."""
     import jax
 
     size = config.batch_size
@@ -106,13 +94,7 @@ def standardization(images):
 
 
 def varied(images, key, config):
-    """Images moved, mirrored and erased at random, as `keras_ff.datasets.load` varies them.
-
-    Args:
-        images: uint8 JAX array of shape (batch, height, width, channels).
-        key: JAX's key to draw from.
-        config: `TrainingConfig` with `shift`, `flip` and `erase`.
-    """
+    """Images shifted, flipped and erased at random, as `keras_ff.datasets.load` varies them."""
     import jax
     from jax import numpy
 
@@ -140,15 +122,7 @@ def varied(images, key, config):
 
 
 def train(images, config):
-    """Train the network on packed images.
-
-    Args:
-        images: dictionary of arrays, as `pack` wrote them.
-        config: `TrainingConfig`.
-
-    Returns:
-        The model, and what is known of its training, a dictionary as for `keras_ff.zoo.save`.
-    """
+    """Train the network on images that `pack` wrote; the model, and metadata of its training."""
     x, y = images["training_images"], images["training_labels"]
     steps = len(y) // config.batch_size
     keras.utils.set_random_seed(config.seed)
@@ -178,24 +152,11 @@ def machine():
     import jax
 
     devices = jax.devices()
-    return {
-        **training.machine(),
-        "processor": devices[0].device_kind,
-        "processors": len(devices),
-    }
+    return {**training.machine(), "processor": devices[0].device_kind, "processors": len(devices)}
 
 
 def read_out(trained, samples, epochs=READOUT_EPOCHS):
-    """Train a softmax readout on the layers of the network that `train` wrote.
-
-    Args:
-        trained: path of the preset that `train` wrote.
-        samples: `tf.data.Dataset` of varied images and labels, in batches.
-        epochs: integer.
-
-    Returns:
-        The model with its new readout; the layers are as they were.
-    """
+    """Train a softmax readout on the layers of the network that `train` wrote."""
     rate = keras.optimizers.schedules.CosineDecay(READOUT_RATE, epochs * len(samples))
     readout = readouts.Softmax(
         **READOUT,

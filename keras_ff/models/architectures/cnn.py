@@ -18,11 +18,11 @@ def cnn(
     As class groups (Papachristodoulou et al. 2024; Sun et al. 2025) the channels of every layer
     are divided among the classes, there are no negatives and one pass scores a sample; every
     class's group is normalised by itself. On images of 28 × 28 the default takes 34 million
-    multiplications a sample. The contrastive one has length normalisation and the label as a wave
+    multiplications per sample. The contrastive one has length normalisation and the label as a wave
     over the image, which a convolution sees everywhere.
 
     Args:
-        filters: tuple with an entry a block, an integer or a tuple of integers: the channels of
+        filters: tuple with an entry per block, an integer or a tuple of integers: the channels of
             its layers; multiples of `num_classes` for class groups. Defaults to
             `(40, (80, 80), (160, 160))`.
         num_classes: integer. Defaults to `10`.

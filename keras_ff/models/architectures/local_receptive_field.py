@@ -50,7 +50,7 @@ def local_receptive_field(
         activation: name or callable. Defaults to `"relu"`.
         dropout: float in [0, 1), share of the dense activities dropped in training; the source
             does not say. Defaults to `0.1`.
-        residual: boolean. Whether each block but the first hands on the sum of its inputs and its
+        residual: boolean. Whether each block but the first returns the sum of its inputs and its
             activities, the source's second variant. Defaults to `False`.
         **kwargs: as for `keras_ff.FFModel`: `label_embedding`, `negatives`, `layer_schedule` (here
             `"simultaneous"` by default), `readout`, `name`, ...

@@ -15,10 +15,9 @@ def mlp(
     """Dense layers, each with a goodness and a loss of its own.
 
     Contrastive as in Hinton (2022): the label is appended to the sample, wrong labels are the
-    negatives, and layers are length-normalised. As class groups there are no negatives and one
-    pass scores a sample: the units of every layer are divided among the classes, the mean activity
-    of a group times 10 is its class's logit, and what is handed on is centered and
-    length-normalised.
+    negatives, and layers are length-normalised. As class groups there are no negatives and one pass
+    scores a sample: the units of every layer are divided among the classes, the mean activity of a
+    group times 10 is its class's logit, and the outputs are centered and length-normalised.
 
     Args:
         units: tuple of integers, width of each layer; multiples of `num_classes` for class groups.

@@ -5,26 +5,14 @@ from keras_ff.models.ff_model import FFModel
 
 
 def layer_arguments(class_groups, normalization="class_groups"):
-    """Goodness and normalisation of a family's layers, as keyword arguments of `FFLayer`.
-
-    Args:
-        class_groups: boolean.
-        normalization: that of class groups; contrastive layers have length normalisation.
-    """
+    """Goodness and normalisation of a family's layers, as keyword arguments of `FFLayer`."""
     if not class_groups:
         return {"normalization": "length"}
     return {"goodness": "class_groups", "normalization": normalization}
 
 
 def model_of(layers, num_classes, class_groups, label_embedding, kwargs):
-    """An `FFModel` whose layers all learn at once, unless `kwargs` say otherwise.
-
-    Args:
-        layers, num_classes: as for `FFModel`.
-        class_groups: boolean. Class groups have neither labels in their inputs nor negatives.
-        label_embedding: that of the contrastive family.
-        kwargs: dictionary, what the caller gave for `FFModel`.
-    """
+    """An `FFModel` whose layers all learn at once, unless `kwargs` say otherwise."""
     defaults = {"layer_schedule": "simultaneous", "label_embedding": label_embedding}
     if class_groups:
         defaults = {**defaults, "label_embedding": None, "negatives": None}
@@ -32,18 +20,10 @@ def model_of(layers, num_classes, class_groups, label_embedding, kwargs):
 
 
 def convolutions(blocks, pooling, pool_last=False, **arguments):
-    """Convolutional FF layers in blocks, with pooling between them.
+    """Convolutional FF layers in blocks, with pooling that halves the image between them.
 
-    Args:
-        blocks: list with an entry a block: a number of filters, or a list of them.
-        pooling: class of a Keras pooling layer, which halves height and width.
-        pool_last: boolean. Whether there is pooling behind the last block too. Defaults to
-            `False`.
-        **arguments: as for `FFConv2D`.
-
-    Returns:
-        A list of `FFConv2D`; the last one of a block pools, and its goodness is measured behind
-        that.
+    `blocks` has an entry per block, a number of filters or a list of them. The last layer of a
+    block pools, and its goodness is measured behind that. `arguments` are those of `FFConv2D`.
     """
     blocks = [block if isinstance(block, (list, tuple)) else [block] for block in blocks]
     layers = []

@@ -1,4 +1,4 @@
-"""A recurrent network in which layers hear from above and below."""
+"""A recurrent network whose layers have inputs from above and below."""
 
 from keras_ff.models.recurrent_dense import RecurrentDense
 from keras_ff.models.recurrent_ff_model import RecurrentFFModel
@@ -23,8 +23,7 @@ def recurrent(
         num_classes: integer. Defaults to `10`.
         activation: name or callable. Defaults to `"relu"`.
         iterations, scored: as for `RecurrentFFModel`.
-        damping: float in [0, 1), share of its old activities that a layer keeps. Defaults to
-            `0.3`.
+        damping: float in [0, 1), share of its old activities that a layer keeps. Defaults to `0.3`.
         dropout: float in [0, 1), share of the activities dropped in training. Defaults to `0.0`.
         **kwargs: as for `RecurrentFFModel`: `negatives`, `readout`, `name`, ...
 

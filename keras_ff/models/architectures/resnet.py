@@ -22,13 +22,12 @@ def resnet(width=20, num_classes=10, activation="relu", dropout=0.2, **kwargs):
     at half and 9 to 16 at a quarter of it, by average pooling. What stood two layers before is
     added to the activities of layers 2, 6, 10, 14 and 16, and put beside those of layers 4, 8 and
     12 class by class, which doubles the width: `width` up to layer 4, then 2, 4 and 8 times
-    `width`. Goodness is that of a layer's own activities; no gradient passes a shortcut. Every
-    class's group is normalised by itself. For images of three channels, width 20 makes 1.2
-    million parameters, 100 makes 30.6 million.
+    `width`. Goodness is that of a layer's own activities; no gradient passes a skip
+    connection. Every class's group is normalised by itself. For images of three channels, width 20
+    makes 1.2 million parameters, 100 makes 30.6 million.
 
     Args:
-        width: integer, channels of the first layers, a multiple of `num_classes`. Defaults to
-            `20`.
+        width: integer, channels of the first layers, a multiple of `num_classes`. Defaults to `20`.
         num_classes: integer. Defaults to `10`.
         activation: name or callable. Defaults to `"relu"`.
         dropout: float in [0, 1), share of the activities dropped in training. Defaults to `0.2`.
@@ -41,7 +40,7 @@ def resnet(width=20, num_classes=10, activation="relu", dropout=0.2, **kwargs):
 
     Raises:
         ValueError: as for `FFConv2D` and `FFModel`; when built, where the classes do not divide
-            the channels, or the images have less than 4 pixels a side.
+            the channels, or the images have less than 4 pixels per side.
 
     Example:
 

@@ -12,7 +12,7 @@ from keras_ff.utils import checks, registry
 
 @dataclasses.dataclass(frozen=True)
 class _Variant:
-    """Channels a block, max-pooling between blocks; with dense layers, behind the last one too."""
+    """Channels per block, max-pooling between blocks; before dense layers, after the last too."""
 
     filters: tuple
     units: tuple = ()
@@ -77,7 +77,7 @@ def vgg(
     Raises:
         ValueError: if there is no such variant, `width_multiplier` is not above 0, or as for
             `FFConv2D` and `FFModel`; when built, where the images are too small to be halved so
-            often: 32 pixels a side are needed for `"vgg19"`, and 8 for the others.
+            often: 32 pixels per side are needed for `"vgg19"`, and 8 for the others.
 
     Example:
 

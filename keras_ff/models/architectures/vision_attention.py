@@ -26,8 +26,8 @@ def vision_attention(
     Args:
         patch_size: integer, side of a patch in pixels. Defaults to `4`.
         num_heads: integer, attention heads. Defaults to `4`.
-        key_dim: integer, width of a head; the attention layers hand on num_heads · key_dim
-            features a patch, for class groups a multiple of `num_classes`. Defaults to `20`.
+        key_dim: integer, width of a head; the attention layers return num_heads · key_dim
+            features per patch, for class groups a multiple of `num_classes`. Defaults to `20`.
         attention_layers: integer, number of attention layers. Defaults to `1`.
         units: tuple of integers, width of each dense layer. Defaults to `(500, 500, 500)`.
         num_classes: integer. Defaults to `10`.

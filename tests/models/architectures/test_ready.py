@@ -9,6 +9,7 @@ from keras.ops import convert_to_numpy
 
 import keras_ff
 from keras_ff import layer_schedules, models, readouts
+from tests.helpers import mostly_slow
 from tests.helpers.architectures import CLASSES, built, images
 
 TINY = {
@@ -39,7 +40,7 @@ def values(variables):
     return [np.copy(convert_to_numpy(variable)) for variable in variables]
 
 
-@pytest.mark.parametrize("name", TINY)
+@mostly_slow("name", TINY, quick=(0, 2))
 def test_each_trains_saves_and_loads(name, tmp_path):
     model = TINY[name](num_classes=CLASSES)
     assert isinstance(model, keras_ff.FFModel) and not model.compiled
