@@ -17,7 +17,7 @@ LOSS = 0.0005
 AUTO = "auto"
 # A file that travels with keras_ff has at most so many bytes.
 LARGEST_FILE = 12 * 10**6
-# Samples and units that pictures show at most, and dots an inch: small files of what can be read.
+# Samples and units that pictures show at most, and dots per inch: small files that can be read.
 PICTURE_SAMPLES, FILTERS, RESOLUTION = 1000, 48, 80
 
 

@@ -187,7 +187,7 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
     # --- what is written -----------------------------------------------------------------
 
     def _begin(self):
-        """What is written once a training."""
+        """What is written once per training."""
         from tensorboard.plugins.custom_scalar import summary
 
         if self.samples is not None:
