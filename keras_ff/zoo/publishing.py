@@ -37,8 +37,7 @@ def publish(model, path, data, weights=AUTO, config=None, data_dir=None, **known
             keeps the validation accuracy to 0.05 percentage points. Defaults to `"auto"`.
         config: the `TrainingConfig` by which the model was trained, or `None` where it was not
             trained by one. Defaults to `None`.
-        data_dir: folder of the prepared datasets, as for `keras_ff.datasets.load`. Defaults to
-            `None`.
+        data_dir: as for `keras_ff.datasets.load`. Defaults to `None`.
         **known: further entries of the metadata, see `keras_ff.presets.metadata.KNOWN`, such as
             `architecture`, `command`, `epochs`, `seed`, `seconds`, `description`.
 
