@@ -284,6 +284,7 @@ def test_samples_that_are_no_images(name, shape):
             refused()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["spatial_pattern", "token_labels"])
 def test_a_model_learns_with_it(name):
     rng = np.random.default_rng(0)
