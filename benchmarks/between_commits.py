@@ -50,10 +50,10 @@ def measure():
 
     found = {}
     model = models.mlp((2000,) * 4)
-    found["contrastive"], x = step(model, (28, 28), 512, 25)
-    found["predict"] = rounds(lambda: model.predict(x, batch_size=512, verbose=0), 9, 2)
-    found["class_groups"], _ = step(models.mlp((2000,) * 4, class_groups=True), (28, 28), 512, 25)
-    found["resnet"], _ = step(models.resnet(20), (32, 32, 3), 128, 21)
+    found["contrastive"], x = step(model, (28, 28), 512, 20)
+    found["predict"] = rounds(lambda: model.predict(x, batch_size=512, verbose=0), 7, 2)
+    found["class_groups"], _ = step(models.mlp((2000,) * 4, class_groups=True), (28, 28), 512, 20)
+    found["resnet"], _ = step(models.resnet(20), (32, 32, 3), 128, 15)
 
     class Epochs(keras.callbacks.Callback):
         def __init__(self):
@@ -69,7 +69,7 @@ def measure():
     model, epochs = models.cnn(), Epochs()
     model.compile("adam")
     data, _, _ = datasets.load("cifar10", batch_size=128, augment={"shift": 4, "flip": True})
-    model.fit(data.take(40), epochs=6, verbose=0, callbacks=[epochs])
+    model.fit(data.take(30), epochs=5, verbose=0, callbacks=[epochs])
     found["fit_augmented"] = statistics.median(epochs.seconds[1:])
 
     schedule = layer_schedules.Greedy()
@@ -77,8 +77,8 @@ def measure():
     model, epochs = FFModel(made, 10, layer_schedule=schedule), Epochs()
     model.compile("adam")
     generator = np.random.default_rng(0)
-    x, y = generator.random((6_000, 28, 28), "float32"), generator.integers(0, 10, 6_000)
-    model.fit(x, y, batch_size=100, epochs=18, verbose=0, callbacks=[epochs])
+    x, y = generator.random((3_000, 28, 28), "float32"), generator.integers(0, 10, 3_000)
+    model.fit(x, y, batch_size=100, epochs=15, verbose=0, callbacks=[epochs])
     found["greedy_cache"] = statistics.median(epochs.seconds[-5:])
     return found
 

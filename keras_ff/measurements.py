@@ -1,4 +1,4 @@
-"""What can be measured of every layer by itself, on samples held out from training.
+"""Measurements of every layer on samples held out from training.
 
 Pictures, reports and TensorBoard show what `measure` finds, so that all of them agree.
 """

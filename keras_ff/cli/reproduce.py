@@ -45,7 +45,7 @@ def add_to(commands):
     parser.add_argument("--budget", metavar="NAME", default="full", help=budgets)
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N - 1 (default: 1)")
     parser.add_argument(
-        "--resume", action="store_true", help="go on with a training that was broken off"
+        "--resume", action="store_true", help="resume a training that was interrupted"
     )
     parser.add_argument(
         "--results", type=pathlib.Path, metavar="FOLDER", help="results (default: results)"

@@ -139,5 +139,5 @@ def add_to(commands):
         help="show every layer in TensorBoard, from the run's folder `tensorboard`",
     )
     run.add_argument(
-        "--resume", action="store_true", help="go on with the run in --out where it was broken off"
+        "--resume", action="store_true", help="resume the run in --out where it was interrupted"
     )

@@ -1,7 +1,7 @@
-"""Varied training images: batches of (batch, height, width, channels), each by itself.
+"""Augmented training images, of shape (batch, height, width, channels), each by itself.
 
-Where an image moves away, the pixels of its edge are repeated: black ones, which no other image has
-there, would tell training images from those to come.
+Where an image moves away, the pixels of its edge are repeated: black ones would occur in training
+images alone.
 """
 
 import math

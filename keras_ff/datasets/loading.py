@@ -95,7 +95,7 @@ def load(
     next `initial_epoch + 1`, and so on. Order and augmentation depend on `seed` and the epoch
     alone, so that a training resumed at epoch e with `initial_epoch=e` sees the very batches that
     it would have seen without the interruption. An iteration counts as soon as its first batch is
-    drawn, even if it is then broken off; take a look at the data from a pipeline of its own.
+    drawn, even if it is then stopped; to look at the data, load another pipeline.
 
     Args:
         name: string. `"digits"` or the name of a TFDS dataset, with configuration and version if

@@ -1,4 +1,4 @@
-"""The local classifier proxy: a linear head on a layer, where others measure a goodness."""
+"""LocalClassifier: a linear head on a layer, in place of a goodness."""
 
 import math
 
@@ -14,8 +14,8 @@ class LocalClassifier(keras.layers.Layer):
     """Logits of a linear head on a layer's activities, in place of a goodness: a baseline.
 
     `G = W · flatten(y / √mean(y²)) + b`, one logit per class, with a cross-entropy on every layer
-    (Nøkland and Eidnes 2019; Dooms 2023). Local as Forward-Forward is, and without negatives, yet
-    each layer has weights beside its own to classify with: what a goodness has to match. The head
+    (Nøkland and Eidnes 2019; Dooms 2023). Local as Forward-Forward is, and without negatives, but
+    each layer has additional weights to classify with. The head
     belongs to the layer that holds it and learns in its steps; every layer needs an object of its
     own. The head and its inputs are float32.
 

@@ -1,4 +1,4 @@
-"""Layer schedules: in which order the layers learn."""
+"""Layer schedules: the order in which layers learn."""
 
 from keras_ff.layer_schedules.alternating import Alternating
 from keras_ff.layer_schedules.base import LayerSchedule

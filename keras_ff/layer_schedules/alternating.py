@@ -1,12 +1,11 @@
 """Alternating: overlapping pairs of layers learn together."""
 
 import functools
-import itertools
 
 from keras import ops
 
 from keras_ff import backends
-from keras_ff.layer_schedules.base import learns
+from keras_ff.layer_schedules.base import chain_step, learns
 from keras_ff.layer_schedules.simultaneous import Simultaneous
 from keras_ff.utils.registry import registered
 
@@ -51,7 +50,7 @@ def _take(model, batch, chains):
     metrics = []
     for chain in chains:
         if learns(model, chain[-1]):
-            of_chain, batch = _chain_step(model, batch, chain)
+            of_chain, batch = chain_step(model, batch, chain)
         else:
             of_chain = []
             for index in chain:
@@ -60,36 +59,3 @@ def _take(model, batch, chains):
                 of_chain.append(of_layer)
         metrics.extend(of_chain)
     return metrics, batch.tensors()
-
-
-def _chain_step(model, batch, chain):
-    """A local step of neighbouring layers by the loss of the last one."""
-    layers = [model.ff_layers[index] for index in chain]
-    variables = [
-        layer.trainable_variables if learns(model, index) else []
-        for index, layer in zip(chain, layers, strict=True)
-    ]
-
-    def objective():
-        # What is traced for a gradient must not stay behind.
-        passed, metrics = batch, []
-        for layer in layers:
-            passed = model.stack.enter(passed, training=True)
-            of_layer, outputs = layer.objective(passed, training=True)
-            passed = passed.next(outputs)
-            metrics.append(of_layer)
-        return layers[-1].scaled_loss(metrics[-1]), (metrics, passed.tensors())
-
-    (_, (metrics, tensors)), gradients = backends.value_and_grad(
-        objective, [variable for of_layer in variables for variable in of_layer]
-    )
-    for layer, of_layer in zip(layers, variables, strict=True):
-        own, gradients = gradients[: len(of_layer)], gradients[len(of_layer) :]
-        if layer is not layers[-1]:
-            # What belongs to its own objective has no part in that of the chain's last layer.
-            has_part = [gradient is not None for gradient in own]
-            own = list(itertools.compress(own, has_part))
-            of_layer = list(itertools.compress(of_layer, has_part))
-        layer.optimizer.apply(own, of_layer)
-    behind = batch.next(None).replace(layer=batch.layer + len(chain)).with_tensors(tensors)
-    return metrics, behind.replace(inputs=ops.stop_gradient(behind.inputs))

@@ -1,8 +1,10 @@
 """LayerSchedule: the base of layer schedules."""
 
+import itertools
+
 from keras import ops
 
-from keras_ff import fast
+from keras_ff import backends, fast
 from keras_ff.utils import registry
 
 
@@ -72,10 +74,13 @@ class LayerSchedule(registry.Part):
         metrics = []
         for index in range(batch.layer, last + 1):
             layer, is_learning = model.ff_layers[index], learns(model, index)
-            batch = model.stack.enter(batch, training=is_learning)
-            if is_learning:
+            if is_learning and model.stack.learns_before(index):
+                (of_layer,), batch = chain_step(model, batch, (index,))
+            elif is_learning:
+                batch = model.stack.enter(batch, training=True)
                 of_layer, batch = stepper.step(layer, batch)
             else:
+                batch = model.stack.enter(batch)
                 of_layer, batch = layer.test_step(batch, fast.forward(layer, batch))
             metrics.append(of_layer)
         return metrics, batch
@@ -93,3 +98,39 @@ class LayerSchedule(registry.Part):
         """What runs training in the place of Keras's loop over steps; `None` for most."""
         del model
         return None
+
+
+def chain_step(model, batch, chain):
+    """A local step of neighbouring layers by the loss of the last one.
+
+    What stands before a layer is under its tape too.
+    """
+    layers = [model.ff_layers[index] for index in chain]
+    variables = [
+        layer.trainable_variables if learns(model, index) else []
+        for index, layer in zip(chain, layers, strict=True)
+    ]
+
+    def objective():
+        # What is traced for a gradient must not stay behind.
+        passed, metrics = batch, []
+        for layer in layers:
+            passed = model.stack.enter(passed, training=True)
+            of_layer, outputs = layer.objective(passed, training=True)
+            passed = passed.next(outputs)
+            metrics.append(of_layer)
+        return layers[-1].scaled_loss(metrics[-1]), (metrics, passed.tensors())
+
+    (_, (metrics, tensors)), gradients = backends.value_and_grad(
+        objective, [variable for of_layer in variables for variable in of_layer]
+    )
+    for layer, of_layer in zip(layers, variables, strict=True):
+        own, gradients = gradients[: len(of_layer)], gradients[len(of_layer) :]
+        if layer is not layers[-1]:
+            # What belongs to its own objective has no part in that of the chain's last layer.
+            has_part = [gradient is not None for gradient in own]
+            own = list(itertools.compress(own, has_part))
+            of_layer = list(itertools.compress(of_layer, has_part))
+        layer.optimizer.apply(own, of_layer)
+    behind = batch.next(None).replace(layer=batch.layer + len(chain)).with_tensors(tensors)
+    return metrics, behind.replace(inputs=ops.stop_gradient(behind.inputs))

@@ -11,7 +11,7 @@ from keras_ff.utils.registry import registered
 
 @registered
 class Windows(LayerSchedule):
-    """Overlapping windows of epochs, one a layer, in the layers' order (CwComp).
+    """Overlapping windows of epochs, one per layer, in the layers' order (CwComp).
 
     A layer learns in its window and is frozen before and after it (Papachristodoulou et al.
     2024). The next layer starts while the one before still learns, so that neither waits long for

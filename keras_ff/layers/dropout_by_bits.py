@@ -1,7 +1,7 @@
-"""Dropout from sixteen random bits an activity.
+"""Dropout from sixteen random bits per activity.
 
 Keras's dropout takes three times as long as the forward product of a convolution with 20 channels
-that it stands behind (32² pixels, bfloat16): it draws in floating point, a number an activity.
+that it stands behind (32² pixels, bfloat16): it draws floating-point numbers, one per activity.
 Whole random words, two activities to a word, take a third of that.
 """
 

@@ -17,7 +17,7 @@ class FFResidual(FFLayer):
     """An `FFLayer` whose outputs are its activities joined with the inputs of an earlier layer.
 
     Goodness is measured on the layer's own activities y; the next layer takes `y' + x'`, or both
-    side by side, where x is the skip connection and ' a normalisation that leaves neither's
+    side by side, where x is the skip connection and ' a normalisation that removes the
     length: to mean square 1, or, for class groups, group by group. No gradient passes through the
     skip connection.
 
@@ -68,7 +68,7 @@ class FFResidual(FFLayer):
         normalization = LengthNormalization
         if self.goodness.per_class:
             normalization = ClassGroupNormalization
-        # What they give is rounded by `_leveled`.
+        # Their outputs are rounded by `leveled`.
         self.leveling = [normalization(dtype="float32") for _ in range(2)]
         super().build(input_shape)
 
@@ -105,7 +105,7 @@ class FFResidual(FFLayer):
         return self.join(self.leveled(activities, skip))
 
     def leveled(self, activities, skip):
-        """Both without their lengths, in a list; their sum alone where they are added."""
+        """Both after normalisation, in a list; only their sum where they are added."""
         self.outputs_shape(activities.shape, skip.shape)
         tensors = [
             leveling(ops.cast(tensor, self.compute_dtype))

@@ -1,4 +1,4 @@
-"""Supervised contrast: samples of one class should point one way, and others elsewhere."""
+"""SupCon: brings activities of one class together, away from those of other classes."""
 
 import keras
 from keras import ops

@@ -87,14 +87,6 @@ def check_parts_fit(model):
                 )
         return
     needed(negatives, "negatives")
-    learned = embedding is not None and embedding.learned
-    if learned and model.stack.before[0]:
-        raise ValueError(
-            "A label embedding that learns must come right before the first FF layer: put the "
-            "Keras layers before it into your data pipeline. "
-            f"Received: {model.stack.before[0][0].name!r} as the first layer, "
-            f"label_embedding={embedding!r}"
-        )
     negatives.check(model.num_classes)
     if negatives.are_images and not negatives.wrong_labels:
         if embedding is not None:

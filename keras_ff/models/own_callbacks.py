@@ -22,7 +22,7 @@ def for_fit(model, schedule, epochs, callbacks, verbose, validation_data):
             callback.set_model(model)
             callback.set_params(callbacks.params)
         # What an earlier `fit` put into the list would go by that one's epochs.
-        users = [one for one in callbacks if not isinstance(one, OWN)]
+        users = [one for one in callbacks.callbacks if not isinstance(one, OWN)]
         callbacks.callbacks[:] = [first, *users, last]
     else:
         users = _as_list(callbacks)

@@ -169,7 +169,7 @@ class _RecurrentStack(Stack):
         ]
 
     def iterate(self, batch, iterations, training=False):
-        """Per iteration, every layer's (inputs, activities before), and every layer's activities."""
+        """Per iteration, (inputs, activities before) of every layer, and activities of each."""
         inputs = self.ff_layers[0].embed(batch)
         features, below_last = self.widths[0], self.widths[-3]
         sample, label = inputs[:, :features], inputs[:, features:]

@@ -93,6 +93,13 @@ class Stack:
             batch = batch.replace(skips=(*batch.skips, inputs)[-self.reach :])
         return batch
 
+    def learns_before(self, index):
+        """Whether labels are embedded by what learns with FF layer `index`, and enter others first.
+
+        The others, which learn nothing, then have to be under the layer's tape.
+        """
+        return bool(self.before[index]) and _learns(self.ff_layers[index].label_embedding)
+
     def activities(self, batch):
         """Activities of every layer, a list, for a batch in front of the first layer."""
         activities = []

@@ -1,4 +1,4 @@
-"""Adversarial negatives: wrong labels, and samples moved so that the layer likes them."""
+"""Adversarial: wrong labels, and samples moved up the goodness of the first layer."""
 
 from keras import ops
 

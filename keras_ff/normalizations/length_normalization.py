@@ -1,4 +1,4 @@
-"""Length normalisation: what a layer sees of its input is its direction alone."""
+"""Length normalisation: a layer sees only the direction of its inputs."""
 
 import keras
 from keras import ops

@@ -2,8 +2,7 @@
 
 from keras_ff.recipes.models import BEST_LAYERS
 
-# What to train with where nothing else is asked for, by dataset. Datasets that are not listed
-# take the defaults of `TrainingConfig`.
+# Default options by dataset. Datasets that are not listed take the defaults of `TrainingConfig`.
 DEFAULTS = {
     "digits": {
         "units": (300, 300, 300),

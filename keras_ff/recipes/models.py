@@ -1,4 +1,4 @@
-"""The model that a recipe describes: what its options are the names of."""
+"""The model that the options of a recipe describe."""
 
 import contextlib
 import functools

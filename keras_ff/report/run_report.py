@@ -31,8 +31,7 @@ def write(run_or_preset, out=None, data_dir=None):
             preset's folder or name, as for `keras_ff.FFModel.from_preset`.
         out: string or path of the page. Defaults to `None`: `report.html` in the run's folder, or
             a file with the preset's name in the current folder.
-        data_dir: folder of the prepared datasets, as for `keras_ff.datasets.load`. Defaults to
-            `None`.
+        data_dir: as for `keras_ff.datasets.load`. Defaults to `None`.
 
     Returns:
         The page's path.
@@ -57,19 +56,7 @@ def write(run_or_preset, out=None, data_dir=None):
         run = _of_preset(zoo.get(run_or_preset), data_dir)
         path = pathlib.Path(f"{run.name}.html")
     path = path if out is None else pathlib.Path(out)
-    sections = [
-        _heading(run),
-        _curves(run),
-        _layers(run),
-        _separation(run),
-        _labels(run),
-        _predictions(run),
-        _mistakes(run),
-        _inputs(run),
-        _configuration(run),
-        _origin(run),
-    ]
-    text = page.page(run.name, *sections)
+    text = page.page(run.name, *[section(run) for section in _SECTIONS])
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -202,14 +189,9 @@ def _heading(run):
 
 
 def _curves(run):
-    return page.section(
-        "How it learned",
-        _picture(
-            "Loss of each layer, and accuracy of the network, after every epoch.",
-            visualization.learning_curves,
-            run.history,
-        ),
-    )
+    words = "Loss of each layer, and accuracy of the network, after every epoch."
+    drawn = _picture(words, visualization.learning_curves, run.history)
+    return page.section("How it learned", drawn)
 
 
 def _layers(run):
@@ -281,16 +263,10 @@ def _predictions(run):
         [name, f"{sum(row):,}", _percent(share) or "–"]
         for name, row, share in zip(run.class_names, counts, shares, strict=True)
     ]
-    return page.section(
-        "Predictions on the test set",
-        _picture(
-            "Test samples by true and predicted class.",
-            visualization.confusion_matrix,
-            counts,
-            run.class_names,
-        ),
-        page.table(["class", "samples", "accuracy"], rows),
-    )
+    words = "Test samples by true and predicted class."
+    drawn = _picture(words, visualization.confusion_matrix, counts, run.class_names)
+    table = page.table(["class", "samples", "accuracy"], rows)
+    return page.section("Predictions on the test set", drawn, table)
 
 
 def _mistakes(run):
@@ -306,15 +282,9 @@ def _mistakes(run):
 
 
 def _inputs(run):
-    sheet = _picture(
-        "Samples as the first layer is given them in training, and with a neutral label.",
-        visualization.samples,
-        run.model,
-        run.x,
-        run.y,
-        10,
-        run.class_names,
-    )
+    words = "Samples as the first layer is given them in training, and with a neutral label."
+    given = (run.model, run.x, run.y, 10, run.class_names)
+    sheet = _picture(words, visualization.samples, *given)
     weights = _picture("Weights of the first layer's units.", visualization.filters, run.model)
     return page.section("Inputs, and weights of the first layer", sheet, weights)
 
@@ -341,6 +311,12 @@ def _origin(run):
     return page.section(
         "Where it was trained", page.table([], rows, class_="words") if rows else None
     )
+
+
+_SECTIONS = (
+    *(_heading, _curves, _layers, _separation, _labels),
+    *(_predictions, _mistakes, _inputs, _configuration, _origin),
+)
 
 
 # Words and numbers.

@@ -1,4 +1,4 @@
-"""What the seconds and metrics of a run depend on: the machine and the versions."""
+"""The machine and the versions, on which the seconds and metrics of a run depend."""
 
 import importlib
 import os
@@ -11,7 +11,7 @@ from keras_ff.version import __version__
 
 
 def machine():
-    """What the seconds depend on, by name."""
+    """Properties of the machine, by name."""
     return {
         "architecture": platform.machine(),
         "processor": _processor(),
@@ -33,7 +33,7 @@ def _processor():
 
 
 def versions():
-    """Versions of what the metrics depend on, by name."""
+    """Versions of keras_ff, Keras, its backend and Python."""
     backend = keras.backend.backend()
     return {
         "keras_ff": __version__,

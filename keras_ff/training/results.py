@@ -1,4 +1,4 @@
-"""What a model achieves, in numbers."""
+"""Metrics of a model."""
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def classification_metrics(model, data):
 
 
 def report(model, config, run, validation, test):
-    """What is to be said of a model in numbers, ready for JSON.
+    """The metrics of a model and its training, ready for JSON.
 
     Args:
         model: an `FFModel`.

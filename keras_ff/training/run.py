@@ -59,8 +59,7 @@ def train(
         resume: boolean. Whether to go on with the run in the folder. A folder without one starts
             it; a run that is complete is reported and left as it is. Defaults to `False`: a
             folder that holds a run is refused.
-        data_dir: folder of the prepared datasets, as for `keras_ff.datasets.load`. Defaults to
-            `None`.
+        data_dir: as for `keras_ff.datasets.load`. Defaults to `None`.
         verbose: `"auto"`, 0, 1 (a progress bar) or 2 (a line per epoch), as for `keras.Model.fit`.
             Defaults to `"auto"`.
         distribution: `None` for one device, `"devices"` for all of this machine, or `"workers"`

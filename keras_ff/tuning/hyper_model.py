@@ -36,8 +36,7 @@ class FFHyperModel(keras_tuner.HyperModel):
         search: what is searched: list of names of `keras_ff.tuning.SPACE`, or a dictionary from
             names to ranges, see `keras_ff.tuning.space.chosen`. Thresholds, margins and alpha are
             in units of the goodness. Defaults to `("threshold", "margin")`.
-        data_dir: folder of the prepared datasets, as for `keras_ff.datasets.load`. Defaults to
-            `None`.
+        data_dir: as for `keras_ff.datasets.load`. Defaults to `None`.
         **kwargs: `name` and `tunable`, as for `keras_tuner.HyperModel`.
 
     Raises:

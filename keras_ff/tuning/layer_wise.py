@@ -29,7 +29,7 @@ class LayerHyperModel(FFHyperModel):
     by the accuracy of all layers so far. The layer that scores best by itself need not be the best
     ground for the next one, so that there may be several candidates of the layers below: which of
     them a trial stands on is searched like the rest. What each of them gives for the training
-    samples is computed once for all trials; samples are therefore not varied anew in every epoch.
+    samples is computed once for all trials; samples are therefore not augmented.
 
     Args:
         base: a `TrainingConfig` of all layers. Its layer schedule is taken to be `"greedy"`.

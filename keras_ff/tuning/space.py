@@ -78,7 +78,7 @@ class Among:
         return hp.Choice(name, list(self.values), default=default)
 
 
-# By name: what is searched where nothing else is asked for. `thresholds`, `margins` and
+# By name: the range that is searched by default. `thresholds`, `margins` and
 # `learning_rates` are one per layer; `threshold_rule` is where thresholds come from, see
 # `keras_ff.losses.Logistic` and `keras_ff.tuning.calibrated_thresholds`.
 SPACE = {

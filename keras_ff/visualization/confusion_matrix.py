@@ -1,4 +1,4 @@
-"""Which classes are taken for which."""
+"""Predicted classes by true class."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from keras_ff.visualization import style
 
 
 def confusion_matrix(counts, class_names=None, title="Confusion matrix"):
-    """How many samples of each class were predicted to be of which.
+    """How many samples of each true class were predicted as each class.
 
     Args:
         counts: integer array of shape (classes, classes), a row for every true class and a column

@@ -1,4 +1,4 @@
-"""What the units of a layer respond to: their weights as images."""
+"""Weights of the first layer as images."""
 
 import math
 

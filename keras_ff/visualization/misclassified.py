@@ -1,4 +1,4 @@
-"""Samples that a network takes for something else."""
+"""Misclassified samples."""
 
 import numpy as np
 

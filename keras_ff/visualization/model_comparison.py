@@ -1,4 +1,4 @@
-"""Models beside each other: how often they are right, and how long they trained."""
+"""Accuracy and training time of several models."""
 
 from keras_ff.visualization import style
 

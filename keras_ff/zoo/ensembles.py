@@ -27,8 +27,7 @@ def publish_ensemble(path, members, shares=None, data_dir=None, **known):
             validation part is cut from the training set, its share and the seed decide which.
         shares: list of numbers, as for `keras_ff.models.FFEnsemble`. Defaults to `None`: equal
             ones.
-        data_dir: folder of the prepared datasets, as for `keras_ff.datasets.load`. Defaults to
-            `None`.
+        data_dir: as for `keras_ff.datasets.load`. Defaults to `None`.
         **known: further entries of the metadata, see `keras_ff.presets.metadata.KNOWN`, such as
             `description`.
 

@@ -33,8 +33,7 @@ def measure(preset, data_dir=None, kept=None):
 
     Args:
         preset: a `keras_ff.zoo.Preset` with weights and a test accuracy.
-        data_dir: folder of the prepared datasets, as for `keras_ff.datasets.load`. Defaults to
-            `None`.
+        data_dir: as for `keras_ff.datasets.load`. Defaults to `None`.
         kept: dictionary of scores on the test set by the preset's folder, to which this adds. What
             is there is not computed again, so that an ensemble costs nothing once its members
             were measured, and they nothing after it. Defaults to `None`: nothing is known.

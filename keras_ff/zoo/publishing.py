@@ -17,7 +17,7 @@ LOSS = 0.0005
 AUTO = "auto"
 # A file that travels with keras_ff has at most so many bytes.
 LARGEST_FILE = 12 * 10**6
-# Samples and units that pictures show at most, and dots an inch: small files of what can be read.
+# Samples and units that pictures show at most, and dots per inch: small files that can be read.
 PICTURE_SAMPLES, FILTERS, RESOLUTION = 1000, 48, 80
 
 
@@ -37,8 +37,7 @@ def publish(model, path, data, weights=AUTO, config=None, data_dir=None, **known
             keeps the validation accuracy to 0.05 percentage points. Defaults to `"auto"`.
         config: the `TrainingConfig` by which the model was trained, or `None` where it was not
             trained by one. Defaults to `None`.
-        data_dir: folder of the prepared datasets, as for `keras_ff.datasets.load`. Defaults to
-            `None`.
+        data_dir: as for `keras_ff.datasets.load`. Defaults to `None`.
         **known: further entries of the metadata, see `keras_ff.presets.metadata.KNOWN`, such as
             `architecture`, `command`, `epochs`, `seed`, `seconds`, `description`.
 

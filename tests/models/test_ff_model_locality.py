@@ -58,7 +58,8 @@ def chain(layers, inputs, method):
     """Losses of all layers, each fed by the one before it."""
     losses = []
     for layer in layers:
-        figures, inputs = getattr(layer, method)(inputs)
+        figures, batch = getattr(layer, method)(inputs)
+        inputs = batch.inputs
         losses.append(figures["loss"])
     return losses
 

@@ -187,7 +187,7 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
     # --- what is written -----------------------------------------------------------------
 
     def _begin(self):
-        """What is written once a training."""
+        """What is written once per training."""
         from tensorboard.plugins.custom_scalar import summary
 
         if self.samples is not None:
@@ -258,34 +258,21 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
 
     def _write_pictures(self, measured, epoch):
         from keras_ff import visualization
-
-        model, (x, _), names = self.model, self.samples, self.class_names
-        self._picture(
-            "all layers/goodness densities", epoch, visualization.goodness_densities, measured
-        )
-        self._picture(
-            "all layers/goodness by label", epoch, visualization.label_goodness, measured, names
-        )
-        self._picture("all layers/accuracy by layer", epoch, visualization.layer_accuracy, measured)
-        self._picture("layer_1/filters", epoch, visualization.filters, model)
-        self._picture(
-            "samples/positives, negatives and neutrals",
-            epoch,
-            visualization.samples,
-            model,
-            x,
-            measured.labels,
-            SHEET_SAMPLES,
-            names,
-        )
-
-    def _picture(self, tag, epoch, draw, *arguments):
-        """Write a picture, where such a model and such samples have one."""
         from keras_ff.visualization import style
 
-        with contextlib.suppress(ValueError):
-            image = style.pixels(draw(*arguments))
-            self.summary.image(tag, image[np.newaxis], step=epoch)
+        model, (x, _), names = self.model, self.samples, self.class_names
+        sheet = (model, x, measured.labels, SHEET_SAMPLES, names)
+        for tag, draw, arguments in (
+            ("all layers/goodness densities", visualization.goodness_densities, [measured]),
+            ("all layers/goodness by label", visualization.label_goodness, [measured, names]),
+            ("all layers/accuracy by layer", visualization.layer_accuracy, [measured]),
+            ("layer_1/filters", visualization.filters, [model]),
+            ("samples/positives, negatives and neutrals", visualization.samples, sheet),
+        ):
+            # Some models and some samples have no such picture.
+            with contextlib.suppress(ValueError):
+                image = style.pixels(draw(*arguments))
+                self.summary.image(tag, image[np.newaxis], step=epoch)
 
     def _write_projector(self):
         x, y = self.samples
