@@ -250,6 +250,7 @@ def test_pictures_are_those_of_the_trained_model(shown):
         assert pixels.std() > 0.05
 
 
+@pytest.mark.slow
 def test_heavy_things_come_at_their_frequency_and_after_the_last_epoch(tmp_path):
     board = FFTensorBoard(tmp_path, distribution_freq=2, picture_freq=4, measure_freq=3)
     fit(new_model(), board, epochs=8)
@@ -260,6 +261,7 @@ def test_heavy_things_come_at_their_frequency_and_after_the_last_epoch(tmp_path)
     assert events.of("layer_1/loss")[0] == list(range(8))
 
 
+@pytest.mark.slow
 def test_what_comes_shortly_before_the_end_is_left_to_the_end(tmp_path):
     board = FFTensorBoard(tmp_path, distribution_freq=4, picture_freq=12)
     fit(new_model(layers=1), board, epochs=6)
@@ -369,6 +371,7 @@ def test_the_graph_is_that_of_scoring(shown):
 # Families, schedules and data.
 
 
+@pytest.mark.slow
 def test_greedy_layers_are_shown_from_their_turn_on(tmp_path):
     model = new_model(layer_schedule="greedy")
     fit(model, FFTensorBoard(tmp_path, **OFTEN), epochs=4)
@@ -382,6 +385,7 @@ def test_greedy_layers_are_shown_from_their_turn_on(tmp_path):
     assert all(math.isfinite(value) for value in values)
 
 
+@pytest.mark.slow
 def test_class_groups(tmp_path):
     model = new_model(layer={"goodness": "class_groups"}, label_embedding=None, negatives=None)
     history = fit(model, FFTensorBoard(tmp_path, **OFTEN))
@@ -440,6 +444,7 @@ def test_without_held_out_samples_there_is_what_the_logs_hold(tmp_path):
     assert not (tmp_path / "validation").exists()
 
 
+@pytest.mark.slow
 def test_validation_data_that_can_be_seen_once_are_left_to_validation(tmp_path):
     def once():
         x, y = data(4)
@@ -452,9 +457,10 @@ def test_validation_data_that_can_be_seen_once_are_left_to_validation(tmp_path):
     assert "layer_1/accuracy alone" not in Events(tmp_path / "validation").tags
 
 
-@pytest.mark.parametrize(
+@mostly_slow(
     ("arguments", "waits"),
     [({}, False), ({"update_freq": 1}, True), ({"write_steps_per_second": True}, True)],
+    quick=(1,),
 )
 def test_keras_waits_for_the_figures_of_batches_only_where_they_are_written(
     arguments, waits, tmp_path
@@ -498,7 +504,8 @@ def test_names_that_do_not_fit_are_refused_at_once(tmp_path):
 # Training is what it would be without.
 
 
-@mostly_slow("schedule", ["greedy", "simultaneous"], quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", ["greedy", "simultaneous"])
 def test_a_training_that_is_shown_ends_as_one_that_is_not(schedule, tmp_path):
     def trained(callbacks):
         model = new_model(layer_schedule=schedule, layer={"dropout": 0.3})

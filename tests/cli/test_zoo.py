@@ -162,6 +162,7 @@ def test_train_takes_a_presets_recipe_and_changes_to_it(tmp_path):
     assert command(*words, "1", *resumed)[0] == 0
 
 
+@pytest.mark.slow
 def test_add_makes_a_preset_of_a_run(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, err = command("zoo", "add", run, "--to", "own", "--weights", "float32")
@@ -181,6 +182,7 @@ def test_add_makes_a_preset_of_a_run(run, tmp_path, monkeypatch):
     assert command("zoo", "evaluate", "mine")[0] == 0
 
 
+@pytest.mark.slow
 def test_evaluate_takes_a_preset():
     preset = zoo.get("digits_mlp_relu")
     code, out, err = command("evaluate", "digits_mlp_relu", "--json")

@@ -78,6 +78,7 @@ class TestOrder:
             assert equal(first, batches(one))
             assert equal(first, batches(other))
 
+    @pytest.mark.slow
     @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="reads tensors in a step")
     def test_keras_fit_runs_through_the_epochs(self):
         seen = []

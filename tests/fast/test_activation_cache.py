@@ -8,6 +8,7 @@ import keras_ff
 from keras_ff.fast import activation_cache
 from keras_ff.layer_schedules import Greedy
 from keras_ff.layers import FFConv2D, FFDense, FFLayer
+from tests.helpers import mostly_slow
 
 pytestmark = pytest.mark.tensorflow("JAX would copy what is kept into the compiled step")
 
@@ -82,7 +83,7 @@ def trained(kind, cache, eager=True, **fitted):
     return model, history
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@mostly_slow("kind", KINDS, quick=(0, 1))
 def test_the_same_weights_and_figures(kind):
     eager = kind not in ("dense", "penalties of a transform's own")
     kept, history = trained(kind, True, eager)

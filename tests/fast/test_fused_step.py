@@ -22,7 +22,7 @@ from keras_ff.layers import (
 )
 from keras_ff.losses import LabelSoftmax, Logistic, SupCon
 from keras_ff.negatives import AllLabels, HybridImages, RandomLabels
-from tests.helpers import drawn
+from tests.helpers import drawn, mostly_slow
 
 pytestmark = pytest.mark.tensorflow("JAX compiles a whole step, and fuses in it what it likes")
 
@@ -206,7 +206,7 @@ def compare(models, histories, rtol, atol):
         )
 
 
-@pytest.mark.parametrize("name", MODELS)
+@mostly_slow("name", MODELS, quick=(0, 1))
 def test_steps_are_the_plain_ones(name, monkeypatch):
     results = [trained(name, compiled, monkeypatch) for compiled in (True, False)]
     models, histories, taken = zip(*results, strict=True)
@@ -221,7 +221,7 @@ def test_a_short_last_batch(monkeypatch):
     compare(models, histories, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["dense", "convolutional", *RESIDUAL])
+@mostly_slow("name", ["dense", "convolutional", *RESIDUAL], quick=())
 def test_steps_are_the_plain_ones_in_mixed_precision(name, monkeypatch):
     """As far as bfloat16 goes; between two products the compiled step does not round."""
     results = [trained(name, compiled, monkeypatch, "mixed_bfloat16") for compiled in (True, False)]
@@ -231,7 +231,7 @@ def test_steps_are_the_plain_ones_in_mixed_precision(name, monkeypatch):
     assert all(weight.dtype == "float32" for weight in models[0].trainable_weights)
 
 
-@pytest.mark.parametrize(
+@mostly_slow(
     "optimizer",
     [
         lambda: keras.optimizers.Adam(0.01, clipnorm=0.1),
@@ -240,6 +240,7 @@ def test_steps_are_the_plain_ones_in_mixed_precision(name, monkeypatch):
             keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5), momentum=0.9
         ),
     ],
+    quick=(0,),
     ids=["Adam", "AdamW", "SGD"],
 )
 def test_updates_are_the_plain_ones(optimizer, monkeypatch):

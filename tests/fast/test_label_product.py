@@ -12,7 +12,7 @@ from keras_ff.fast import label_product
 from keras_ff.labels import Append, LabelMap, Overlay, SpatialPattern
 from keras_ff.layers import Batch, FFConv2D, FFDense, LengthNormalization
 from keras_ff.negatives import RandomLabels
-from tests.helpers import activities_of, drawn
+from tests.helpers import activities_of, drawn, mostly_slow
 from tests.helpers.either_backend import in_graph, value_and_gradients
 
 CLASSES = 4
@@ -257,7 +257,7 @@ def fitted(embedding, negatives, x, y):
 
 
 @pytest.mark.parametrize("embedding", [Append(), Overlay()], ids=repr)
-@pytest.mark.parametrize("count", [1, 3], ids=["one negative", "three negatives"])
+@mostly_slow("count", [1, 3], quick=(1,), ids=["one negative", "three negatives"])
 def test_a_fit_ends_with_the_weights_of_the_plain_path(count, embedding, calls, monkeypatch):
     x, y = drawn((10, 4, 4, 2)), np.arange(10) % CLASSES
     shared, history = fitted(embedding, RandomLabels(count, seed=1), x, y)

@@ -159,6 +159,7 @@ def test_conv_and_predict(monkeypatch):
         assert row["unit"] == "images/s"
 
 
+@pytest.mark.slow
 @of_tensorflow
 def test_fit_beside_the_bare_step():
     cases = [("digits", {"shift": 1}, 256, "16 units", lambda: models.mlp((16,)))]

@@ -11,9 +11,9 @@ from keras_ff import labels
 from tests.helpers.either_backend import in_graph
 from tests.helpers.labelled import drawn_labels, energy, in_float64, uneven
 
-IMAGES = [(5, 5), (4, 6), (4, 4, 1), (4, 7, 3), (3, 5, 2), (25,)]
+IMAGES = [(4, 6), (4, 7, 3), (25,)]
 
-LARGE = [(11, 11), (10, 12, 1), (12, 10, 3), (150,)]
+LARGE = [(11, 11), (12, 10, 3)]
 
 APPENDED = [(shape, classes) for shape in [*IMAGES, (3,), (2, 2, 2, 2)] for classes in (2, 10)]
 
@@ -235,7 +235,7 @@ def test_an_image_neither_depends_on_its_batch_nor_on_its_scale(kind, shape, cla
 
 
 @pytest.mark.parametrize(("kind", "shape", "classes", "settings"), ADDED, ids=ADDED_NAMES)
-@pytest.mark.parametrize("dtype", ["uint8", "float64", "bool", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["uint8", "bfloat16"])
 def test_images_of_any_number_type(kind, shape, classes, settings, dtype):
     x = keras.ops.cast(np.random.default_rng(3).integers(0, 255, (6, *shape)), dtype)
     exact = np.array(keras.ops.cast(x, "float32"))
@@ -284,6 +284,7 @@ def test_samples_that_are_no_images(name, shape):
             refused()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["spatial_pattern", "token_labels"])
 def test_a_model_learns_with_it(name):
     rng = np.random.default_rng(0)

@@ -11,6 +11,7 @@ import keras_ff
 from keras_ff.layers import FFAttention, FFDense, FFLayer
 from keras_ff.losses import Logistic, SupCon
 from keras_ff.negatives import RandomLabels
+from tests.helpers import mostly_slow
 from tests.helpers.either_backend import gradient_table
 from tests.helpers.schedules import (
     RATE,
@@ -59,7 +60,7 @@ def step_by_hand(weights, inputs, chains):
     return after
 
 
-@pytest.mark.parametrize(
+@mostly_slow(
     ("number", "even", "odd"),
     [
         (1, [(0,)], [(0,)]),
@@ -67,6 +68,7 @@ def step_by_hand(weights, inputs, chains):
         (4, [(0, 1), (2, 3)], [(0,), (1, 2), (3,)]),
         (5, [(0, 1), (2, 3), (4,)], [(0,), (1, 2), (3, 4)]),
     ],
+    quick=(1, 3),
 )
 def test_pairs_learn_from_their_second_layers_loss_in_turn(number, even, odd):
     """Four steps, all weights, with the wrong one of two labels as the negative."""
@@ -224,6 +226,7 @@ def test_a_pair_with_something_between_that_passes_no_gradient(between):
     assert moved(model, before) == (0, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chosen", [(0,), (1,), (0, 2), (2, 3)], ids=str)
 def test_layers_that_are_not_to_learn_stay_as_they_are(chosen):
     model = model_of(dense_layers(4), "alternating")

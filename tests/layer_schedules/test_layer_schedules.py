@@ -10,6 +10,7 @@ import keras_ff
 from keras_ff import layer_schedules
 from keras_ff.layer_schedules import Greedy, Simultaneous, Windows
 from keras_ff.layers import FFDense
+from tests.helpers import mostly_slow
 from tests.helpers.schedules import course
 
 
@@ -106,7 +107,7 @@ def fitted(schedule, epochs, layers=3, **arguments):
     return moved, history, model
 
 
-@pytest.mark.parametrize(
+@mostly_slow(
     ("schedule", "epochs"),
     [
         (Greedy(), 5),
@@ -115,6 +116,7 @@ def fitted(schedule, epochs, layers=3, **arguments):
         (Windows(), 4),
         (Windows([(0, 2), (1, 3), (1, 2)]), 4),
     ],
+    quick=(1, 4),
     ids=repr,
 )
 def test_fit_runs_its_epochs_and_moves_the_layers_of_the_schedule(schedule, epochs):

@@ -186,6 +186,7 @@ def test_train_on_batch_with_drain_is_simultaneous():
     assert_same_weights(*models)
 
 
+@pytest.mark.slow
 def test_what_is_compiled_anew_goes_by_its_new_optimizer():
     model = model_of(dense_layers(2), "pipelined", eager=False)
     model.fit(*batch(), verbose=0)

@@ -34,9 +34,9 @@ def test_windows_spread_evenly(overlap, epochs, expected):
     assert windows(Windows(overlap=overlap), epochs, len(expected)) == expected
 
 
-@pytest.mark.parametrize("overlap", [0.0, 0.1, 0.3, 0.5, 1 / 3, 0.9, 0.999, 1e-7])
-@pytest.mark.parametrize("layers", [1, 2, 3, 5, 12])
-@pytest.mark.parametrize("epochs", [1, 2, 3, 4, 7, 12, 60])
+@pytest.mark.parametrize("overlap", [0.0, 0.3, 0.5, 0.999, 1e-7])
+@pytest.mark.parametrize("layers", [1, 2, 5, 12])
+@pytest.mark.parametrize("epochs", [1, 3, 7, 60])
 def test_windows_leave_no_epoch_and_no_layer_out(overlap, layers, epochs):
     schedule = Windows(overlap=overlap)
     assert all(course(schedule, epochs, layers))

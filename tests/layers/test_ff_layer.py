@@ -18,7 +18,7 @@ from keras_ff.layers import (
     LengthNormalization,
 )
 from keras_ff.layers.ff_layer import NORMALIZATIONS
-from tests.helpers import drawn
+from tests.helpers import drawn, mostly_slow
 from tests.helpers.dense import dense, dense_by_hand, normalised, sgd
 
 
@@ -516,7 +516,7 @@ CONFIGURATIONS = {
 }
 
 
-@pytest.mark.parametrize("name", CONFIGURATIONS)
+@mostly_slow("name", CONFIGURATIONS, quick=(0, 2, 4, 6, 8))
 def test_round_trip(name):
     layer = CONFIGURATIONS[name]()
     x = drawn(8, 6, 6, 2)

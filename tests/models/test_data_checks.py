@@ -161,6 +161,7 @@ def test_text_is_refused(refused, two_classes):
     refused("Received: x of dtype <U", "fit", x.astype(str), y)
 
 
+@pytest.mark.slow
 def test_whole_numbers_of_any_type_are_taken(new_model, two_classes):
     x, y = two_classes
     losses = set()
@@ -195,7 +196,7 @@ def test_a_model_that_is_not_built_refuses_too(two_classes):
 
 
 @mostly_slow("kind", STREAMS, quick=(0, 2))
-@pytest.mark.parametrize("flaw", ["nan pixel", "label too high"])
+@mostly_slow("flaw", ["nan pixel", "label too high"], quick=(0,))
 def test_streams_in_fit(flaw, kind, new_model, two_classes, stream, values, same):
     x, y, message = flawed(flaw, *two_classes)
     model, by_hand = new_model(), new_model()

@@ -7,6 +7,7 @@ import pytest
 import keras_ff
 from keras_ff import zoo
 from keras_ff.models import FFEnsemble
+from tests.helpers import mostly_slow
 
 pytestmark = pytest.mark.usefixtures("packaged_presets_alone")
 
@@ -47,7 +48,7 @@ def samples():
     return np.random.default_rng(0).normal(size=(30, *SHAPE)).astype("float32")
 
 
-@pytest.mark.parametrize("shares", [None, (3, 1)])
+@mostly_slow("shares", [None, (3, 1)], quick=(1,))
 def test_scores_are_averaged_with_shares(shares, samples):
     members = [built(contrastive()), built(class_groups())]
     first, second, found = of_samples(samples, *members, FFEnsemble(members, shares))

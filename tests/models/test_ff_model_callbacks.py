@@ -117,6 +117,7 @@ def test_model_checkpoint(new_model, fit, two_classes, tmp_path, remember, same)
     same(remember.values(model.trainable_variables), remember.epochs[1])
 
 
+@pytest.mark.slow
 def test_csv_logger(new_model, fit, two_classes, tmp_path):
     model = new_model(model={"layer_schedule": "greedy"}, metrics=["accuracy"])
     path = tmp_path / "log.csv"
@@ -185,6 +186,7 @@ class Crash(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @mostly_slow("schedule", ["greedy", "simultaneous"], quick=(0,))
 def test_backup_and_restore(schedule, new_model, fit, three_classes, tmp_path, values, same):
     def fresh(**layer):
@@ -216,6 +218,7 @@ def test_backup_and_restore(schedule, new_model, fit, three_classes, tmp_path, v
 # --- learning rates and averages --------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_learning_rate_scheduler(new_model, fit, two_classes, remember, same):
     model = new_model(model={"readout": "softmax"}, run_eagerly=False)
     plan = [0.1, 0.0, 0.05]
@@ -333,6 +336,7 @@ def average(batches, part, momentum=0.75):
     return mean
 
 
+@pytest.mark.slow
 def test_swap_ema_weights_for_validation_leaves_training_untouched(
     new_model, fit, two_classes, remember, same
 ):

@@ -134,6 +134,7 @@ def test_evaluate_scores_as_predict_does_in_one_pass(digits):
     assert len(passes) == 1
 
 
+@pytest.mark.slow
 def test_a_recipe_and_the_picture_of_class_groups(digits):
     config = recipes.TrainingConfig.for_dataset("digits", goodness="class_groups", units=(20, 30))
     assert config.loss == "sparse_categorical_crossentropy"

@@ -136,6 +136,7 @@ def test_same_seed_and_op_determinism_give_the_same_weights(
 # --- precision --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @mostly_slow("policy", ["mixed_bfloat16", "mixed_float16"], quick=(0,))
 def test_mixed_precision(policy, digits):
     keras.config.set_dtype_policy(policy)

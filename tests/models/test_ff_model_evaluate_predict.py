@@ -76,6 +76,7 @@ def test_evaluate_on_streams(source, trained, two_classes, tf_dataset, py_datase
     assert logs == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_evaluate_with_one_hot_labels(trained, two_classes):
     x, y = two_classes
     expected = trained.evaluate(x, y, verbose=0, return_dict=True)
@@ -94,6 +95,7 @@ def test_evaluate_is_repeatable_and_leaves_the_model(new_model, three_classes, v
     same(values(model), start)
 
 
+@pytest.mark.slow
 def test_evaluate_prints_few_figures(trained, two_classes, capsys):
     trained.evaluate(*two_classes, batch_size=20, verbose=1)
     printed = capsys.readouterr().out

@@ -65,6 +65,7 @@ def test_tf_data_of_x_y(new_model, fit, two_classes, tf_dataset, values, same, r
     same(values(model), reference, ROUNDING)
 
 
+@pytest.mark.slow
 def test_tf_data_of_x_y_sample_weight(
     new_model, fit, two_classes, weights_of_samples, tf_dataset, values, same, weighted
 ):
@@ -79,6 +80,7 @@ def test_py_dataset(new_model, fit, two_classes, py_dataset, values, same, refer
     same(values(model), reference, ROUNDING)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("built", [True, False])
 def test_py_dataset_with_workers(
     built, new_model, fit, two_classes, weights_of_samples, py_dataset, values, same, weighted
@@ -217,6 +219,7 @@ def test_validation_freq(frequency, times, new_model, fit, two_classes):
     assert len(history["val_layer_1/loss"]) == times
 
 
+@pytest.mark.slow
 def test_validation_leaves_training_untouched(new_model, fit, three_classes, values, same):
     def trained(**arguments):
         model = new_model(3, layer={"dropout": 0.3})
@@ -303,6 +306,7 @@ def test_class_weight_with_a_stream(
     same(values(model), values(arrays))
 
 
+@pytest.mark.slow
 def test_class_weight_of_zero_is_training_without_the_class(
     new_model, fit, two_classes, values, same
 ):
@@ -381,6 +385,7 @@ def test_verbose_1_shows_a_bar_with_few_figures(verbose, new_model, fit, two_cla
     assert "layer_" not in printed and "goodness" not in printed
 
 
+@pytest.mark.slow
 def test_verbose_2_prints_a_line_an_epoch(new_model, fit, two_classes, capsys):
     model = new_model(metrics=["accuracy"])
     history = fit(model, *two_classes, verbose=2, epochs=2, validation_data=two_classes).history

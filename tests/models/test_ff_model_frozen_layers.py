@@ -124,6 +124,7 @@ def test_a_frozen_auxiliary_term_in_a_layer_that_learns(tmp_path):
     assert_frozen(keras.saving.load_model(tmp_path / "model.keras"), head)
 
 
+@pytest.mark.slow
 def test_a_frozen_readout():
     readout = readouts.Softmax(trainable=False)
     assert_frozen(model_of(layers.FFDense(8), readout=readout), lambda model: model.readout)
@@ -140,6 +141,7 @@ def test_a_frozen_model_learns_nothing():
             np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.slow
 def test_a_frozen_layer_under_backpropagation():
     model = model_of(FROZEN["dense"]())
     model.build((None, 6, 6, 1))

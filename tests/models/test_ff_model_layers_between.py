@@ -95,6 +95,7 @@ def test_a_function_that_has_no_name_to_save_says_how_to_give_it_one(tmp_path):
         model.save(tmp_path / "model.keras")
 
 
+@pytest.mark.slow
 @mostly_slow("jit_compile", ["auto", True], quick=(0,))
 @pytest.mark.filterwarnings("ignore:Model doesn't support `jit_compile")
 def test_within_a_compiled_fit_of_batches_of_any_size(jit_compile):

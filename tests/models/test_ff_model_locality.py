@@ -157,7 +157,7 @@ def test_every_weight_of_every_layer_moves_in_training(name):
             assert np.abs(convert_to_numpy(weight) - one).max() > 1e-7, weight.path
 
 
-@pytest.mark.parametrize("learning", [(0,), (2,), (0, 2)], ids=str)
+@mostly_slow("learning", [(0,), (2,), (0, 2)], quick=(0, 2), ids=str)
 @pytest.mark.parametrize("name", ["length", "convolutional"])
 def test_layers_that_do_not_learn_stay_bit_identical(name, learning):
     """Weights, statistics and optimizers of all others; every weight of those that learn moves."""

@@ -36,7 +36,7 @@ def test_by_name(name, new_model, three_classes):
     assert logs[name] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("name", ["accuracy", "categorical_accuracy"])
+@mostly_slow("name", ["accuracy", "categorical_accuracy"], quick=(1,))
 def test_by_name_with_one_hot_labels(name, new_model, three_classes):
     x, y = three_classes
     model = new_model(3, metrics=[name])
@@ -150,6 +150,7 @@ def test_figures_are_reset_every_epoch(new_model, fit, two_classes):
     assert history["loss"][1] == pytest.approx(2 * np.log(2.0))
 
 
+@pytest.mark.slow
 def test_learning_shows_in_the_figures(new_model, fit, two_classes):
     model = new_model(metrics=["accuracy"])
     history = fit(model, *two_classes, epochs=5).history

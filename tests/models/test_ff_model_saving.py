@@ -87,6 +87,7 @@ def test_training_goes_on_with_dropout(new_model, fit, three_classes, values, sa
     goes_on_after_loading(model, fit, three_classes, values, same, tmp_path)
 
 
+@pytest.mark.slow
 def test_training_goes_on_with_a_learned_threshold(
     new_model, fit, three_classes, values, same, tmp_path
 ):
@@ -197,6 +198,7 @@ def test_a_model_without_compile_is_saved(two_classes, tmp_path):
     np.testing.assert_array_equal(loaded.predict(two_classes[0], verbose=0), scores)
 
 
+@pytest.mark.slow
 def test_subclassed_parts_are_loaded(two_classes, tmp_path):
     """A transform of several weights, an activation by name, and layers' own parts."""
     transform = keras.Sequential([keras.layers.Dense(8, "tanh"), keras.layers.Dense(6)])

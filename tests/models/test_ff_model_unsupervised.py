@@ -174,6 +174,7 @@ def test_fit_needs_no_labels(name):
         np.testing.assert_array_equal(model.readout.head.kernel, np.zeros((4, 3)))
 
 
+@pytest.mark.slow
 @mostly_slow("streamed", [False, True], quick=(0,), ids=["arrays", "stream"])
 def test_labels_given_to_fit_teach_the_head_and_no_layer(streamed):
     x, y = drawn(SHAPE), labels()
@@ -318,6 +319,7 @@ def test_evaluation_without_labels_shows_no_scores(with_head):
     assert np.isfinite(list(results.values())).all()
 
 
+@pytest.mark.slow
 def test_fit_goes_on_with_the_layers_after_the_readout():
     model = encoder()
     x, y = drawn(SHAPE), labels()
@@ -446,7 +448,7 @@ def test_samples_that_do_not_suit_are_refused(make, shape, expected):
         make().fit(drawn(shape), verbose=0)
 
 
-@pytest.mark.parametrize("kind", [HybridImages, Perturbation])
+@mostly_slow("kind", [HybridImages, Perturbation], quick=(0,))
 def test_image_negatives_with_wrong_labels_are_scored_by_goodness(kind):
     """Positives carry the true label; negatives another image and a label that is not theirs."""
     model = keras_ff.FFModel(
@@ -480,6 +482,7 @@ def test_image_negatives_with_wrong_labels_are_scored_by_goodness(kind):
 # --- saving --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @mostly_slow("name", SOURCES, quick=(0,))
 def test_saved_and_loaded_it_goes_on_as_before(name, tmp_path):
     model = encoder(SOURCES[name]())

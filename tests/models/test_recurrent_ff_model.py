@@ -8,7 +8,7 @@ import sklearn.datasets
 import keras_ff
 from keras_ff import labels, layers, models, negatives, readouts
 from keras_ff.models import RecurrentDense, RecurrentFFModel
-from tests.helpers import activities_of
+from tests.helpers import activities_of, mostly_slow
 
 FEATURES = 5
 
@@ -68,8 +68,8 @@ def by_hand(model, x, classes, strength=0.1):
     return history
 
 
-@pytest.mark.parametrize("units", [(6, 4, 8), (6,)], ids=str)
-@pytest.mark.parametrize("scored", [(3, 4, 5), (1, 8)], ids=str)
+@mostly_slow("units", [(6, 4, 8), (6,)], quick=(0,), ids=str)
+@mostly_slow("scored", [(3, 4, 5), (1, 8)], quick=(0,), ids=str)
 def test_scores_are_goodness_averaged_over_some_iterations(units, scored):
     model = recurrent(units, 3, scored=scored)
     x, _ = samples(num_classes=3)
@@ -126,6 +126,7 @@ def test_evaluation_measures_the_same_losses_and_teaches_nothing():
         np.testing.assert_allclose(float(taught[name]), measured[name], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_saving_and_going_on(tmp_path):
     x, y = samples(20, 3)
     model = recurrent(num_classes=3, iterations=4, scored=(2, 4), damping=0.2, dropout=0.1)

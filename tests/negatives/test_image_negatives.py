@@ -58,6 +58,7 @@ def test_positives_and_neutrals_are_the_samples(name):
     np.testing.assert_array_equal(source.neutral(x), x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", KINDS_OF_GRAPHS)
 @pytest.mark.parametrize("name", IMAGE_NEGATIVES)
 def test_within_a_graph_of_any_batch_size(name, compiled):

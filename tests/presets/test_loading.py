@@ -11,7 +11,7 @@ import keras_ff
 from keras_ff import FFModel, layers, readouts, zoo
 from keras_ff.presets import storage
 from keras_ff.recipes import TrainingConfig
-from tests.helpers import activities_of
+from tests.helpers import activities_of, mostly_slow
 from tests.helpers.presets import DIGITS, arrays, replace, scores, weights
 
 pytestmark = pytest.mark.usefixtures("packaged_presets_alone")
@@ -25,7 +25,7 @@ def test_data():
     return arrays(zoo.get(DIGITS[0]).load_data()[2])
 
 
-@pytest.mark.parametrize("kind", ["float32", "float16", "int8", "int6"])
+@mostly_slow("kind", ["float32", "float16", "int8", "int6"], quick=(0, 2))
 def test_a_preset_scores_as_the_model_that_was_saved(kind, trained, tmp_path):
     model, x = trained
     model.save_to_preset(tmp_path / kind, kind)
@@ -183,6 +183,7 @@ def test_other_classes_take_over_all_that_fits(trained, tmp_path):
     assert np.isfinite(history.history["loss"]).all()
 
 
+@pytest.mark.slow
 def test_other_classes_of_a_preset_with_many_negatives(test_data):
     """Digits below three: five wrong labels a sample become two, and most is known already."""
     x, y = test_data
@@ -210,6 +211,7 @@ def test_class_groups_are_divided_anew(tmp_path):
         FFModel.from_preset(tmp_path / "preset", num_classes=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_classes", [None, 5])
 def test_another_readout_of_the_same_layers(num_classes, tmp_path):
     model = keras_ff.models.cnn((20, 20), readout=readouts.Goodness("validation", mirrored=True))

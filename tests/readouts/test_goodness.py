@@ -80,7 +80,7 @@ def test_any_number_of_classes(classes):
     np.testing.assert_allclose(scores, goodness_by_hand(model, x).sum(axis=0), rtol=1e-4)
 
 
-@pytest.mark.parametrize(
+@mostly_slow(
     ("layers", "trained", "counted"),
     [
         ("all", 0, [0, 1, 2]),  # nothing trained: all the same
@@ -93,6 +93,7 @@ def test_any_number_of_classes(classes):
         ([2], 2, [0, 1]),
         ([2], 0, [2]),
     ],
+    quick=(0, 2, 4, 6, 8),
     ids=str,
 )
 def test_untrained_layers_are_left_out(layers, trained, counted):

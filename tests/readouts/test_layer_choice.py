@@ -101,9 +101,10 @@ def hits_by_hand(goodness, y):
 # --- the choice ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+@mostly_slow(
     ("class_groups", "batch_size"),
     [(False, 24), (False, 7), (True, 7)],
+    quick=(1, 2),
     ids=["contrastive", "short last batch", "class groups"],
 )
 def test_the_best_of_all_runs_is_chosen(class_groups, batch_size):
@@ -299,6 +300,7 @@ def test_fit_needs_validation_data():
 # --- configuration -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_choice_is_saved_and_loaded(tmp_path):
     model = model_of(4)
     x, y = data()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_ff import readouts
+from tests.helpers import mostly_slow
 from tests.helpers.readouts import model_with, samples
 
 
@@ -30,7 +31,7 @@ READOUTS = {
 }
 
 
-@pytest.mark.parametrize("name", READOUTS)
+@mostly_slow("name", READOUTS, quick=(0, 1, 3))
 def test_round_trip(name):
     readout = READOUTS[name]()
     serialised = keras.saving.serialize_keras_object(readout)

@@ -7,6 +7,7 @@ import pytest
 
 from keras_ff import tuning
 from keras_ff.tuning import FFHyperModel
+from tests.helpers import mostly_slow
 from tests.helpers.tuning import base, parameters
 
 
@@ -23,7 +24,7 @@ def test_thresholds_and_margins_are_in_units_of_the_goodness(goodness, scale, un
     assert [layer.loss.threshold for layer in model.ff_layers] == [0.75 * unit] * 2
 
 
-@pytest.mark.parametrize("tuner", ["random", "bayesian"])
+@mostly_slow("tuner", ["random", "bayesian"], quick=())
 def test_a_search_begins_with_what_the_base_has(tuner, tmp_path):
     usual = base(epochs=1, goodness_scale=8.0, threshold=2.4, margin=0.8, learning_rate=2e-3)
     names = ["threshold", "margin", "learning_rate"]

@@ -41,6 +41,7 @@ def searched(tmp_path_factory):
     return folder, tuning.tune_layers(base(), SEARCH, folder, 2, "random", verbose=0)
 
 
+@pytest.mark.slow
 def test_each_layer_is_searched_above_the_best_of_those_below(searched):
     _, layers = searched
     assert [len(found) for found in layers] == [2, 2, 2]
@@ -82,6 +83,7 @@ def test_a_search_begins_with_what_suited_each_candidate_below():
     assert one.beginnings() == [pytest.approx({"threshold": 0.3, "learning_rate": 4e-3})]
 
 
+@pytest.mark.slow
 def test_a_search_that_is_complete_answers_from_its_folder(searched):
     folder, layers = searched
     again = tuning.tune_layers(base(), SEARCH, folder, 2, "random", resume=True, verbose=0)

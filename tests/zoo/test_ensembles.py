@@ -97,6 +97,7 @@ def test_the_card_tells_of_the_members(own):
     assert "one run of each member with one seed" in card
 
 
+@pytest.mark.slow
 def test_members_are_found_beside_it_before_others(own, tmp_path, samples):
     """Its own copy counts, though the packaged presets have one of that name."""
     assert [member.folder.parent for member, _ in zoo.get(own / "both").members()] == [own, own]
@@ -174,6 +175,7 @@ def test_members_are_single_networks_with_weights(own):
     assert not (own / "more").exists()
 
 
+@pytest.mark.slow
 def test_members_are_measured_alike(own):
     """Of their data options `flip` varies training samples; `seed` decides which are held out."""
     model, data = zoo.get(NAMES[1]).model(), zoo.get(NAMES[0]).data_options()
@@ -198,6 +200,7 @@ def test_an_ensemble_takes_no_members_place(own):
     assert (own / NAMES[0] / "weights.npz").read_bytes() == content
 
 
+@pytest.mark.slow
 def test_members_must_be_found_by_their_names(own, tmp_path):
     paths = [own / name for name in NAMES]
     for path in paths:
@@ -254,6 +257,7 @@ def test_join_makes_a_preset(tmp_path, monkeypatch):
     assert code == 2 and "Did you mean 'digits_mlp_tanh'" in err
 
 
+@pytest.mark.slow
 def test_join_names_it_after_dataset_and_activation(own):
     """As its members' folders are, where both have the same; by `--name` otherwise."""
     model, data = zoo.get(NAMES[1]).model(), zoo.get(NAMES[1]).data_options()

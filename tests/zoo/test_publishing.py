@@ -54,6 +54,7 @@ def test_figures_are_those_of_the_weights_as_shipped(run, tmp_path, monkeypatch)
     assert preset.test_accuracy == measuring.measure(preset).found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("steps", "chosen"),
     [({"int6": 127}, "int6"), ({"int6": 1}, "int8"), ({"int6": 1, "int8": 1}, "float16")],
