@@ -20,8 +20,9 @@ class Greedy(LayerSchedule):
             it goes on with `initial_epoch`; where it runs more, the last layer goes on learning.
             Defaults to `None`.
         cache: boolean. Whether activities of frozen layers are kept, instead of being computed in
-            every epoch, where `fit` is given numpy arrays, negatives are labels, and it takes no
-            more than 2 GiB. Defaults to `True`.
+            every epoch, where `fit` is given numpy arrays or what `keras_ff.datasets.load` gives
+            without augmentation, negatives are labels, and it takes no more than 2 GiB. Defaults
+            to `True`.
 
     Raises:
         ValueError: if an entry is not an integer above 0, or a list has not one entry per layer.
