@@ -28,7 +28,7 @@ def during_fit(model, schedule, x):
     model.build_for(samples)
     borrowed = model._fitting.borrowed
     if borrowed is not None and borrowed.samples is samples:
-        model._fitting.cache = borrowed.lent_to(model)
+        model._fitting.cache = borrowed.copied_for(model)
     else:
         model._fitting.cache = ActivationCache(model, samples)
     try:
@@ -95,11 +95,11 @@ class ActivationCache:
         self.labels_per_sample = 1 if model.class_groups else model.num_classes
         self._forget()
 
-    def lent_to(self, model):
+    def copied_for(self, model):
         """The same activities for another model, whose layers below are equal."""
-        lent = copy.copy(self)
-        lent.model, lent.goodness = model, list(self.goodness)
-        return lent
+        copied = copy.copy(self)
+        copied.model, copied.goodness = model, list(self.goodness)
+        return copied
 
     def _forget(self):
         self.index = 0
