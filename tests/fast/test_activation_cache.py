@@ -249,6 +249,7 @@ def trained_on_digits(cache, monkeypatch, **loaded):
     return model, fitted.history, looked_up
 
 
+@pytest.mark.slow
 def test_losses_on_a_dataset_are_those_of_layers_computed_anew(monkeypatch):
     kept, history, looked_up = trained_on_digits(True, monkeypatch)
     plain, expected, computed = trained_on_digits(False, monkeypatch)
