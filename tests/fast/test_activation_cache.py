@@ -83,7 +83,7 @@ def trained(kind, cache, eager=True, **fitted):
     return model, history
 
 
-@mostly_slow("kind", KINDS, quick=(0, 1))
+@mostly_slow("kind", KINDS, quick=(1,))
 def test_the_same_weights_and_figures(kind):
     eager = kind not in ("dense", "penalties of a transform's own")
     kept, history = trained(kind, True, eager)
@@ -95,6 +95,7 @@ def test_the_same_weights_and_figures(kind):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_averages_that_are_swapped_in_between_epochs_are_not_what_layers_learn_on():
     histories = []
     for cache in (True, False):
@@ -112,6 +113,7 @@ def test_averages_that_are_swapped_in_between_epochs_are_not_what_layers_learn_o
     np.testing.assert_allclose(*histories, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_many_samples_are_taken_in_blocks(monkeypatch):
     """The last of which overlaps the one before it, so that all are of one size."""
     expected, _ = trained("dense", True)
@@ -145,6 +147,7 @@ def test_frozen_layers_are_not_computed_in_steps(monkeypatch):
     assert measured
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_with_a_later_layer():
     def resumed(cache):
         model, _ = trained("dense", cache, epochs=2)
@@ -156,6 +159,7 @@ def test_a_run_that_goes_on_with_a_later_layer():
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_what_would_take_too_much_is_computed_in_every_step(monkeypatch):
     _, expected = trained("dense", cache=False)
     # Enough for the second layer's answers, not for the first one's.
@@ -245,6 +249,7 @@ def trained_on_digits(cache, monkeypatch, **loaded):
     return model, fitted.history, looked_up
 
 
+@pytest.mark.slow
 def test_losses_on_a_dataset_are_those_of_layers_computed_anew(monkeypatch):
     kept, history, looked_up = trained_on_digits(True, monkeypatch)
     plain, expected, computed = trained_on_digits(False, monkeypatch)

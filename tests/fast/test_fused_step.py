@@ -231,6 +231,7 @@ def test_steps_are_the_plain_ones_in_mixed_precision(name, monkeypatch):
     assert all(weight.dtype == "float32" for weight in models[0].trainable_weights)
 
 
+@pytest.mark.slow
 @mostly_slow(
     "optimizer",
     [
@@ -258,6 +259,7 @@ def test_updates_are_the_plain_ones(optimizer, monkeypatch):
         )
 
 
+@pytest.mark.slow
 def test_constraints_hold(monkeypatch):
     def layers():
         return [FFDense(16, kernel_constraint=keras.constraints.MaxNorm(0.1)), FFDense(8)]
@@ -303,6 +305,7 @@ def _frozen(layer):
     return layer
 
 
+@pytest.mark.slow
 def test_a_missing_shortcut_is_what_the_layer_takes(monkeypatch):
     monkeypatch.setattr(fused_step, "LEAST_ACTIVITIES", 0)
     x, labels = drawn((12, 6, 6, 8)), np.arange(12) % CLASSES
@@ -347,7 +350,7 @@ def test_a_bias_has_its_gradient_summed_in_float32():
     np.testing.assert_allclose(inner, np.full((4, 4), 4800), rtol=2**-8)
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@mostly_slow("name", OTHERS, quick=(0, 4, 8))
 def test_all_others_take_the_plain_way(name, monkeypatch):
     monkeypatch.setitem(MODELS, name, (lambda: [OTHERS[name]()], overlay))
     _, history, taken = trained(name, True, monkeypatch)

@@ -75,9 +75,9 @@ def calls(monkeypatch):
 
 
 @pytest.mark.parametrize("normalization", ["length", None])
-@pytest.mark.parametrize("embedding", [Append(), Append(2.0), Overlay(), Overlay(0.5)], ids=repr)
+@mostly_slow("embedding", [Append(), Append(2.0), Overlay(), Overlay(0.5)], quick=(0, 3), ids=repr)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("streams", [2, 4])
+@mostly_slow("streams", [2, 4], quick=(1,))
 def test_activities_are_those_of_the_plain_path(streams, shape, embedding, normalization, calls):
     batch = labelled(shape, streams)
     layer = layer_for(batch, embedding, normalization=normalization)
@@ -256,7 +256,7 @@ def fitted(embedding, negatives, x, y):
     return model, history.history
 
 
-@pytest.mark.parametrize("embedding", [Append(), Overlay()], ids=repr)
+@mostly_slow("embedding", [Append(), Overlay()], quick=(0,), ids=repr)
 @mostly_slow("count", [1, 3], quick=(1,), ids=["one negative", "three negatives"])
 def test_a_fit_ends_with_the_weights_of_the_plain_path(count, embedding, calls, monkeypatch):
     x, y = drawn((10, 4, 4, 2)), np.arange(10) % CLASSES

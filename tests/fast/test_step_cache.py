@@ -95,6 +95,7 @@ def test_the_outcome_is_that_of_steps_of_their_own(name, monkeypatch):
     assert ends[0][1] == pytest.approx(ends[1][1], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_every_layer_moves_its_own_weights():
     model = model_of([dense() for _ in range(4)])
     x, y = batch()
@@ -106,6 +107,7 @@ def test_every_layer_moves_its_own_weights():
     assert np.abs(moves[1] - moves[2]).max() > 1e-5
 
 
+@pytest.mark.slow
 def test_equal_layers_are_traced_once(monkeypatch):
     model = model_of([dense() for _ in range(6)])
     assert layers_traced(model, monkeypatch) == 2  # the first takes samples with labels
@@ -123,6 +125,7 @@ def needed_before(operation):
     return found
 
 
+@pytest.mark.slow
 def test_a_layer_waits_for_the_second_before_it_and_not_for_the_one_before():
     """Or what the layers keep to learn from would grow with their number."""
     import tensorflow as tf
@@ -139,6 +142,7 @@ def test_a_layer_waits_for_the_second_before_it_and_not_for_the_one_before():
         assert taken == set(steps[: max(number - 1, 0)])
 
 
+@pytest.mark.slow
 def test_a_step_that_is_traced_again_waits_for_its_own_layers():
     """What a trace keeps, compiled halves and all, is of its own graph."""
     import tensorflow as tf
@@ -154,6 +158,7 @@ def test_a_step_that_is_traced_again_waits_for_its_own_layers():
             assert all(one.graph is graph for one in needed_before(operation))
 
 
+@pytest.mark.slow
 def test_layers_of_another_shape_are_traced_by_themselves(monkeypatch):
     layers = [dense(), dense(), dense(), FFDense(2 * WIDTH), FFDense(2 * WIDTH)]
     # Of widths and inputs there are: the first, two equal ones, and two that differ in one.
@@ -201,7 +206,7 @@ DIFFERENT = {
 }
 
 
-@pytest.mark.parametrize("name", DIFFERENT)
+@mostly_slow("name", DIFFERENT, quick=(0,))
 def test_layers_that_differ_do_not_share(name, monkeypatch):
     layers = [dense()]
     for settings in DIFFERENT[name]:
@@ -213,6 +218,7 @@ def test_layers_that_differ_do_not_share(name, monkeypatch):
     assert layers_traced(model_of(layers), monkeypatch) == 3
 
 
+@pytest.mark.slow
 def test_a_bias_that_stays_as_it_is_is_no_reason_to_share():
     model = model_of([dense() for _ in range(3)])
     x, y = batch()
@@ -225,6 +231,7 @@ def test_a_bias_that_stays_as_it_is_is_no_reason_to_share():
     assert moved == [True, True, False]
 
 
+@pytest.mark.slow
 def test_weights_excluded_from_decay_keep_to_it():
     model = model_of([dense() for _ in range(3)], keras.optimizers.SGD(0.1, weight_decay=0.5))
     model.build((None, 16))
@@ -239,6 +246,7 @@ def test_weights_excluded_from_decay_keep_to_it():
     np.testing.assert_allclose(shrunk, [0.05, 0.0], atol=0.01)
 
 
+@pytest.mark.slow
 def test_learning_rates_set_later_are_those_of_their_layers():
     model = model_of([dense() for _ in range(4)], keras.optimizers.SGD(0.1))
     x, y = batch()

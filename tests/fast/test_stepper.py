@@ -9,7 +9,7 @@ import keras_ff
 from keras_ff.fast import fused_step, fused_update, label_product, step_cache
 from keras_ff.layers import FFConv2D, FFDense, FFResidual
 from keras_ff.negatives import RandomLabels
-from tests.helpers import drawn
+from tests.helpers import drawn, mostly_slow
 
 pytestmark = pytest.mark.tensorflow("JAX compiles a whole step, and fuses in it what it likes")
 
@@ -133,7 +133,7 @@ def plain():
     return result
 
 
-@pytest.mark.parametrize("name", MODELS)
+@mostly_slow("name", MODELS, quick=(0,))
 def test_weights_and_scores_are_those_of_plain_steps(name, plain, monkeypatch):
     expected, expected_scores, unused = plain(name, monkeypatch)
     assert not unused
@@ -143,7 +143,7 @@ def test_weights_and_scores_are_those_of_plain_steps(name, plain, monkeypatch):
     assert_equal([scores], [expected_scores])
 
 
-@pytest.mark.parametrize("name", MODELS)
+@mostly_slow("name", MODELS, quick=(0,))
 def test_a_gradient_that_is_off_by_a_hundredth_is_noticed(name, plain, monkeypatch):
     apply_gradients = fused_step.apply_gradients
 

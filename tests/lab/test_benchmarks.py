@@ -65,6 +65,7 @@ def test_step_compares_three_sides():
         assert row["floor"] and row["backprop"]
 
 
+@pytest.mark.slow
 @of_tensorflow
 def test_the_timed_steps_train():
     """Both networks move, and the model's weights are not the network's."""

@@ -52,6 +52,7 @@ def reproduce(folders, lines=None, **chosen):
     }
 
 
+@pytest.mark.slow
 def test_every_cell_is_trained_and_measured_on_all_parts(folders):
     lines = []
     found = reproduce(folders, lines)
@@ -74,6 +75,7 @@ def test_every_cell_is_trained_and_measured_on_all_parts(folders):
     assert lines == ["small: 0 of 3 cells to train"]
 
 
+@pytest.mark.slow
 def test_what_nobody_published_has_no_difference(folders, tmp_path):
     reproduce(folders, names=["relu-class_groups"], budget="full")
     row = results_page.text(small_table(), folders["folder"]).splitlines()[2].split()
@@ -133,6 +135,7 @@ def test_cells_of_datasets_that_cannot_be_had_are_left_out(folders, monkeypatch)
     ]
 
 
+@pytest.mark.slow
 def test_tables_need_no_datasets_to_be_listed(tmp_path):
     """TFDS knows those of its catalogue, and of the stand-in the recipes know enough."""
     environment = {**os.environ, "TFDS_DATA_DIR": str(tmp_path)}
@@ -142,6 +145,7 @@ def test_tables_need_no_datasets_to_be_listed(tmp_path):
     assert all(f"{name}: " in done.stdout for name in tables.TABLES)
 
 
+@pytest.mark.slow
 def test_seeds_differ_and_are_averaged(folders):
     found = reproduce(folders, names=["relu-contrastive"], seeds=2)
     accuracies = [100 * result["test"]["accuracy"] for result in found.values()]

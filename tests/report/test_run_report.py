@@ -161,6 +161,7 @@ def test_every_part_has_its_heading(written):
     ]
 
 
+@pytest.mark.slow
 def test_whatever_stands_in_a_name_is_only_a_text(run, tmp_path, monkeypatch):
     bad = '<script>alert("1 & 2")</script>'
     names = (bad, *[f"<b>{digit}" for digit in range(1, 10)])
@@ -187,6 +188,7 @@ def test_attributes_are_escaped():
     assert 'title="&quot;&amp;"' in text and "a &lt; b" in text
 
 
+@pytest.mark.slow
 def test_a_run_that_is_not_complete_says_so(run, tmp_path):
     shutil.copytree(run, tmp_path / "broken")
     (tmp_path / "broken" / "metrics.json").unlink()
@@ -217,6 +219,7 @@ def test_other_families(chosen, tmp_path):
     assert all(re.fullmatch(r"\d+\.\d\d %", cell) for cell in table["accuracy alone"])
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_same_page_elsewhere(run, written, tmp_path, capsys):
     assert cli.main(["report", str(run), "--out", str(tmp_path / "page.html")]) == 0
     assert f"Report: {tmp_path / 'page.html'}" in capsys.readouterr().out
@@ -242,6 +245,7 @@ def test_numbers_that_are_not_known_are_dashes():
     assert report.run_report._percent(float("nan")) is None
 
 
+@pytest.mark.slow
 def test_a_preset_has_a_report_too(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = report.write("digits_mlp_relu")

@@ -110,6 +110,7 @@ def test_layers_below_stay_as_they_are_and_only_the_last_learns():
     assert figures["val_accuracy"] == pytest.approx(accuracy, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_trial_stands_on_the_candidate_that_its_values_name():
     first = LayerHyperModel(base(), SEARCH)
     models, found = [], []

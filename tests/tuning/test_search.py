@@ -160,6 +160,7 @@ def test_a_killed_search_goes_on_to_the_same_number_of_trials(tmp_path):
     assert f"Best: validation accuracy {100 * best:.2f} %" in ended.stdout
 
 
+@pytest.mark.slow
 def test_tensorboard_has_what_its_page_of_trials_shows(searched):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams import metadata
@@ -217,6 +218,7 @@ def test_a_chief_and_two_workers_search_together(tmp_path):
     assert "Epoch" not in output["chief"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["oracle.json", "trial_1/trial.json", "trial_0/trial.json"])
 def test_a_record_that_was_cut_off_is_restored(file, searched, tmp_path):
     folder = shutil.copytree(searched[0], tmp_path / "search")
@@ -257,6 +259,7 @@ def test_a_bayesian_search_gives_plain_numbers(tmp_path):
         assert type(one.values["margin"]) is type(one.config.margin) is float
 
 
+@pytest.mark.slow
 def test_the_best_network_is_kept_as_a_preset(searched):
     folder, (best, _) = searched
     model = keras_ff.FFModel.from_preset(folder / "best")
