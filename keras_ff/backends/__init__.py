@@ -25,6 +25,7 @@ A backend is a module with these names:
   compiled into one kernel here, such a function, and whether this is part of one;
 - `bias_add(product, bias)`: as `ops.add`, in a form that a product writes to memory along with its
   result, and a ReLU behind it;
+- `sums_biases(dtype)`: whether that product's gradient by the bias is summed in float32;
 - `rounded(x, dtype)`: as `ops.cast`, faster within a kernel, but without a gradient there;
 - `is_on_processors()`: whether this machine computes without a GPU;
 - `keeps_tensors(model)`: whether a compiled step reads large tensors where they are, instead of
@@ -38,8 +39,8 @@ A backend is a module with these names:
   where replicas each take the step for their part of a batch, the rows of all of them, those of
   this replica, a sum over all, and this replica's share of the samples.
 
-`bias_add`, `fused`, `vjp`, `compile_once` and `control_dependency` are called where `can_fuse`
-holds, and nowhere else. All else in keras_ff is written in `keras.ops`.
+`bias_add`, `sums_biases`, `fused`, `vjp`, `compile_once` and `control_dependency` are called where
+`can_fuse` holds, and nowhere else. All else in keras_ff is written in `keras.ops`.
 """
 
 import keras
@@ -77,5 +78,6 @@ random_bits = chosen.random_bits
 rounded = chosen.rounded
 share = chosen.share
 spread = chosen.spread
+sums_biases = chosen.sums_biases
 value_and_grad = chosen.value_and_grad
 vjp = chosen.vjp

@@ -90,7 +90,7 @@ def is_on_processors():
 
 rounded = ops.cast
 # Called where `can_fuse` holds, and nowhere else.
-bias_add = compile_once = control_dependency = fused = vjp = None
+bias_add = compile_once = control_dependency = fused = sums_biases = vjp = None
 
 
 def compiled(function, variables=tuple):

@@ -4,6 +4,7 @@ import contextlib
 import contextvars
 import functools
 import math
+from concurrent import futures
 
 import keras
 import tensorflow as tf
@@ -99,6 +100,32 @@ def compile_once(function, variables):
 def bias_add(product, bias):
     """A product with a bias, in a form in which both are computed at once, and a ReLU with them."""
     return tf.nn.bias_add(product, bias)
+
+
+@functools.cache
+def sums_biases(dtype):
+    """Whether this processor sums a bias's gradient in float32 along with a convolution's.
+
+    It is found out by counting ones: bfloat16 by itself counts no further than 256.
+    """
+    if dtype == "float32":
+        return True
+
+    def gradients(ones, kernel, bias):
+        return vjp(
+            lambda kernel, bias: bias_add(tf.nn.conv2d(ones, kernel, 1, "SAME"), bias),
+            [kernel, bias],
+            ones,
+        )
+
+    def count():
+        shapes = (1, 64, 64, 4), (3, 3, 4, 4), (4,)
+        _, of_bias = tf.function(gradients)(*(tf.ones(shape, dtype) for shape in shapes))
+        return float(of_bias[0])
+
+    # A thread of its own is outside of whatever is being traced here, tapes included.
+    with futures.ThreadPoolExecutor(1) as thread:
+        return abs(thread.submit(count).result() - 64 * 64) < 64
 
 
 def control_dependency(done, tensor):

@@ -65,7 +65,7 @@ def compute_gradients(layer, batch, skip):
     factors = [layer.transform.kernel]
     is_convolution = isinstance(layer.transform, keras.layers.Conv2D)
     is_activated = False
-    if bias is not None and is_convolution:
+    if bias is not None and is_convolution and backends.sums_biases(layer.compute_dtype):
         # The library adds it, and takes the maximum of ReLU, before it writes to memory; and sums
         # for its gradient while it computes the kernel's.
         factors.append(bias)
