@@ -54,8 +54,9 @@ def test_examples(name, tmp_path, monkeypatch):
 
 
 def test_the_modules_of_the_core_are_among_them():
-    core = ["goodness", "labels", "layer_schedules", "losses", "negatives", "readouts"]
-    core += ["layers.ff_dense", "layers.ff_layer", "layers.length_normalization", "models.ff_model"]
+    core = ["labels", "layer_schedules", "negatives", "readouts", "goodness.whole_sample"]
+    core += ["losses.logistic", "layers.ff_dense", "layers.ff_layer", "models.ff_model"]
+    core += ["normalizations.length_normalization"]
     assert {f"keras_ff.{name}" for name in core} <= set(MODULES)
 
 

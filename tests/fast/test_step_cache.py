@@ -206,7 +206,8 @@ DIFFERENT = {
 }
 
 
-@mostly_slow("name", DIFFERENT, quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DIFFERENT)
 def test_layers_that_differ_do_not_share(name, monkeypatch):
     layers = [dense()]
     for settings in DIFFERENT[name]:
