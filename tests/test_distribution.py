@@ -187,6 +187,7 @@ def output_of(script, before=TWO_PROCESSORS, environment=()):
     return output
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow("the scope of a strategy")
 def test_parts_from_outside_the_scope_are_refused():
     output = output_of(
@@ -245,6 +246,7 @@ def test_layers_on_devices_of_their_own_end_as_on_one(tmp_path):
     assert output.count("threads True devices ['cpu:0', 'cpu:1']") == 3
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow("layers on devices of their own")
 def test_devices_that_are_not_there():
     with pytest.warns(UserWarning, match="There is no device 'gpu:7'"):

@@ -13,24 +13,14 @@ import pytest
 import keras_ff
 from keras_ff import training
 from keras_ff.recipes import TrainingConfig
+from tests.helpers import mostly_slow
 from tests.saved_files import measuring
 
 RUNS = ("run_in_layer", "run_in_readout")
 OTHERS = ("zoo", *RUNS)
 NAMES = sorted(path.stem for path in measuring.FOLDER.glob("*.json") if path.stem not in OTHERS)
 # Their steps take long to compile; that the files are read, quick tests see.
-SLOW = (
-    "attention",
-    "layers_between",
-    "leading_layer",
-    "pipelined",
-    "preset",
-    "residual",
-    "residual_class_groups",
-    "under_jax",
-    "unsupervised",
-    "windows",
-)
+QUICK = ("averaged_softmax", "greedy", "label_map", "mixed_bfloat16")
 # Relative and absolute: of a file's scores, and of what it learns, where rounding adds up.
 TOLERANCES = ((1e-4, 1e-5), (2e-3, 1e-3))
 # One sample of 64 may tip over.
@@ -65,9 +55,7 @@ def test_a_saved_model_scores_as_it_did(name):
     assert_close(found, expected["scores"], tolerances(expected)[0], "scores of the file")
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(one, marks=pytest.mark.slow) if one in SLOW else one for one in NAMES]
-)
+@mostly_slow("name", NAMES, quick=[NAMES.index(name) for name in QUICK])
 def test_a_saved_model_goes_on_learning_as_it_did(name):
     expected = measuring.expected(name)
     exact, learned = tolerances(expected)
@@ -90,7 +78,7 @@ def test_presets_of_the_zoo_score_as_they_did(name):
 
 
 @pytest.mark.tensorflow("the rest of a run depends on random numbers, which differ under others")
-@pytest.mark.parametrize("name", RUNS)
+@mostly_slow("name", RUNS, quick=(0,))
 def test_a_run_that_was_killed_is_resumed(name, tmp_path):
     expected = measuring.expected(name)
     folder = tmp_path / "run"

@@ -8,7 +8,6 @@ import keras_ff
 from keras_ff.fast import activation_cache
 from keras_ff.layer_schedules import Greedy
 from keras_ff.layers import FFConv2D, FFDense, FFLayer
-from tests.helpers import mostly_slow
 
 pytestmark = pytest.mark.tensorflow("JAX would copy what is kept into the compiled step")
 
@@ -83,7 +82,8 @@ def trained(kind, cache, eager=True, **fitted):
     return model, history
 
 
-@mostly_slow("kind", KINDS, quick=(1,))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_same_weights_and_figures(kind):
     eager = kind not in ("dense", "penalties of a transform's own")
     kept, history = trained(kind, True, eager)

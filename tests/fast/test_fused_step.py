@@ -215,6 +215,7 @@ def test_steps_are_the_plain_ones(name, monkeypatch):
     compare(models, histories, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_short_last_batch(monkeypatch):
     results = [trained("dense", compiled, monkeypatch, batch_size=8) for compiled in (True, False)]
     models, histories, _ = zip(*results, strict=True)
@@ -397,6 +398,7 @@ def test_eager_steps_stay_plain(monkeypatch):
     assert not taken
 
 
+@pytest.mark.slow
 def test_small_layers_stay_plain(monkeypatch):
     keras.utils.set_random_seed(1)
     for width, compiled in ((511, False), (512, True)):

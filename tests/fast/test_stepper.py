@@ -143,7 +143,8 @@ def test_weights_and_scores_are_those_of_plain_steps(name, plain, monkeypatch):
     assert_equal([scores], [expected_scores])
 
 
-@mostly_slow("name", MODELS, quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
 def test_a_gradient_that_is_off_by_a_hundredth_is_noticed(name, plain, monkeypatch):
     apply_gradients = fused_step.apply_gradients
 

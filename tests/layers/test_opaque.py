@@ -7,14 +7,9 @@ import pytest
 from keras_ff.layers import Opaque
 from tests.helpers import drawn
 from tests.helpers.either_backend import in_graph, value_and_gradients
+from tests.helpers.functions import four_levels
 
 SHAPE = (8, 6)
-
-
-@keras.saving.register_keras_serializable(package="test_between_layers")
-def four_levels(array):
-    """A quantiser: to −1, −1/3, 1/3, 1, without a useful gradient."""
-    return np.clip(np.round(1.5 * array + 0.5) - 0.5, -1.5, 1.5) / 1.5
 
 
 def table(array):

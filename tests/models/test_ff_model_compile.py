@@ -62,6 +62,7 @@ def test_jit_compile_draws_new_negatives_every_batch(new_model, three_classes):
     assert len(losses) == 4
 
 
+@pytest.mark.slow
 def test_steps_per_execution(new_model, fit, two_classes, values, same, compiled_step):
     ends = []
 

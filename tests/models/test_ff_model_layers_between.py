@@ -13,16 +13,11 @@ from keras_ff.layers import FFConv2D, FFDense, Opaque
 from keras_ff.negatives import RandomLabels
 from tests.helpers import activities_of, drawn, mostly_slow
 from tests.helpers.either_backend import gradient_table
+from tests.helpers.functions import four_levels
 
 CLASSES = 2
 
 SHAPE = (8, 6)
-
-
-@keras.saving.register_keras_serializable(package="test_between_layers")
-def four_levels(array):
-    """A quantiser: to −1, −1/3, 1/3, 1, without a useful gradient."""
-    return np.clip(np.round(1.5 * array + 0.5) - 0.5, -1.5, 1.5) / 1.5
 
 
 def labels(number=8):

@@ -377,6 +377,7 @@ def test_all_labels_are_each_wrong_one_once(classes):
         assert sorted([label, *row]) == list(range(classes))
 
 
+@pytest.mark.slow
 def test_a_model_learns_with_all_labels():
     x = np.eye(4, dtype="float32").repeat(8, axis=0)
     y = np.arange(4).repeat(8)

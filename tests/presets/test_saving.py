@@ -10,6 +10,7 @@ import pytest
 import keras_ff
 from keras_ff import FFModel, layers, zoo
 from keras_ff.presets import storage
+from tests.helpers import mostly_slow
 from tests.helpers.presets import scores
 
 pytestmark = pytest.mark.usefixtures("packaged_presets_alone")
@@ -75,7 +76,7 @@ FAMILIES = {
 }
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@mostly_slow("family", FAMILIES, quick=(0, 2, 4))
 def test_every_family_of_networks_can_be_a_preset(family, tmp_path):
     model = FAMILIES[family]()
     model.compile("adam", metrics=["accuracy"])

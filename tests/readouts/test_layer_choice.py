@@ -164,6 +164,7 @@ def test_runs_are_unbroken():
     )
 
 
+@pytest.mark.slow
 def test_untrained_layers_never_count():
     """Under greedy training, whatever they would score."""
     y = np.arange(SAMPLES) % CLASSES

@@ -7,7 +7,6 @@ import pytest
 from keras_ff import training
 from keras_ff.layers import FFConv2D, FFResidual
 from keras_ff.recipes import TrainingConfig
-from tests.helpers import mostly_slow
 
 
 def model_of(config, size=8):
@@ -89,7 +88,8 @@ def test_peer_normalization_is_refused_for_convolutions():
         TrainingConfig.for_dataset("digits", architecture="cnn", peer_normalization=0.03)
 
 
-@mostly_slow("architecture", ["mlp", "cnn", "resnet"], quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", ["mlp", "cnn", "resnet"])
 def test_supervised_contrast_has_a_head_in_every_layer(architecture):
     units = (20,) if architecture == "resnet" else (20, 40)
     chosen = {"architecture": architecture, "units": units, "goodness": "class_groups"}

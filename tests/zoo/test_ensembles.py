@@ -232,6 +232,7 @@ def test_evaluate_measures_each_network_once(own, monkeypatch):
     assert code == 1 and "difference +1.00: not what the card says" in out
 
 
+@pytest.mark.slow
 def test_join_makes_a_preset(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = ("zoo", "join", *NAMES, "--to", "own")
