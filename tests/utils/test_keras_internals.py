@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import tempfile
 
 import keras
 import pytest
@@ -44,7 +45,7 @@ def averaged():
 
 
 def board():
-    callback = keras.callbacks.TensorBoard()
+    callback = keras.callbacks.TensorBoard(tempfile.mkdtemp())
     callback.set_model(compiled())
     return callback
 
