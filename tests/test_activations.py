@@ -9,7 +9,6 @@ from keras import ops
 
 from keras_ff import activations, losses
 from keras_ff.layers import FFDense
-from tests.helpers import mostly_slow
 from tests.helpers.either_backend import value_and_gradients
 
 # Those without a useful gradient learn by a surrogate: beside both, the points where they jump.
@@ -128,7 +127,8 @@ def test_hard_activations_in_a_layer_agree_between_precisions(name):
     assert len(np.unique(answers[0])) > 1
 
 
-@mostly_slow("name", HARD, quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HARD)
 def test_hard_activations_learn(name):
     """Through the layer's own step: what rounds to nothing still moves."""
     layer = FFDense(

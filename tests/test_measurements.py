@@ -61,6 +61,7 @@ def goodness_by_hand(model, x):
     return np.array(each).transpose(1, 2, 0)
 
 
+@pytest.mark.slow
 def test_goodness_scores_and_accuracies_are_those_of_numpy(monkeypatch):
     monkeypatch.setattr(measurements, "BATCH", 15)  # the last of three batches is smaller
     model, (x, y) = new_model(), data()
@@ -86,6 +87,7 @@ def test_goodness_scores_and_accuracies_are_those_of_numpy(monkeypatch):
     np.testing.assert_allclose(measured.scores(), model.predict(x, verbose=0), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_negatives_are_those_of_validation():
     """With two negatives of three classes nothing is random, and evaluate sees the same pairs."""
     model = new_model(negatives=keras_ff.negatives.AllLabels())
@@ -172,6 +174,7 @@ def unsupervised(readout_layers):
     return model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("readout_layers", "seen"), [(None, [1, 2]), ("all", [0, 1, 2]), ([1], [1])]
 )
@@ -216,6 +219,7 @@ def test_channels_are_units_and_positions_are_averaged():
     np.testing.assert_allclose(neutral, activities.mean(axis=(1, 2)), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trained, shown", [(0, 3), (1, 1), (2, 2)])
 def test_layers_that_have_not_been_trained_are_left_out(trained, shown):
     model, (x, y) = new_model(units=(5, 5, 5), trained=trained), data()
@@ -225,6 +229,7 @@ def test_layers_that_have_not_been_trained_are_left_out(trained, shown):
     np.testing.assert_allclose(measured.scores(), model.predict(x, verbose=0), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("negatives", ["random_labels", "hard_labels", "adversarial"])
 def test_measuring_changes_nothing(negatives):
     readout = "softmax" if negatives == "hard_labels" else "goodness"

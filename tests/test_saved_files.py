@@ -19,7 +19,7 @@ from tests.saved_files import measuring
 RUNS = ("run_in_layer", "run_in_readout")
 OTHERS = ("zoo", *RUNS)
 NAMES = sorted(path.stem for path in measuring.FOLDER.glob("*.json") if path.stem not in OTHERS)
-# Their steps take long to compile; that the files are read, quick tests see.
+# That files are read, quick tests see; the others take long to compile.
 QUICK = ("averaged_softmax", "greedy", "label_map", "mixed_bfloat16")
 # Relative and absolute: of a file's scores, and of what it learns, where rounding adds up.
 TOLERANCES = ((1e-4, 1e-5), (2e-3, 1e-3))
@@ -48,14 +48,15 @@ def assert_evaluation(model, found, expected, tolerance, what):
             assert_close(found[name], value, tolerance, f"{name}, {what}")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@mostly_slow("name", NAMES, quick=[NAMES.index(name) for name in QUICK])
 def test_a_saved_model_scores_as_it_did(name):
     expected = measuring.expected(name)
     found = measuring.scores(measuring.load(name), expected["scale"])
     assert_close(found, expected["scores"], tolerances(expected)[0], "scores of the file")
 
 
-@mostly_slow("name", NAMES, quick=[NAMES.index(name) for name in QUICK])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
 def test_a_saved_model_goes_on_learning_as_it_did(name):
     expected = measuring.expected(name)
     exact, learned = tolerances(expected)
@@ -70,6 +71,7 @@ def test_a_saved_model_goes_on_learning_as_it_did(name):
     assert_evaluation(model, *after, learned, "afterwards")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["digits_mlp_relu", "digits_mlp_tanh"])
 def test_presets_of_the_zoo_score_as_they_did(name):
     expected = measuring.expected("zoo")
@@ -77,8 +79,9 @@ def test_presets_of_the_zoo_score_as_they_did(name):
     assert_close(scores, expected[name], TOLERANCES[0], "scores of the preset")
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow("the rest of a run depends on random numbers, which differ under others")
-@mostly_slow("name", RUNS, quick=(0,))
+@pytest.mark.parametrize("name", RUNS)
 def test_a_run_that_was_killed_is_resumed(name, tmp_path):
     expected = measuring.expected(name)
     folder = tmp_path / "run"

@@ -12,7 +12,7 @@ from keras_ff.backends import reductions
 from keras_ff.fast import fused_step
 from keras_ff.goodness import ClassGroups, MeanActivity, MeanOfSquares, SumOfSquares
 from keras_ff.layers import ClassGroupNormalization, FFResidual, LengthNormalization
-from tests.helpers import drawn, mostly_slow
+from tests.helpers import drawn
 
 pytestmark = pytest.mark.tensorflow("JAX compiles a whole step, and fuses in it what it likes")
 
@@ -146,7 +146,8 @@ def outputs_of_a_step(layer, tensors):
     return fused_step._joined(layer, to_join)
 
 
-@mostly_slow("policy", ["float32", "mixed_bfloat16"], quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("merge", ["add", "concatenate", "class_groups"])
 @pytest.mark.parametrize("group", [1, 3, 8])
 def test_what_is_handed_on_is_joined_as_outside_a_kernel(policy, merge, group):

@@ -17,7 +17,6 @@ from keras_ff.layers import FFConv2D, FFDense
 from keras_ff.recipes import TrainingConfig
 from keras_ff.training import checkpoint
 from keras_ff.visualization import style
-from tests.helpers import mostly_slow
 
 CLASSES, IMAGE, SAMPLES = 3, (6, 6, 1), 45
 NAMES = ["ant", "bee", "cat"]
@@ -102,6 +101,7 @@ def shown(tmp_path_factory):
 # Scalars.
 
 
+@pytest.mark.slow
 def test_the_figures_of_layers_are_those_of_the_history(shown):
     _, history, folder = shown
     for run, prefix in (("train", ""), ("validation", "val_")):
@@ -185,6 +185,7 @@ def test_accuracies_and_dead_units_are_those_of_numpy(shown):
     assert first == pytest.approx(history["val_accuracy"][-1])
 
 
+@pytest.mark.slow
 def test_every_epoch_is_measured_as_it_ended(tmp_path):
     """That of the first epoch is not that of the last one."""
     found = []
@@ -229,6 +230,7 @@ def test_histograms_hold_all_values(shown):
 # Pictures.
 
 
+@pytest.mark.slow
 def test_pictures_are_those_of_the_trained_model(shown):
     model, _, folder = shown
     events = Events(folder / "validation")
@@ -270,6 +272,7 @@ def test_what_comes_shortly_before_the_end_is_left_to_the_end(tmp_path):
     assert events.of("layer_1/filters")[0] == [5]
 
 
+@pytest.mark.slow
 def test_frequencies_of_zero_write_nothing(tmp_path):
     board = FFTensorBoard(
         tmp_path, distribution_freq=0, picture_freq=0, measure_freq=0, write_projector=False
@@ -403,6 +406,7 @@ def test_class_groups(tmp_path):
     assert "all layers/goodness by label" in events.tags
 
 
+@pytest.mark.slow
 def test_learning_without_labels(tmp_path):
     model = keras_ff.FFModel(
         [FFConv2D(4), FFDense(5)],
@@ -424,6 +428,7 @@ def test_learning_without_labels(tmp_path):
     assert not (tmp_path / "train" / "labels.tsv").exists()
 
 
+@pytest.mark.slow
 def test_flat_samples_have_no_pictures_of_themselves(tmp_path):
     x, y = data()
     x = x.reshape(len(x), -1)
@@ -457,10 +462,10 @@ def test_validation_data_that_can_be_seen_once_are_left_to_validation(tmp_path):
     assert "layer_1/accuracy alone" not in Events(tmp_path / "validation").tags
 
 
-@mostly_slow(
+@pytest.mark.slow
+@pytest.mark.parametrize(
     ("arguments", "waits"),
     [({}, False), ({"update_freq": 1}, True), ({"write_steps_per_second": True}, True)],
-    quick=(1,),
 )
 def test_keras_waits_for_the_figures_of_batches_only_where_they_are_written(
     arguments, waits, tmp_path
@@ -523,6 +528,7 @@ def test_a_training_that_is_shown_ends_as_one_that_is_not(schedule, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_events_are_on_disk_after_every_epoch(tmp_path):
     """A kill loses nothing that a checkpoint has kept."""
     found = []

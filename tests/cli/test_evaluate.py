@@ -24,6 +24,7 @@ def own_model(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_evaluate_finds_the_figures_of_the_run_again(trained):
     _, run = trained
     for model in (run, run / "model.keras"):
@@ -32,6 +33,7 @@ def test_evaluate_finds_the_figures_of_the_run_again(trained):
         assert json.loads(command.out) == json.loads((run / "metrics.json").read_text())
 
 
+@pytest.mark.slow
 def test_evaluate_prints_accuracies_and_the_confusion_matrix(trained):
     _, run = trained
     metrics = json.loads((run / "metrics.json").read_text())
@@ -59,6 +61,7 @@ def test_evaluate_prepares_data_as_in_training(tmp_path):
     assert again["confusion_matrix"] == metrics["confusion_matrix"]
 
 
+@pytest.mark.slow
 def test_the_batch_size_of_evaluate_changes_no_answer(trained):
     _, run = trained
     command = Command("evaluate", run, "--batch-size", "7", "--json")
@@ -66,6 +69,7 @@ def test_the_batch_size_of_evaluate_changes_no_answer(trained):
     assert found["confusion_matrix"] == metrics["confusion_matrix"]
 
 
+@pytest.mark.slow
 def test_a_model_from_outside_is_measured_with_the_defaults(own_model):
     found = json.loads(Command("evaluate", own_model, "--json").out)
     model = keras.saving.load_model(own_model)

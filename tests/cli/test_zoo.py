@@ -54,6 +54,7 @@ def test_show_prints_the_card():
     assert code == 2 and "'digits_mlp_relu'" in err
 
 
+@pytest.mark.slow
 def test_evaluate_says_that_cards_are_right():
     code, out, err = command("zoo", "evaluate", *DIGITS)
     assert (code, err) == (0, "")

@@ -34,6 +34,7 @@ class TestAugmentation:
             for right in reach
         }
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("shift", [1, 2])
     def test_every_image_is_shifted_by_itself(self, shift):
         found = self.offsets(*self.pair(shift=shift), shift)
@@ -45,6 +46,7 @@ class TestAugmentation:
         np.testing.assert_allclose(matches.sum(axis=1), expected, atol=0.5 * expected)
         assert (matches[:, :128].sum(axis=1) > 0).all()
 
+    @pytest.mark.slow
     def test_shift_of_rectangular_colour_images(self, tmp_path):
         generator = np.random.default_rng(0)
         samples = [(generator.integers(1, 256, (4, 5, 3), np.uint8), i % 2) for i in range(60)]
@@ -56,6 +58,7 @@ class TestAugmentation:
         found = self.offsets(plain[0], augmented[0], 3)
         assert (np.stack(list(found.values())).sum(axis=0) == 1).all()
 
+    @pytest.mark.slow
     def test_each_image_is_mirrored_or_not(self):
         plain, augmented = self.pair(flip=True)
         kept = (augmented == plain).all(axis=(1, 2, 3))
@@ -64,6 +67,7 @@ class TestAugmentation:
         assert 0.4 < mirrored.mean() < 0.6
         assert 0 < mirrored[:128].sum() < 128
 
+    @pytest.mark.slow
     def test_shift_and_flip_together(self):
         plain, augmented = self.pair(**BOTH)
         upright = np.stack(list(self.offsets(plain, augmented, 1).values())).any(axis=0)
@@ -73,6 +77,7 @@ class TestAugmentation:
         assert (upright | mirrored).all()
         assert 0.4 < mirrored.mean() < 0.6
 
+    @pytest.mark.slow
     def test_each_image_turns_about_its_middle(self, tmp_path):
         # Brightness rises from left to right, so that a turned image rises along its angle.
         ramp = np.tile(np.arange(20, 220, 10, dtype=np.uint8)[:, None], (20, 1, 1))
@@ -99,6 +104,7 @@ class TestAugmentation:
         np.testing.assert_allclose(joined(train)[0][:, 9:11, 9:11].mean() * 255, 115, atol=1)
         np.testing.assert_array_equal(255 * joined(test)[0][0], ramp)
 
+    @pytest.mark.slow
     def test_turned_images_of_even_brightness_stay_as_they_are(self):
         """Nothing dark comes in from outside."""
         train = pipelines.shuffled(
@@ -128,6 +134,7 @@ class TestAugmentation:
         x, samples = joined(train)
         return images[samples].astype("float64"), x.astype("float64")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("crop", [0.5, 0.9])
     def test_a_part_of_each_image_is_enlarged(self, crop):
         # One channel rises from left to right by ten a pixel, one from top to bottom.
@@ -159,6 +166,7 @@ class TestAugmentation:
             places = middle[enough] / room[enough]
             assert places.std() == pytest.approx(1 / np.sqrt(3), abs=0.06)
 
+    @pytest.mark.slow
     def test_hues_turn_and_saturation_changes(self):
         images = np.random.default_rng(0).integers(90, 160, (200, 4, 4, 3), np.uint8)
         before, after = self.varied(images, colors=0.3)
@@ -187,6 +195,7 @@ class TestAugmentation:
         assert np.abs(saturation - 1).max() < 0.3 + 0.02
         assert saturation.std() == pytest.approx(0.3 / np.sqrt(3), abs=0.03)
 
+    @pytest.mark.slow
     def test_grey_images_change_in_brightness_and_contrast(self):
         images = np.random.default_rng(0).integers(100, 140, (400, 5, 5, 1), np.uint8)
         before, after = self.varied(images, colors=0.3)
@@ -200,6 +209,7 @@ class TestAugmentation:
         expected = new[:, None] + steepness[:, None] * (before.reshape(400, -1) - old[:, None])
         np.testing.assert_allclose(after.reshape(400, -1), expected, atol=1.01)
 
+    @pytest.mark.slow
     def test_erased_squares_have_the_mean_colour_and_lie_anywhere(self):
         """Of 8 x 8 pixels, a square of 3 loses what lies outside where its middle is at an edge."""
         rng = np.random.default_rng(0)
@@ -233,6 +243,7 @@ class TestAugmentation:
             np.testing.assert_allclose(np.bincount(middles), 800, atol=130)
             np.testing.assert_array_equal(count, np.where(np.isin(middles, (0, 7)), 2, 3))
 
+    @pytest.mark.slow
     def test_a_square_of_an_even_side_is_as_large_as_asked(self):
         train = pipelines.shuffled(
             np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1).repeat(200, axis=0),
@@ -246,6 +257,7 @@ class TestAugmentation:
         erased = joined(train)[0][..., 0] == 128
         assert np.sort(erased.sum(axis=(1, 2)))[-1] in (16, 17)  # one pixel is 128 by itself
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "augment",
         [
@@ -272,12 +284,14 @@ class TestAugmentation:
             for j in range(i):
                 assert not np.array_equal(drawn[i], drawn[j])
 
+    @pytest.mark.slow
     def test_images_are_moved_before_they_are_standardised(self):
         plain, augmented = self.pair(**BOTH)
         standardised = joined(datasets.load(augment=BOTH)[0])[0]
         mean, deviation = plain.mean(dtype="float64"), plain.std(dtype="float64")
         np.testing.assert_allclose(standardised, (augmented - mean) / deviation, atol=1e-5)
 
+    @pytest.mark.slow
     def test_nothing_to_do_changes_nothing(self):
         plain, augmented = self.pair(flip=False, shift=0)
         assert np.array_equal(plain, augmented)

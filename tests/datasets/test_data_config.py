@@ -13,6 +13,7 @@ def first_batch(pipeline):
     return [np.asarray(part) for part in next(iter(pipeline))]
 
 
+@pytest.mark.slow
 def test_it_loads_what_load_gives():
     config = DataConfig(batch_size=50, shift=1, erase=2, image_size=[10, 10], seed=3)
     expected = datasets.load(

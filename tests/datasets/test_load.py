@@ -46,6 +46,7 @@ class TestArguments:
         with pytest.raises(ValueError, match=message + r".*\. Received: [^\n]+$"):
             datasets.load(**arguments)
 
+    @pytest.mark.slow
     def test_seeds_and_epochs_at_their_limits(self):
         train, _, _ = datasets.load(seed=2**32 - 1, initial_epoch=10**6, augment=BOTH)
         assert len(joined(train)[1]) == 1198

@@ -25,6 +25,7 @@ def equal(first, second):
 
 
 class TestOrder:
+    @pytest.mark.slow
     def test_training_resumed_at_an_epoch_sees_the_batches_of_that_epoch(self):
         undisturbed, _, _ = datasets.load(augment=BOTH, seed=5)
         epochs = [batches(undisturbed) for _ in range(4)]
@@ -32,6 +33,7 @@ class TestOrder:
         assert equal(batches(resumed), epochs[2])
         assert equal(batches(resumed), epochs[3])
 
+    @pytest.mark.slow
     def test_epochs_differ_and_hold_the_same_samples(self):
         train, _, _ = datasets.load(standardize=False)
         first, second = joined(train), joined(train)
@@ -45,6 +47,7 @@ class TestOrder:
         for tenth in np.array_split(places, 10):
             assert abs(tenth.mean() - 898) < 200
 
+    @pytest.mark.slow
     def test_equal_seeds_agree_and_others_do_not(self):
         first = augmented_digits(**BOTH)
         again, other = (
@@ -57,11 +60,13 @@ class TestOrder:
         assert np.array_equal(plain[1], first[1])
         assert not np.array_equal(plain[0], first[0])
 
+    @pytest.mark.slow
     def test_repeat_goes_through_the_epochs(self):
         one, _, _ = datasets.load()
         two, _, _ = datasets.load()
         assert equal(batches(one.repeat(2)), batches(two) + batches(two))
 
+    @pytest.mark.slow
     def test_an_iterator_counts_from_its_first_batch_on(self):
         reference, _, _ = datasets.load()
         epochs = [batches(reference) for _ in range(2)]

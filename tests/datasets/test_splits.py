@@ -1,6 +1,7 @@
 """Splits: parts without loss or overlap, the same for the same seed."""
 
 import numpy as np
+import pytest
 
 from keras_ff import datasets
 from tests.helpers.images import all_digits, batches, counted, joined, raw_digits
@@ -22,17 +23,20 @@ class TestParts:
         for (_, y), share in zip(raw_digits(), (0.8 * 5 / 6, 0.8 / 6, 0.2), strict=True):
             np.testing.assert_allclose(np.bincount(y), of_all * share, atol=1.5)
 
+    @pytest.mark.slow
     def test_no_validation_leaves_the_training_set_whole(self):
         train, validation, test = datasets.load(validation_share=0, standardize=False)
         assert validation is None
         assert len(joined(train)[1]) == 1438
         assert counted(joined(test)) == counted(raw_digits()[2])
 
+    @pytest.mark.slow
     def test_validation_share_is_one_of_the_training_set(self):
         train, validation, test = datasets.load(validation_share=0.1, standardize=False)
         assert [len(joined(part)[1]) for part in (train, validation)] == [1294, 144]
         assert counted(joined(test)) == counted(raw_digits()[2])
 
+    @pytest.mark.slow
     def test_seed_decides_the_cuts(self):
         first = [counted(part) for part in raw_digits()]
         again, other = (
@@ -51,6 +55,7 @@ class TestParts:
             assert [len(y) for _, y in batches(part)] == sizes
             assert int(part.cardinality()) == len(part) == len(sizes)
 
+    @pytest.mark.slow
     def test_batches_that_divide_evenly_and_batches_larger_than_the_set(self):
         train, validation, test = datasets.load(batch_size=240)
         assert [len(y) for _, y in batches(validation)] == [240]

@@ -11,6 +11,7 @@ from tests.helpers.images import colours, joined, write_tfds
 
 
 class TestTFDS:
+    @pytest.mark.slow
     def test_the_test_split_is_the_test_set_even_where_there_is_a_validation_split(self, tmp_path):
         splits = {"train": colours(60), "validation": colours(7), "test": colours(5, start=200)}
         write_tfds(tmp_path, "complete", splits)
@@ -39,6 +40,7 @@ class TestTFDS:
         other.rename(first)
         assert number_of_tests(first) == 5
 
+    @pytest.mark.slow
     def test_a_missing_test_split_is_replaced_by_the_validation_split(self, tmp_path):
         splits = {"train": colours(60), "validation": colours(7, start=200)}
         write_tfds(tmp_path, "no_test", splits)
@@ -48,12 +50,14 @@ class TestTFDS:
             joined(parts[2])[0][:, 0, 0, 0] * 255, range(200, 207), rtol=1e-6
         )
 
+    @pytest.mark.slow
     def test_a_test_split_without_labels_is_not_used(self, tmp_path):
         unlabelled = [(image, -1) for image, _ in colours(9)]
         write_tfds(tmp_path, "unlabelled", {"train": colours(60), "test": unlabelled})
         parts = datasets.load("unlabelled", data_dir=tmp_path, standardize=False)
         assert [len(joined(part)[1]) for part in parts] == [40, 8, 12]
 
+    @pytest.mark.slow
     def test_without_either_a_fifth_of_the_training_split_is_cut(self, tmp_path):
         samples = colours(60)
         write_tfds(tmp_path, "train_only", {"train": samples})
@@ -63,6 +67,7 @@ class TestTFDS:
         reds = np.concatenate([x[:, 0, 0, 0] for x, _ in parts])
         np.testing.assert_allclose(np.sort(reds) * 255, range(60), atol=1e-4)
 
+    @pytest.mark.slow
     def test_images_that_differ_in_size_need_a_size(self, tmp_path):
         samples = [(np.full((5 + i % 3, 9, 1), 40 + i, np.uint8), i % 2) for i in range(30)]
         write_tfds(tmp_path, "ragged", {"train": samples}, image_shape=(None, None, 1))
@@ -90,6 +95,7 @@ class TestTFDS:
         with pytest.raises(ValueError, match=r"no split 'train', only test\. Received"):
             datasets.load("exam", data_dir=tmp_path)
 
+    @pytest.mark.slow
     def test_too_few_samples_to_cut_from(self, tmp_path):
         write_tfds(tmp_path, "few", {"train": colours(3), "test": colours(3)})
         with pytest.raises(ValueError, match=r"A validation part cannot be cut.*Received: 3"):

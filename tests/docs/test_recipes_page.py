@@ -5,11 +5,12 @@ import runpy
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from keras.ops import convert_to_numpy
 
 import keras_ff
-from tests.helpers import ROOT, mostly_slow
+from tests.helpers import ROOT
 
 PAGE = ROOT / "docs" / "recipes.md"
 LONGEST = 15
@@ -54,7 +55,8 @@ def samples(shape):
     return rng.uniform(size=(12, *shape)).astype("float32"), np.arange(12) % 10
 
 
-@mostly_slow("title", SHAPES, quick=(0, 4))
+@pytest.mark.slow
+@pytest.mark.parametrize("title", SHAPES)
 def test_a_recipe_trains_every_layer(title, monkeypatch, tmp_path):
     x, y = samples(SHAPES[title])
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(6)

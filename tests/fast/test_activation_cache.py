@@ -123,6 +123,7 @@ def test_many_samples_are_taken_in_blocks(monkeypatch):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_frozen_layers_are_not_computed_in_steps(monkeypatch):
     """Their variables are not even read by the compiled step of the layer that learns."""
     looked_up = []
@@ -194,6 +195,7 @@ def test_it_is_left_alone_where_it_does_not_suit(settings):
     assert not is_kept(samples()[0], **settings)
 
 
+@pytest.mark.slow
 def test_only_arrays_and_datasets_by_rows_suit():
     assert is_kept(samples()[0])
     assert not is_kept(iter([samples()]))
@@ -204,6 +206,7 @@ def test_only_arrays_and_datasets_by_rows_suit():
     assert not is_kept(train.take(2), num_classes=10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("augment", "kept"),
     [

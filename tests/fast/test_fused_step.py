@@ -233,7 +233,7 @@ def test_steps_are_the_plain_ones_in_mixed_precision(name, monkeypatch):
 
 
 @pytest.mark.slow
-@mostly_slow(
+@pytest.mark.parametrize(
     "optimizer",
     [
         lambda: keras.optimizers.Adam(0.01, clipnorm=0.1),
@@ -242,7 +242,6 @@ def test_steps_are_the_plain_ones_in_mixed_precision(name, monkeypatch):
             keras.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5), momentum=0.9
         ),
     ],
-    quick=(0,),
     ids=["Adam", "AdamW", "SGD"],
 )
 def test_updates_are_the_plain_ones(optimizer, monkeypatch):
@@ -353,6 +352,7 @@ def test_a_bias_has_its_gradient_summed_in_float32():
     np.testing.assert_allclose(inner, np.full((4, 4), 4800), rtol=2**-8)
 
 
+@pytest.mark.slow
 def test_the_bias_of_a_convolution_learns_alike_in_bfloat16(monkeypatch):
     """Whether the library sums its gradient or a kernel does."""
     monkeypatch.setattr(fused_step, "LEAST_ACTIVITIES", 0)
@@ -393,6 +393,7 @@ def test_all_others_take_the_plain_way(name, monkeypatch):
     assert np.isfinite(history["loss"]).all()
 
 
+@pytest.mark.slow
 def test_eager_steps_stay_plain(monkeypatch):
     _, _, taken = trained("dense", True, monkeypatch, run_eagerly=True)
     assert not taken

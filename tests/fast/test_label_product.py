@@ -256,8 +256,9 @@ def fitted(embedding, negatives, x, y):
     return model, history.history
 
 
-@mostly_slow("embedding", [Append(), Overlay()], quick=(0,), ids=repr)
-@mostly_slow("count", [1, 3], quick=(1,), ids=["one negative", "three negatives"])
+@pytest.mark.slow
+@pytest.mark.parametrize("embedding", [Append(), Overlay()], ids=repr)
+@pytest.mark.parametrize("count", [1, 3], ids=["one negative", "three negatives"])
 def test_a_fit_ends_with_the_weights_of_the_plain_path(count, embedding, calls, monkeypatch):
     x, y = drawn((10, 4, 4, 2)), np.arange(10) % CLASSES
     shared, history = fitted(embedding, RandomLabels(count, seed=1), x, y)

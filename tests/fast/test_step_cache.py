@@ -9,7 +9,6 @@ from keras_ff import fast
 from keras_ff.fast import fused_step, step_cache
 from keras_ff.fast.fused_step import LEAST_ACTIVITIES
 from keras_ff.layers import FFConv2D, FFDense, FFLayer
-from tests.helpers import mostly_slow
 
 pytestmark = pytest.mark.tensorflow("JAX compiles the steps of all layers as one program")
 
@@ -78,7 +77,8 @@ MODELS = {
 }
 
 
-@mostly_slow("name", MODELS, quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
 def test_the_outcome_is_that_of_steps_of_their_own(name, monkeypatch):
     x, y = batch((8, 8, 8) if name == "convolutions" else (16,))
     ends = []

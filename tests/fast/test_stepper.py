@@ -9,7 +9,7 @@ import keras_ff
 from keras_ff.fast import fused_step, fused_update, label_product, step_cache
 from keras_ff.layers import FFConv2D, FFDense, FFResidual
 from keras_ff.negatives import RandomLabels
-from tests.helpers import drawn, mostly_slow
+from tests.helpers import drawn
 
 pytestmark = pytest.mark.tensorflow("JAX compiles a whole step, and fuses in it what it likes")
 
@@ -133,7 +133,8 @@ def plain():
     return result
 
 
-@mostly_slow("name", MODELS, quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
 def test_weights_and_scores_are_those_of_plain_steps(name, plain, monkeypatch):
     expected, expected_scores, unused = plain(name, monkeypatch)
     assert not unused
@@ -158,6 +159,7 @@ def test_a_gradient_that_is_off_by_a_hundredth_is_noticed(name, plain, monkeypat
         assert_equal(found, plain(name, monkeypatch)[0])
 
 
+@pytest.mark.slow
 def test_it_is_read_when_a_step_is_traced(monkeypatch):
     used = recorded(monkeypatch)
     model = keras_ff.FFModel([FFDense(600)], CLASSES)

@@ -157,6 +157,7 @@ def test_initializer_and_regularizer():
     assert float(penalty) == pytest.approx(0.5 * 15)
 
 
+@pytest.mark.slow
 def test_it_learns():
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 3

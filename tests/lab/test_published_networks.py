@@ -28,6 +28,7 @@ PARAMETERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_they_have_the_sources_parameters(name):
     model = keras_ff.FFModel.from_preset(name, load_weights=False)
@@ -39,6 +40,7 @@ def test_they_have_the_sources_parameters(name):
     assert trainable - head == PARAMETERS[name]
 
 
+@pytest.mark.slow
 def test_an_experiment_has_its_row():
     model = keras_ff.FFModel.from_preset("cifar10_mlp_s1_9_tanh", load_weights=False)
     assert len(model.ff_layers) == 6 and model.ff_layers[0].num_activities == 1000

@@ -122,6 +122,7 @@ def test_an_interrupted_cell_ends_as_an_undisturbed_one(name, folders, tmp_path)
     assert {**found, "seconds": 0} == {**undisturbed, "seconds": 0}
 
 
+@pytest.mark.slow
 def test_cells_of_datasets_that_cannot_be_had_are_left_out(folders, monkeypatch):
     lost = TrainingConfig.for_dataset("lost_digits", num_classes=10, epochs=1, units=(20,))
     table = dataclasses.replace(
@@ -182,6 +183,7 @@ def test_the_command_trains_prints_and_writes_the_page(folders, tmp_path, capsys
     assert "tantravahi2024_activations: " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_former_names_stand_for_the_same_tables(capsys):
     for former, name in tables.FORMER_NAMES.items():
         assert tables.get(former).name == name
@@ -189,6 +191,7 @@ def test_former_names_stand_for_the_same_tables(capsys):
     assert "The table li_chen2023_widths has no cell 'none'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_all_tables_have_cells_of_different_names():
     for name, table in tables.TABLES.items():
         found = table()
@@ -198,6 +201,7 @@ def test_all_tables_have_cells_of_different_names():
         assert all(cell.published is None or 0 < cell.published < 100 for cell in found.cells)
 
 
+@pytest.mark.slow
 def test_results_are_of_the_configurations_that_the_tables_have_now():
     for name in tables.TABLES:
         table = tables.get(name)
@@ -208,5 +212,6 @@ def test_results_are_of_the_configurations_that_the_tables_have_now():
                 assert TrainingConfig.from_dict(was) == cell.config, path.name
 
 
+@pytest.mark.slow
 def test_the_page_of_results_is_up_to_date():
     assert (ROOT / "RESULTS.md").read_text() == results_page.markdown(ROOT / "results")

@@ -33,11 +33,13 @@ def moved(image, down, right):
     return image[rows][:, columns]
 
 
+@pytest.mark.slow
 def test_without_variation_images_stay_as_they_are():
     images = images_of(20)
     np.testing.assert_array_equal(varied(images), images)
 
 
+@pytest.mark.slow
 def test_images_are_moved_within_bounds_each_by_itself():
     images = images_of(200)
     steps = set()
@@ -53,6 +55,7 @@ def test_images_are_moved_within_bounds_each_by_itself():
     assert {down for down, _ in steps} == {right for _, right in steps} == {-2, -1, 0, 1, 2}
 
 
+@pytest.mark.slow
 def test_half_of_the_images_are_mirrored():
     images = images_of(400)
     after = varied(images, flip=True)
@@ -62,6 +65,7 @@ def test_half_of_the_images_are_mirrored():
     assert 150 < mirrored.sum() < 250
 
 
+@pytest.mark.slow
 def test_a_square_gets_the_mean_colour():
     images = images_of(400)
     after = varied(images, erase=4)
@@ -77,6 +81,7 @@ def test_a_square_gets_the_mean_colour():
     assert set(sides) == {(height, width) for height in (2, 3, 4) for width in (2, 3, 4)}
 
 
+@pytest.mark.slow
 def test_an_epoch_has_every_sample_once_and_the_seed_decides_all():
     images, labels = images_of(20), np.arange(20, dtype="int32")
     config = wide_convolutions.recipe(batch_size=5, **STILL)

@@ -254,6 +254,7 @@ def test_blank_images_still_get_a_label_that_can_be_read(name):
         assert np.abs(embedded[first] - embedded[second]).max() > 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["spatial_pattern", "token_labels", "label_map"])
 def test_batches_of_images_of_unknown_size_in_a_graph(name):
     embedding = labels.get(name)

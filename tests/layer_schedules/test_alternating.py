@@ -11,7 +11,6 @@ import keras_ff
 from keras_ff.layers import FFAttention, FFDense, FFLayer
 from keras_ff.losses import Logistic, SupCon
 from keras_ff.negatives import RandomLabels
-from tests.helpers import mostly_slow
 from tests.helpers.either_backend import gradient_table
 from tests.helpers.schedules import (
     RATE,
@@ -60,7 +59,8 @@ def step_by_hand(weights, inputs, chains):
     return after
 
 
-@mostly_slow(
+@pytest.mark.slow
+@pytest.mark.parametrize(
     ("number", "even", "odd"),
     [
         (1, [(0,)], [(0,)]),
@@ -68,7 +68,6 @@ def step_by_hand(weights, inputs, chains):
         (4, [(0, 1), (2, 3)], [(0,), (1, 2), (3,)]),
         (5, [(0, 1), (2, 3), (4,)], [(0,), (1, 2), (3, 4)]),
     ],
-    quick=(1, 3),
 )
 def test_pairs_learn_from_their_second_layers_loss_in_turn(number, even, odd):
     """Four steps, all weights, with the wrong one of two labels as the negative."""
@@ -88,6 +87,7 @@ def test_pairs_learn_from_their_second_layers_loss_in_turn(number, even, odd):
     assert [int(layer.optimizer.iterations) for layer in model.ff_layers] == [4] * number
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("step", "crossing"), [(0, {(0, 1), (2, 3)}), (1, {(1, 2), (3, 4)})], ids=["even", "odd"]
 )
@@ -108,6 +108,7 @@ def test_a_gradient_crosses_exactly_one_boundary(step, crossing, layer_losses):
     assert reached == crossing | {(k, k) for k in range(5)}
 
 
+@pytest.mark.slow
 def test_only_the_pairs_second_loss_counts_in_the_first_layers_step():
     """Another goodness in layer 1, and so another loss: its step in the pair is the same."""
     x, y = batch()
@@ -141,6 +142,7 @@ def test_compiled_steps_alternate_as_eager_ones_do():
     assert_same_weights(*models, atol=5e-5)  # compiled and eager products round differently
 
 
+@pytest.mark.slow
 def test_alternating_with_class_groups_and_sample_weights():
     """Samples of no weight do not count."""
     x, y = batch()
@@ -182,6 +184,7 @@ def test_alternating_under_mixed_float16():
         np.testing.assert_allclose(one, other, rtol=0, atol=0.01 * np.abs(one).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     [

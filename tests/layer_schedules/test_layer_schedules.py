@@ -10,7 +10,6 @@ import keras_ff
 from keras_ff import layer_schedules
 from keras_ff.layer_schedules import Greedy, Simultaneous, Windows
 from keras_ff.layers import FFDense
-from tests.helpers import mostly_slow
 from tests.helpers.schedules import course
 
 
@@ -107,7 +106,8 @@ def fitted(schedule, epochs, layers=3, **arguments):
     return moved, history, model
 
 
-@mostly_slow(
+@pytest.mark.slow
+@pytest.mark.parametrize(
     ("schedule", "epochs"),
     [
         (Greedy(), 5),
@@ -116,7 +116,6 @@ def fitted(schedule, epochs, layers=3, **arguments):
         (Windows(), 4),
         (Windows([(0, 2), (1, 3), (1, 2)]), 4),
     ],
-    quick=(1, 4),
     ids=repr,
 )
 def test_fit_runs_its_epochs_and_moves_the_layers_of_the_schedule(schedule, epochs):
@@ -126,6 +125,7 @@ def test_fit_runs_its_epochs_and_moves_the_layers_of_the_schedule(schedule, epoc
     assert int(model.layers_trained) == 3
 
 
+@pytest.mark.slow
 def test_fit_goes_on_where_it_stood():
     with pytest.warns(UserWarning, match="reaches layer 2 of 3"):
         moved, history, model = fitted(Greedy(2), 3)
@@ -136,6 +136,7 @@ def test_fit_goes_on_where_it_stood():
     assert moved == [(1,), (2,), (2,)]
 
 
+@pytest.mark.slow
 def test_fit_warns_where_layers_stay_untrained():
     with pytest.warns(UserWarning, match="over 1 epochs reaches layer 1 of 3"):
         moved, _, model = fitted("greedy", 1)

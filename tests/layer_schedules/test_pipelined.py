@@ -9,7 +9,6 @@ import keras_ff
 from keras_ff.layer_schedules import Alternating, Pipelined
 from keras_ff.layers import FFConv2D, FFLayer, FFResidual
 from keras_ff.negatives import RandomLabels
-from tests.helpers import mostly_slow
 from tests.helpers.schedules import (
     assert_same_weights,
     batch,
@@ -80,7 +79,8 @@ def assert_same_history(one, other, rtol=1e-5):
         np.testing.assert_allclose(one[name], other[name], rtol=rtol, atol=1e-6, err_msg=name)
 
 
-@mostly_slow(
+@pytest.mark.slow
+@pytest.mark.parametrize(
     ("name", "weighted"),
     [
         *((name, False) for name in STACKS if name != "hybrid images"),
@@ -91,7 +91,6 @@ def assert_same_history(one, other, rtol=1e-5):
         ),
         ("labels", True),
     ],
-    quick=(0, 2),
 )
 def test_pipelined_ends_where_simultaneous_does(name, weighted):
     """Two epochs of three batches, the last one short: weights, state and figures."""
@@ -132,6 +131,7 @@ def test_pipelined_compiled():
     assert_same_history(*histories, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_metrics_of_class_groups_are_measured_as_a_batch_leaves():
     """Also in the first epoch, though none has left when its last batch has come."""
     models = pipelined_and_simultaneous(class_groups, metrics=["accuracy"])
@@ -197,6 +197,7 @@ def test_what_is_compiled_anew_goes_by_its_new_optimizer():
     assert [int(layer.optimizer.iterations) for layer in model.ff_layers] == [1, 1]
 
 
+@pytest.mark.slow
 def test_what_is_under_way_is_drained_at_each_epochs_end():
     model = model_of(dense_layers(3), "pipelined")
     iterations = []
@@ -233,6 +234,7 @@ def test_evaluate_in_between_sees_layers_that_are_up_to_date():
     assert_same_weights(*models)
 
 
+@pytest.mark.slow
 def test_a_softmax_head_learns_from_what_leaves_the_last_layer():
     """The layers are those of simultaneous; the head sees each batch once, if by later layers."""
     models = pipelined_and_simultaneous(
@@ -264,6 +266,7 @@ def test_two_steps_an_execution(batch_size):
     assert_same_history(*histories)
 
 
+@pytest.mark.slow
 def test_train_on_batch_takes_one_step_whatever_an_execution_takes():
     models = pipelined_and_simultaneous(STACKS["labels"][0], steps=2)
     x, y = batch()
@@ -331,6 +334,7 @@ def test_a_saved_model_goes_on_from_the_same_step(schedule, tmp_path):
     assert_same_weights(model, loaded)
 
 
+@pytest.mark.slow
 def test_pipelined_refuses_one_loss_scale_for_all():
     keras.config.set_dtype_policy("mixed_float16")
     with pytest.raises(ValueError, match=r"mixed_bfloat16.*Received: layer_schedule=Pipelined"):

@@ -10,7 +10,7 @@ from keras.ops import convert_to_numpy
 import keras_ff
 from keras_ff.labels import SpatialPattern, TokenLabels
 from keras_ff.layers import FFAttention, FFDense, FFLayer, PatchAttention
-from tests.helpers import drawn, mostly_slow
+from tests.helpers import drawn
 from tests.helpers.patch_attention import by_hand
 
 
@@ -40,6 +40,7 @@ def test_locality_is_the_longest_way_of_a_gradient():
     assert model.locality == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 def test_ff_round_trip(policy):
     layer = FFAttention(
@@ -88,8 +89,8 @@ STACKS = {
 
 
 @pytest.mark.slow
-@mostly_slow("schedule", ["simultaneous", "greedy"], quick=(0,))
-@mostly_slow("name", STACKS, quick=(1,))
+@pytest.mark.parametrize("schedule", ["simultaneous", "greedy"])
+@pytest.mark.parametrize("name", STACKS)
 def test_fit(name, schedule, tmp_path):
     make, embedding = STACKS[name]
     model = keras_ff.FFModel(make(), 3, label_embedding=embedding, layer_schedule=schedule)

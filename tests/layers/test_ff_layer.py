@@ -578,6 +578,7 @@ def test_a_layer_in_a_functional_model_is_saved_and_loaded(tmp_path):
     assert loaded.layers[-1].own_loss == losses.SymBa()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("part", "weights"),
     [

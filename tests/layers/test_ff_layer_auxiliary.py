@@ -270,6 +270,7 @@ def state(layer):
     return [convert_to_numpy(weight) for weight in layer.weights]
 
 
+@pytest.mark.slow
 def test_running_means_follow_in_layers_that_learn_and_in_no_others():
     def head():
         steps = keras.optimizers.schedules.PolynomialDecay(1.0, 10, 0.1)
@@ -297,6 +298,7 @@ def test_running_means_follow_in_layers_that_learn_and_in_no_others():
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_running_means_of_several_steps_are_of_the_positives():
     """m ← 0.9 m + 0.1 mean(h), step by step, for both layers of a model."""
     layers = layers_with("peers", "peers")
@@ -339,6 +341,7 @@ def test_compiled_steps_are_the_eager_ones():
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_term_of_one_layer_is_no_part_of_anothers_loss():
     x = drawn((8, 6))
     losses = []
@@ -391,6 +394,7 @@ def test_round_trip_of_the_configuration():
     assert FFDense(4).get_config()["auxiliary"] == []
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_it_goes_on_as_before(tmp_path):
     schedule = keras.optimizers.schedules.PolynomialDecay(1.0, 10, 0.1)
     layers = [

@@ -9,7 +9,7 @@ from keras.ops import convert_to_numpy
 
 import keras_ff
 from keras_ff.layers import FFConv2D, FFDense, FFLayer, FFLocallyConnected2D, LocallyConnected2D
-from tests.helpers import drawn, mostly_slow
+from tests.helpers import drawn
 from tests.helpers.locally_connected import by_hand
 
 
@@ -62,7 +62,8 @@ def test_ff_round_trip():
         assert float(copy.test_step(x)[0]["loss"]) == float(layer.test_step(x)[0]["loss"])
 
 
-@mostly_slow("schedule", ["simultaneous", "greedy"], quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", ["simultaneous", "greedy"])
 def test_fit(schedule):
     model = keras_ff.FFModel(
         [FFLocallyConnected2D(4), FFLocallyConnected2D(3, 2, strides=2, padding="valid")],

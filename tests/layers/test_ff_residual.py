@@ -206,7 +206,8 @@ def test_the_way_of_the_data_by_hand(name):
         np.testing.assert_allclose(one, np.mean(other**2, axis=1), rtol=1e-4)
 
 
-@mostly_slow("name", STACKS, quick=(1, 3))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STACKS)
 def test_training_and_scoring_see_the_same(name, monkeypatch):
     """What every layer is given in a training step, in evaluation and in scoring."""
     model = model_of(STACKS[name](), negatives=keras_ff.negatives.AllLabels())
@@ -243,6 +244,7 @@ def test_training_and_scoring_see_the_same(name, monkeypatch):
     assert float(logs[name]) == pytest.approx(goodness.mean(), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_goodness_is_of_the_layers_own_activities_in_training_too():
     """Whatever the shortcut holds."""
     inputs = drawn((16, 5))
@@ -330,8 +332,9 @@ def grouped_convolutions():
     ]
 
 
-@mostly_slow("schedule", ["greedy", "simultaneous", "pipelined", "alternating"], quick=(1,))
-@mostly_slow("groups", [False, True], quick=(0, 1), ids=["contrastive", "class groups"])
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", ["greedy", "simultaneous", "pipelined", "alternating"])
+@pytest.mark.parametrize("groups", [False, True], ids=["contrastive", "class groups"])
 def test_every_layer_learns_in_fit(schedule, groups):
     layers = grouped_convolutions() if groups else STACKS["several"]()
     x = drawn((10, 6, 6, 1) if groups else (10, 6))
@@ -358,6 +361,7 @@ def test_compiled_steps_are_the_eager_ones():
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_greedy_layers_learn_as_under_simultaneous_beneath_frozen_ones():
     """The last layer's step is the same whether those before it learn or not: one batch."""
     x, y = drawn(SHAPE), labels()
@@ -479,7 +483,8 @@ def test_round_trip(settings):
     assert again.get_config() == made.get_config()
 
 
-@mostly_slow("groups", [False, True], quick=(1,), ids=["contrastive", "class groups"])
+@pytest.mark.slow
+@pytest.mark.parametrize("groups", [False, True], ids=["contrastive", "class groups"])
 def test_saved_and_loaded_it_goes_on_as_before(groups, tmp_path):
     layers = grouped_convolutions() if groups else STACKS["several"]()
     x = drawn((8, 6, 6, 1) if groups else SHAPE)

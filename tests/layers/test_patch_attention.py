@@ -126,6 +126,7 @@ def test_inputs_that_are_neither_images_nor_tokens(shape):
         PatchAttention(2, 4, patch_size=2).build(shape)
 
 
+@pytest.mark.slow
 def test_round_trip(tmp_path):
     layer, x = PatchAttention(2, 4, 5, patch_size=2), drawn(2, 4, 6, 1)
     model = keras.Sequential([keras.Input((4, 6, 1)), layer])

@@ -383,6 +383,7 @@ def test_the_temperature_follows_its_schedule():
         assert int(term.steps) == step + 1
 
 
+@pytest.mark.slow
 def test_steps_count_in_compiled_functions():
     term = SupCon(None, cosine())
     term.build((7, 5))
@@ -435,6 +436,7 @@ def test_round_trip(settings):
         assert float(copy(activities, LABELS)) == float(term(activities, LABELS))
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_with_its_steps(tmp_path):
     """Inside a model file: head, statistics and step count are where they were."""
     activities, labels = keras.Input((5,)), keras.Input((), dtype="int32")

@@ -75,6 +75,7 @@ def test_weights_are_carried(label_embedding):
     assert np.abs(np.array(fresh.kernel) - np.array(layers[1].kernel)).max() > 0.1
 
 
+@pytest.mark.slow
 def test_weights_of_activations_are_carried(digits):
     x, y = digits
     layer = FFDense(12, activation=keras.layers.PReLU(alpha_initializer="ones"))

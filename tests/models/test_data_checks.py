@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 import keras_ff
-from tests.helpers import mostly_slow
 
 
 def with_value(array, value, place=27):
@@ -170,6 +169,7 @@ def test_whole_numbers_of_any_type_are_taken(new_model, two_classes):
     assert len(losses) == 1
 
 
+@pytest.mark.slow
 def test_whole_pixels_are_taken(new_model):
     x = np.random.default_rng(0).integers(0, 256, (12, 6))
     y = np.arange(12) % 2
@@ -195,8 +195,9 @@ def test_a_model_that_is_not_built_refuses_too(two_classes):
 # --- streams ----------------------------------------------------------------------------
 
 
-@mostly_slow("kind", STREAMS, quick=(0, 2))
-@mostly_slow("flaw", ["nan pixel", "label too high"], quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", STREAMS)
+@pytest.mark.parametrize("flaw", ["nan pixel", "label too high"])
 def test_streams_in_fit(flaw, kind, new_model, two_classes, stream, values, same):
     x, y, message = flawed(flaw, *two_classes)
     model, by_hand = new_model(), new_model()
@@ -208,28 +209,32 @@ def test_streams_in_fit(flaw, kind, new_model, two_classes, stream, values, same
     same(values(model.trainable_variables), values(by_hand.trainable_variables), atol=1e-6)
 
 
-@mostly_slow("kind", STREAMS, quick=(0, 2))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", STREAMS)
 def test_streams_of_other_types_and_shapes_in_fit(kind, refused, two_classes, stream):
     for flaw in ("fractional label", "samples of another shape", "samples of rank 1"):
         x, y, message = flawed(flaw, *two_classes)
         refused(message, "fit", stream(kind, x, y), stays=flaw != "fractional label")
 
 
-@mostly_slow("kind", STREAMS, quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", STREAMS)
 def test_streams_in_evaluate(kind, refused, two_classes, stream):
     for flaw in SOME:
         x, y, message = flawed(flaw, *two_classes)
         refused(message, "evaluate", stream(kind, x, y))
 
 
-@mostly_slow("kind", STREAMS, quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", STREAMS)
 def test_streams_in_predict(kind, refused, two_classes, stream):
     x, y, message = flawed("nan pixel", *two_classes)
     refused(message, "predict", stream(kind, x))
     refused(message, "predict", stream(kind, x, y))
 
 
-@mostly_slow("kind", STREAMS, quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", STREAMS)
 def test_streams_as_validation_data(kind, refused, two_classes, stream):
     x, y, message = flawed("label too high", *two_classes)
     refused(message, "fit", *two_classes, validation_data=stream(kind, x, y), stays=False)
@@ -251,6 +256,7 @@ def test_a_dataset_that_turns_out_empty(method, refused, two_classes, tf_dataset
     refused("no data to work on.*Received: ", method, filtered)
 
 
+@pytest.mark.slow
 def test_validation_data_that_turn_out_empty(refused, two_classes, tf_dataset):
     filtered = tf_dataset(*two_classes).filter(lambda x, y: False)
     refused("no data to work on", "fit", *two_classes, validation_data=filtered, stays=False)
@@ -266,14 +272,14 @@ def test_streams_without_labels(kind, refused, two_classes, stream):
 # --- however the step is run ------------------------------------------------------------
 
 
-@mostly_slow(
+@pytest.mark.slow
+@pytest.mark.parametrize(
     "options",
     [
         {"run_eagerly": False},
         {"run_eagerly": False, "jit_compile": True},
         {"run_eagerly": False, "steps_per_execution": 2},
     ],
-    quick=(0,),
     ids=["compiled", "jit_compile", "steps_per_execution"],
 )
 def test_however_the_step_is_compiled(options, new_model, two_classes, stream, values, same):
@@ -323,6 +329,7 @@ def test_a_model_goes_on_after_a_refusal(new_model, fit, two_classes, stream, va
 # --- switched off -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_check_data_false_switches_the_checks_off(new_model, fit, two_classes, stream):
     x, y = two_classes
     bad_x, bad_y = with_value(x, np.nan), with_value(y, 2)

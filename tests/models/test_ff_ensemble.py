@@ -70,6 +70,7 @@ def test_evaluate_tells_accuracy(data):
     assert found["loss"] == pytest.approx(-np.mean(likely[np.arange(len(y)), y]), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_file_gives_it_back(samples, tmp_path, recwarn):
     ensemble = FFEnsemble([built(contrastive()), built(class_groups())], [1, 0.2], name="both")
     ensemble.compile("adam", keras.losses.SparseCategoricalCrossentropy(True), metrics=["accuracy"])

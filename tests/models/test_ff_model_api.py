@@ -84,6 +84,7 @@ def test_it_is_a_keras_model_and_computes_its_shape(new_model):
     assert tuple(model(np.ones((7, 6), "float32")).shape) == (7, 3)
 
 
+@pytest.mark.slow
 def test_it_can_be_a_part_of_another_model(new_model, two_classes):
     model = new_model()
     inputs = keras.Input((6,))
@@ -104,6 +105,7 @@ def test_samples_of_another_shape_are_refused(new_model):
 # --- trainable --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_layer_that_is_not_trainable(new_model, fit, two_classes, values, same):
     model, free = (
         new_model(layer={"normalization": "batch"}, optimizer=keras.optimizers.Adam(0.01))
@@ -144,6 +146,7 @@ def test_a_layer_can_be_frozen_between_fits(new_model, fit, two_classes, values,
     assert np.abs(values(second)[0] - start[1][0]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_transform_that_is_not_trainable(new_model, fit, two_classes, values, same):
     model = new_model()
     model.ff_layers[0].transform.trainable = False
@@ -153,6 +156,7 @@ def test_a_transform_that_is_not_trainable(new_model, fit, two_classes, values, 
     same(values(model.ff_layers[0].weights), start)
 
 
+@pytest.mark.slow
 def test_a_model_that_is_not_trainable(new_model, fit, two_classes, values, same):
     model = new_model(model={"readout": "softmax"})
     model.trainable = False
@@ -167,6 +171,7 @@ def test_a_model_that_is_not_trainable(new_model, fit, two_classes, values, same
 # --- what the wrapped layer is given ----------------------------------------------------
 
 
+@pytest.mark.slow
 def test_regularisers_join_the_loss_and_the_step(new_model, two_classes, values):
     strength = 0.05
     plain = new_model()
@@ -199,6 +204,7 @@ def test_regularisers_of_a_layer_that_does_not_learn_stay_out(new_model, two_cla
     assert logs["loss"] == pytest.approx(logs["layer_2/loss"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_constraints(new_model, fit, two_classes, values):
     free = new_model()
     constrained = new_model(layer={"kernel_constraint": keras.constraints.NonNeg()})
@@ -210,6 +216,7 @@ def test_constraints(new_model, fit, two_classes, values):
         assert kernel.min() == 0.0 and kernel.max() > 0.1
 
 
+@pytest.mark.slow
 def test_constraints_hold_in_mixed_float16(new_model, fit, two_classes, values):
     keras.config.set_dtype_policy("mixed_float16")
     model = new_model(layer={"kernel_constraint": keras.constraints.MaxNorm(0.5)})
@@ -230,6 +237,7 @@ def test_initialisers(new_model, values):
     np.testing.assert_array_equal(bias, np.ones(16, "float32"))
 
 
+@pytest.mark.slow
 def test_layers_of_any_kind(digits):
     (x, y), _ = digits
     layers = [

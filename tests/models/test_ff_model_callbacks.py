@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import keras_ff
-from tests.helpers import mostly_slow
 
 
 class Remember(keras.callbacks.Callback):
@@ -41,6 +40,7 @@ def distances(first, second):
 # --- stopping ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_early_stopping_restores_the_best_weights(new_model, fit, two_classes, remember, same):
     model = new_model(run_eagerly=False)
     # The loss falls; in mode "max" the first epoch is the best one.
@@ -77,6 +77,7 @@ def test_terminate_on_nan(new_model, fit, two_classes):
     assert int(model.optimizer.iterations) == 1
 
 
+@pytest.mark.slow
 def test_stop_training(new_model, fit, two_classes):
     class Stop(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -187,7 +188,7 @@ class Crash(keras.callbacks.Callback):
 
 
 @pytest.mark.slow
-@mostly_slow("schedule", ["greedy", "simultaneous"], quick=(0,))
+@pytest.mark.parametrize("schedule", ["greedy", "simultaneous"])
 def test_backup_and_restore(schedule, new_model, fit, three_classes, tmp_path, values, same):
     def fresh(**layer):
         return new_model(
@@ -294,7 +295,8 @@ def test_reduce_lr_on_plateau_acts_on_every_layers_optimizer(
     assert min(distances(weights, values(unreduced.trainable_variables))) > 1e-4
 
 
-@mostly_slow("eager, built", [(True, True), (False, True), (False, False)], quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("eager, built", [(True, True), (False, True), (False, False)])
 def test_swap_ema_weights_spares_layers_that_have_not_started(
     eager, built, new_model, fit, two_classes, remember, same
 ):
@@ -361,6 +363,7 @@ def test_swap_ema_weights_for_validation_leaves_training_untouched(
 # --- keras_ff's own ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_callback_list_can_be_passed(new_model, fit, two_classes):
     model = new_model(model={"layer_schedule": "greedy"})
     callbacks = keras.callbacks.CallbackList([], add_history=True, model=model, epochs=2)
@@ -369,6 +372,7 @@ def test_a_callback_list_can_be_passed(new_model, fit, two_classes):
     assert model.history.epoch == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_callback_list_can_be_passed_twice(new_model, fit, two_classes):
     model = new_model(model={"layer_schedule": "greedy"})
     callbacks = keras.callbacks.CallbackList([], add_history=True, model=model, epochs=4)
@@ -381,6 +385,7 @@ def test_a_callback_list_can_be_passed_twice(new_model, fit, two_classes):
     assert int(other.layers_trained) == 2
 
 
+@pytest.mark.slow
 def test_a_single_callback_can_be_passed(new_model, fit, two_classes):
     epochs = []
     callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: epochs.append(epoch))
@@ -388,6 +393,7 @@ def test_a_single_callback_can_be_passed(new_model, fit, two_classes):
     assert epochs == [0, 1]
 
 
+@pytest.mark.slow
 def test_logs_of_batches_hold_all_figures(new_model, fit, two_classes):
     seen = []
     callback = keras.callbacks.LambdaCallback(

@@ -8,7 +8,7 @@ import sklearn.datasets
 import keras_ff
 from keras_ff import goodness, losses, recipes, visualization
 from keras_ff.layers import Batch, FFConv2D, FFDense
-from tests.helpers import activities_of, drawn, mostly_slow
+from tests.helpers import activities_of, drawn
 from tests.helpers.either_backend import gradient_table
 
 
@@ -78,6 +78,7 @@ def test_gradients_stay_in_their_layer():
             assert (gradient is not None and np.abs(gradient).max() > 1e-5) == (j == k)
 
 
+@pytest.mark.slow
 def test_scores_are_the_sum_of_the_layers_logits():
     model = dense_model(layer_schedule="simultaneous")
     model.compile()
@@ -90,8 +91,9 @@ def test_scores_are_the_sum_of_the_layers_logits():
     np.testing.assert_allclose(model.predict(x, verbose=0), by_hand, rtol=1e-4, atol=1e-5)
 
 
-@mostly_slow("schedule", ["simultaneous", "greedy"], quick=(0,))
-@mostly_slow("readout", ["goodness", "softmax"], quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("schedule", ["simultaneous", "greedy"])
+@pytest.mark.parametrize("readout", ["goodness", "softmax"])
 def test_learns_digits_and_goes_on_after_loading(digits, schedule, readout, tmp_path):
     x, y = digits
     model = dense_model(layer_schedule=schedule, readout=readout)

@@ -18,7 +18,6 @@ from keras_ff.layers import (
     FFResidual,
     PeerNormalization,
 )
-from tests.helpers import mostly_slow
 
 CLASSES = 3
 WIDTH = 12  # which three classes divide, as class groups need
@@ -349,7 +348,8 @@ def samples():
     return x, np.arange(8) % CLASSES
 
 
-@mostly_slow("combination", WORKING, quick=few(WORKING), ids=label)
+@pytest.mark.slow
+@pytest.mark.parametrize("combination", WORKING, ids=label)
 def test_parts_that_work_together(combination, samples):
     """Two epochs of one step: enough for a greedy schedule to reach both layers."""
     model = built_model(combination)

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 import keras_ff
-from tests.helpers import mostly_slow
 from tests.helpers.either_backend import is_traced
 
 
@@ -138,7 +137,7 @@ def test_same_seed_and_op_determinism_give_the_same_weights(
 
 
 @pytest.mark.slow
-@mostly_slow("policy", ["mixed_bfloat16", "mixed_float16"], quick=(0,))
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(policy, digits):
     keras.config.set_dtype_policy(policy)
     (x, y), (test_x, test_y) = digits

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 import keras_ff
-from tests.helpers import mostly_slow
 
 FIGURES = ("loss", "positive_goodness", "negative_goodness", "pair_accuracy")
 NAMES = ["loss", "accuracy", *(f"layer_{number}/{name}" for number in (1, 2) for name in FIGURES)]
@@ -37,6 +36,7 @@ def test_evaluate_as_a_dictionary(trained, two_classes, losses_by_hand):
     assert all(isinstance(value, float) for value in logs.values())
 
 
+@pytest.mark.slow
 def test_evaluate_as_a_list(trained, two_classes):
     logs = trained.evaluate(*two_classes, verbose=0, return_dict=True)
     figures = trained.evaluate(*two_classes, verbose=0)
@@ -44,6 +44,7 @@ def test_evaluate_as_a_list(trained, two_classes):
     assert figures == [logs[name] for name in NAMES]
 
 
+@pytest.mark.slow
 def test_evaluate_weighs_a_short_last_batch(trained, two_classes):
     whole = trained.evaluate(*two_classes, batch_size=30, verbose=0, return_dict=True)
     parts = trained.evaluate(*two_classes, batch_size=7, verbose=0, return_dict=True)
@@ -56,6 +57,7 @@ def test_evaluate_weighs_a_short_last_batch(trained, two_classes):
     assert abs(unweighted - whole["loss"]) > 1e-3
 
 
+@pytest.mark.slow
 def test_evaluate_with_sample_weight(trained, two_classes, losses_by_hand):
     x, y = two_classes
     weight = np.linspace(0.0, 2.0, 30)
@@ -65,7 +67,8 @@ def test_evaluate_with_sample_weight(trained, two_classes, losses_by_hand):
     assert abs(logs["loss"] - losses.sum(axis=0).mean()) > 1e-3
 
 
-@mostly_slow("source", ["tf.data", "PyDataset", "generator"], quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["tf.data", "PyDataset", "generator"])
 def test_evaluate_on_streams(source, trained, two_classes, tf_dataset, py_dataset, generator):
     weight = np.linspace(0.0, 2.0, 30)
     expected = trained.evaluate(
@@ -87,6 +90,7 @@ def test_evaluate_with_one_hot_labels(trained, two_classes):
     assert one_hot.evaluate(x, np.eye(2)[y], verbose=0, return_dict=True) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_evaluate_is_repeatable_and_leaves_the_model(new_model, three_classes, values, same):
     model = new_model(3, metrics=["accuracy"], layer={"dropout": 0.5, "normalization": "batch"})
     start = values(model)
@@ -121,6 +125,7 @@ def test_predict(trained, two_classes):
     assert np.mean(np.argmax(scores, axis=1) == y) > 0.9
 
 
+@pytest.mark.slow
 def test_predict_gives_the_goodness_of_every_class(trained, two_classes):
     x, y = two_classes
     scores = trained.predict(x, verbose=0)
@@ -130,7 +135,8 @@ def test_predict_gives_the_goodness_of_every_class(trained, two_classes):
         assert scores[np.arange(30), labels].mean() == pytest.approx(total, rel=1e-5)
 
 
-@mostly_slow("source", ["tf.data", "PyDataset", "generator"], quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["tf.data", "PyDataset", "generator"])
 def test_predict_on_streams(source, trained, two_classes, tf_dataset, py_dataset, generator):
     expected = trained.predict(two_classes[0], batch_size=20, verbose=0)
     make = {"tf.data": tf_dataset, "PyDataset": py_dataset, "generator": generator}[source]
@@ -141,6 +147,7 @@ def test_predict_on_streams(source, trained, two_classes, tf_dataset, py_dataset
         np.testing.assert_allclose(scores, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_predict_needs_no_compile(new_model, two_classes):
     model = new_model()
     bare = keras_ff.FFModel.from_config(model.get_config())
@@ -184,6 +191,7 @@ def test_train_on_batch_is_a_step_of_fit(new_model, fit, three_classes, values, 
     assert logs == pytest.approx({name: figures[1] for name, figures in history.items()})
 
 
+@pytest.mark.slow
 def test_train_on_batch_returns_a_list_in_order(new_model, two_classes):
     model, other = new_model(metrics=["accuracy"]), new_model(metrics=["accuracy"])
     logs = model.train_on_batch(*two_classes, return_dict=True)
@@ -191,6 +199,7 @@ def test_train_on_batch_returns_a_list_in_order(new_model, two_classes):
     assert figures == [logs[name] for name in NAMES]
 
 
+@pytest.mark.slow
 def test_train_on_batch_with_class_weight(new_model, two_classes, values, same):
     x, y = two_classes
     model, by_sample = new_model(), new_model()
@@ -200,6 +209,7 @@ def test_train_on_batch_with_class_weight(new_model, two_classes, values, same):
     assert np.abs(values(model)[1] - values(new_model())[1]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_train_on_batch_follows_learning_layers(new_model, two_classes, values, same):
     layer = {"normalization": "batch", "dropout": 0.2}
     model = new_model(run_eagerly=False, layer=layer)
@@ -213,6 +223,7 @@ def test_train_on_batch_follows_learning_layers(new_model, two_classes, values, 
         assert all(np.any(one != old) for one, old in zip(values(learner), before, strict=True))
 
 
+@pytest.mark.slow
 def test_test_on_batch(trained, two_classes, values, same):
     start = values(trained)
     logs = trained.test_on_batch(*two_classes, return_dict=True)
@@ -226,6 +237,7 @@ def test_test_on_batch(trained, two_classes, values, same):
     same(values(trained), start)
 
 
+@pytest.mark.slow
 def test_predict_on_batch(trained, two_classes):
     scores = trained.predict_on_batch(two_classes[0])
     assert isinstance(scores, np.ndarray) and scores.dtype == np.float32
@@ -249,7 +261,8 @@ class Counting(keras_ff.FFModel):
         return super().test_on(*data)
 
 
-@mostly_slow("source", ["arrays", "tf.data"], quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["arrays", "tf.data"])
 def test_a_step_is_traced_once(source, new_model, fit, two_classes, tf_dataset):
     """Under JAX once for every size of a batch, elsewhere for short last batches as well."""
     model = new_model(kind=Counting, run_eagerly=False, metrics=["accuracy"])

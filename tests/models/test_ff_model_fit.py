@@ -74,6 +74,7 @@ def test_tf_data_of_x_y_sample_weight(
     same(values(model), weighted, ROUNDING)
 
 
+@pytest.mark.slow
 def test_py_dataset(new_model, fit, two_classes, py_dataset, values, same, reference):
     model = new_model()
     fit(model, py_dataset(*two_classes), batch_size=None, epochs=2)
@@ -93,6 +94,7 @@ def test_py_dataset_with_workers(
     same(values(model), weighted, ROUNDING)
 
 
+@pytest.mark.slow
 def test_py_dataset_is_told_of_epochs(new_model, fit, two_classes, py_dataset):
     class Counting(py_dataset):
         begun = ended = 0
@@ -115,6 +117,7 @@ def test_generator(new_model, fit, two_classes, generator, values, same, referen
     same(values(model), reference, ROUNDING)
 
 
+@pytest.mark.slow
 def test_generator_with_sample_weight(
     new_model, fit, two_classes, weights_of_samples, generator, values, same, weighted
 ):
@@ -124,6 +127,7 @@ def test_generator_with_sample_weight(
     same(values(model), weighted, ROUNDING)
 
 
+@pytest.mark.slow
 def test_tensors(new_model, fit, two_classes, values, same, reference):
     model = new_model()
     fit(model, *map(keras.ops.convert_to_tensor, two_classes), epochs=2)
@@ -140,6 +144,7 @@ def test_one_hot_labels(new_model, fit, two_classes, values, same, reference):
     same(values(model), reference, ROUNDING)
 
 
+@pytest.mark.slow
 def test_integer_labels_in_a_column(new_model, fit, two_classes, values, same, reference):
     x, y = two_classes
     model = new_model()
@@ -173,6 +178,7 @@ def test_a_hundred_classes():
 # --- validation -------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_validation_split(new_model, fit, two_classes, values, same):
     x, y = two_classes
     model, whole = new_model(metrics=["accuracy"]), new_model(metrics=["accuracy"])
@@ -185,7 +191,8 @@ def test_validation_split(new_model, fit, two_classes, values, same):
         assert history[f"val_{name}"][-1] == pytest.approx(value, abs=1e-6), name
 
 
-@mostly_slow("source", ["arrays", "tf.data", "PyDataset", "generator"], quick=(0, 3))
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["arrays", "tf.data", "PyDataset", "generator"])
 def test_validation_data(source, new_model, fit, two_classes, tf_dataset, py_dataset, generator):
     x, y = two_classes
     part = (x[:25], y[:25], np.linspace(0.0, 2.0, 25, dtype="float32"))
@@ -229,6 +236,7 @@ def test_validation_leaves_training_untouched(new_model, fit, three_classes, val
     same(trained(), trained(validation_data=three_classes))
 
 
+@pytest.mark.slow
 def test_validation_is_repeatable(new_model, fit, three_classes):
     model = new_model(3, optimizer=keras.optimizers.SGD(0.0), layer={"dropout": 0.3})
     history = fit(model, *three_classes, epochs=2, validation_data=three_classes).history
@@ -263,7 +271,8 @@ def test_sample_weight_of_zero_for_all_leaves_the_weights(
     assert history.history["loss"] == [0.0, 0.0]
 
 
-@mostly_slow("readout", ["goodness", "softmax"], quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("readout", ["goodness", "softmax"])
 def test_sample_weight_of_zero_makes_a_sample_count_for_nothing(
     readout, new_model, fit, two_classes, values, same
 ):
@@ -324,6 +333,7 @@ def test_class_weight_of_zero_is_training_without_the_class(
 # --- epochs and steps -------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_steps_per_epoch_with_a_repeated_dataset(
     new_model, fit, two_classes, tf_dataset, values, same, reference
 ):
@@ -335,6 +345,7 @@ def test_steps_per_epoch_with_a_repeated_dataset(
     same(values(model), reference, ROUNDING)  # four batches in all, as in two epochs of two
 
 
+@pytest.mark.slow
 def test_initial_epoch_goes_on_with_the_layer_schedule(new_model, fit, two_classes, values, same):
     model = new_model(model={"layer_schedule": "greedy"})
     first, second = (layer.trainable_variables for layer in model.ff_layers)
@@ -346,6 +357,7 @@ def test_initial_epoch_goes_on_with_the_layer_schedule(new_model, fit, two_class
     assert farthest(values(second), start[1]) > 1e-3
 
 
+@pytest.mark.slow
 def test_fit_in_two_parts_is_fit_in_one(new_model, fit, three_classes, values, same):
     def arguments():
         return {"model": {"layer_schedule": "greedy"}, "layer": {"dropout": 0.2}}
@@ -368,13 +380,15 @@ def test_no_epochs(new_model, fit, two_classes, values, same):
 # --- what is printed and returned -------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_verbose_0_prints_nothing(new_model, fit, two_classes, capsys):
     model = new_model(metrics=["accuracy"])
     fit(model, *two_classes, verbose=0, validation_data=two_classes)
     assert capsys.readouterr().out == ""
 
 
-@mostly_slow("verbose", [1, "auto"], quick=(1,))
+@pytest.mark.slow
+@pytest.mark.parametrize("verbose", [1, "auto"])
 def test_verbose_1_shows_a_bar_with_few_figures(verbose, new_model, fit, two_classes, capsys):
     model = new_model(metrics=["accuracy"])
     fit(model, *two_classes, verbose=verbose, epochs=2, validation_data=two_classes)
@@ -398,6 +412,7 @@ def test_verbose_2_prints_a_line_an_epoch(new_model, fit, two_classes, capsys):
     assert "layer_" not in "".join(lines)
 
 
+@pytest.mark.slow
 def test_history(new_model, fit, two_classes, losses_by_hand):
     x, y = two_classes
     model = new_model(metrics=["accuracy"], optimizer=keras.optimizers.SGD(0.0))

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from keras_ff import FFModel, layers, losses, readouts
-from tests.helpers import mostly_slow
 
 X = np.random.default_rng(0).random((40, 6, 6, 1), "float32")
 Y = np.arange(40) % 4
@@ -47,7 +46,8 @@ def assert_frozen(model, part=lambda model: model.ff_layers[0]):
     )
 
 
-@mostly_slow("kind", FROZEN, quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", FROZEN)
 def test_a_layer_made_frozen(kind, tmp_path):
     model = model_of(FROZEN[kind]())
     assert_frozen(model)

@@ -115,6 +115,7 @@ def test_later_layers_losses_do_not_reach_it(layer_losses):
     assert [by_maps is not None for (by_maps,) in gradients] == [True, False, False]
 
 
+@pytest.mark.slow
 def test_greedy_moves_it_while_layer_1_learns():
     model = model_of(schedule="greedy")
     seen = [maps(model)]
@@ -155,7 +156,8 @@ WAYS = {
 }
 
 
-@mostly_slow("name", WAYS, quick=(0, 1))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WAYS)
 def test_it_learns_whatever_stands_beside_it(name):
     model = WAYS[name]()
     before = maps(model)
@@ -181,6 +183,7 @@ def test_not_even_scoring_moves_it():
 # --- where it belongs ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_its_maps_are_in_layer_1s_optimizer_and_counted_once():
     model = model_of()
     variable = model.label_embedding.maps
@@ -201,6 +204,7 @@ def test_its_maps_are_in_layer_1s_optimizer_and_counted_once():
     assert trainable == expected == model.count_params() - 1  # and how many layers have trained
 
 
+@pytest.mark.slow
 def test_adam_keeps_its_moments_in_layer_1():
     model = model_of()
     model.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
@@ -212,6 +216,7 @@ def test_adam_keeps_its_moments_in_layer_1():
     assert shapes == [2, 0, 0]
 
 
+@pytest.mark.slow
 def test_locality_counts_it():
     assert model_of().locality == 2  # the filters, and the maps
     assert model_of([FFDense(4)]).locality == 2
@@ -250,6 +255,7 @@ def arrays(group):
     return found
 
 
+@pytest.mark.slow
 def test_it_is_saved_once(tmp_path):
     model = model_of()
     model.train_on_batch(drawn(SHAPE), labels())
@@ -262,7 +268,8 @@ def test_it_is_saved_once(tmp_path):
     assert json.dumps(config).count('"class_name": "LabelMap"') == 1
 
 
-@mostly_slow("way", ["whole", "weights"], quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["whole", "weights"])
 def test_loaded_it_goes_on_as_before(way, tmp_path):
     """Another seed, so that only what was saved can make the maps equal."""
     model = model_of()

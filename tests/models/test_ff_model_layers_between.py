@@ -11,7 +11,7 @@ from keras.ops import convert_to_numpy
 import keras_ff
 from keras_ff.layers import FFConv2D, FFDense, Opaque
 from keras_ff.negatives import RandomLabels
-from tests.helpers import activities_of, drawn, mostly_slow
+from tests.helpers import activities_of, drawn
 from tests.helpers.either_backend import gradient_table
 from tests.helpers.functions import four_levels
 
@@ -69,6 +69,7 @@ def test_functions_that_do_not_give_a_row_a_sample_are_refused(function, receive
         model_of([dense(6), Opaque(function), dense(4)]).build((None, 6))
 
 
+@pytest.mark.slow
 def test_saved_and_loaded_with_its_function(tmp_path):
     model = model_of([dense(), Opaque(four_levels), dense(4, 1)])
     x, y = drawn(SHAPE), labels()
@@ -91,7 +92,7 @@ def test_a_function_that_has_no_name_to_save_says_how_to_give_it_one(tmp_path):
 
 
 @pytest.mark.slow
-@mostly_slow("jit_compile", ["auto", True], quick=(0,))
+@pytest.mark.parametrize("jit_compile", ["auto", True])
 @pytest.mark.filterwarnings("ignore:Model doesn't support `jit_compile")
 def test_within_a_compiled_fit_of_batches_of_any_size(jit_compile):
     """A stream whose batch size the graph does not know, the last batch short."""
@@ -137,6 +138,7 @@ def test_the_layer_behind_sees_what_the_function_gives():
     np.testing.assert_allclose(activities_of(model, inputs)[1], expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_pooling_layer():
     """Between convolutions: shapes, activities and goodness behind it."""
     layers = [FFConv2D(3), keras.layers.MaxPooling2D(2), FFConv2D(4), FFDense(5)]
@@ -156,6 +158,7 @@ def test_a_pooling_layer():
     np.testing.assert_allclose(goodness, np.mean(hidden**2, axis=(1, 2, 3)), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_layers_before_the_first_ff_layer():
     """They see the sample with its label."""
     model = model_of([keras.layers.Rescaling(2.0, offset=1.0), dense()])
@@ -183,6 +186,7 @@ class Watching(keras.layers.Layer):
         return input_shape
 
 
+@pytest.mark.slow
 def test_a_layer_that_leaves_its_output_shape_to_keras():
     class Doubling(keras.layers.Layer):
         def call(self, inputs):
@@ -213,6 +217,7 @@ def test_layers_between_train_with_the_layer_behind_them_alone():
     assert {mode for one in watching for mode in one.modes} == {False}
 
 
+@pytest.mark.slow
 def test_dropout_is_active_in_training_of_the_layer_behind_it_alone():
     """A frozen layer, and scoring, see all of the activities; its generator moves in training."""
     dropout = keras.layers.Dropout(0.5, seed=1)
@@ -241,14 +246,14 @@ def test_dropout_is_active_in_training_of_the_layer_behind_it_alone():
     assert abs(float(first) - plain) > 1e-4  # half of the inputs were missing
 
 
-@mostly_slow(
+@pytest.mark.slow
+@pytest.mark.parametrize(
     "make",
     [
         lambda: keras.layers.Dense(6, activation="relu"),
         lambda: keras.layers.PReLU(),
         lambda: keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(3)]),
     ],
-    quick=(0,),
     ids=["dense", "parametric", "sequential"],
 )
 @pytest.mark.parametrize("schedule", ["simultaneous", "alternating", "pipelined"])
@@ -274,6 +279,7 @@ def test_a_layer_between_learns_nothing(make, schedule):
     )
 
 
+@pytest.mark.slow
 def test_a_layer_between_is_saved_with_its_weights(tmp_path):
     model = model_of([dense(), keras.layers.Dense(6), dense(4, 1)])
     x, y = drawn(SHAPE), labels()
@@ -289,6 +295,7 @@ def test_a_layer_between_is_saved_with_its_weights(tmp_path):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_dropout_between_draws_on_after_loading(tmp_path):
     model = model_of([dense(20), keras.layers.Dropout(0.5), dense(4, 1)])
     x, y = drawn(SHAPE), labels()
@@ -301,6 +308,7 @@ def test_dropout_between_draws_on_after_loading(tmp_path):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "between",
     [

@@ -44,6 +44,7 @@ def test_by_name_with_one_hot_labels(name, new_model, three_classes):
     assert logs[name] == pytest.approx(right(model, x, y).mean())
 
 
+@pytest.mark.slow
 def test_accuracy_with_labels_in_a_column(new_model, three_classes):
     x, y = three_classes
     model = new_model(3, metrics=["accuracy"])
@@ -51,6 +52,7 @@ def test_accuracy_with_labels_in_a_column(new_model, three_classes):
     assert logs["accuracy"] == pytest.approx(right(model, x, y).mean())
 
 
+@pytest.mark.slow
 def test_by_object(new_model, three_classes):
     metrics = [
         keras.metrics.SparseTopKCategoricalAccuracy(k=2, name="among_two"),
@@ -65,6 +67,7 @@ def test_by_object(new_model, three_classes):
     assert logs["entropy"] == pytest.approx(entropy.mean(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_by_function(new_model, three_classes):
     def highest(y_true, y_pred):
         return keras.ops.max(y_pred, axis=1)
@@ -85,6 +88,7 @@ def test_metrics_are_listed(new_model, two_classes):
     assert list(first) == [f"layer_1/{name}" for name in names]
 
 
+@pytest.mark.slow
 def test_a_former_name_is_logged_for_one_release_more(new_model, fit, two_classes):
     history = fit(new_model(), *two_classes, epochs=2, validation_data=two_classes).history
     for layer in ("layer_1", "layer_2", "val_layer_1", "val_layer_2"):
@@ -125,7 +129,8 @@ def test_weighted_metrics_in_training(readout, new_model, three_classes):
     assert logs["accuracy"] == pytest.approx(expected, rel=1e-5)
 
 
-@mostly_slow("readout, shown", [("goodness", 7 + 4), ("softmax", 30)], quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("readout, shown", [("goodness", 7 + 4), ("softmax", 30)])
 def test_metrics_are_reset_every_epoch(readout, shown, new_model, fit, three_classes):
     model = new_model(3, metrics=[Samples()], model={"readout": readout})
     history = fit(model, *three_classes, epochs=2, validation_data=three_classes).history
@@ -134,6 +139,7 @@ def test_metrics_are_reset_every_epoch(readout, shown, new_model, fit, three_cla
     assert history["val_samples"] == [30] * 2
 
 
+@pytest.mark.slow
 def test_figures_are_reset_every_epoch(new_model, fit, two_classes):
     class Silence(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

@@ -68,6 +68,7 @@ def test_training_goes_on_under_simultaneous(new_model, fit, three_classes, valu
     goes_on_after_loading(model, fit, three_classes, values, same, tmp_path)
 
 
+@pytest.mark.slow
 def test_training_goes_on_in_the_middle_of_greedy(
     new_model, fit, three_classes, values, same, tmp_path
 ):
@@ -158,6 +159,7 @@ def test_training_goes_on_by_train_on_batch(new_model, two_classes, values, same
 # --- what is saved ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_compile_arguments_are_saved(new_model, two_classes, tmp_path):
     model = new_model(
         loss=keras_ff.losses.Logistic(threshold=0.5, margin=0.1),
@@ -178,6 +180,7 @@ def test_compile_arguments_are_saved(new_model, two_classes, tmp_path):
     assert loaded.evaluate(*two_classes, verbose=0, return_dict=True) == expected
 
 
+@pytest.mark.slow
 def test_load_without_compiling(new_model, two_classes, values, same, tmp_path):
     model = new_model(loss=keras_ff.losses.Logistic("learned"))
     model.train_on_batch(*two_classes)
@@ -189,6 +192,7 @@ def test_load_without_compiling(new_model, two_classes, values, same, tmp_path):
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+@pytest.mark.slow
 def test_a_model_without_compile_is_saved(two_classes, tmp_path):
     model = keras_ff.FFModel([keras_ff.layers.FFDense(8)], num_classes=2)
     scores = model.predict(two_classes[0], verbose=0)
@@ -243,6 +247,7 @@ def test_save_weights_and_load_weights(new_model, fit, three_classes, values, sa
     same(everything(other, values), everything(model, values))
 
 
+@pytest.mark.slow
 def test_weights_of_another_model_are_refused(new_model, tmp_path):
     path = tmp_path / "model.weights.h5"
     new_model().save_weights(path)
@@ -252,6 +257,7 @@ def test_weights_of_another_model_are_refused(new_model, tmp_path):
         new_model(layer={"dropout": 0.5}).load_weights(path)
 
 
+@pytest.mark.slow
 def test_an_unbuilt_model_builds_itself_when_it_loads(two_classes, tmp_path):
     model = keras_ff.FFModel([keras_ff.layers.FFDense(8)], num_classes=2)
     model.compile()
@@ -281,6 +287,7 @@ def test_get_config_and_from_config(new_model):
     assert isinstance(again.readout, keras_ff.readouts.Softmax)
 
 
+@pytest.mark.slow
 def test_clone_model(new_model, fit, two_classes, values, same):
     model = new_model()
     start = values(model)
@@ -295,6 +302,7 @@ def test_clone_model(new_model, fit, two_classes, values, same):
     np.testing.assert_allclose(clone.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+@pytest.mark.slow
 def test_to_json(new_model, two_classes):
     model = new_model(model={"label_embedding": "overlay"})
     text = model.to_json()

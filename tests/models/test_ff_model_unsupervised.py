@@ -129,7 +129,8 @@ def test_samples_do_not_move_a_generator(name):
     assert_equal(before, state_of(model))
 
 
-@mostly_slow("name", SOURCES, quick=(0, 1))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SOURCES)
 def test_the_loss_is_that_of_the_streams_given(name):
     """What `evaluate` reports, from the streams of the validation seed, pass by pass."""
     model = encoder(SOURCES[name]())
@@ -156,7 +157,8 @@ def test_the_loss_is_that_of_the_streams_given(name):
 # --- fit -----------------------------------------------------------------------------------------
 
 
-@mostly_slow("name", SOURCES, quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SOURCES)
 def test_fit_needs_no_labels(name):
     """Arrays and streams of x alone: every layer learns, every figure is one."""
     x = drawn(SHAPE)
@@ -175,7 +177,7 @@ def test_fit_needs_no_labels(name):
 
 
 @pytest.mark.slow
-@mostly_slow("streamed", [False, True], quick=(0,), ids=["arrays", "stream"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["arrays", "stream"])
 def test_labels_given_to_fit_teach_the_head_and_no_layer(streamed):
     x, y = drawn(SHAPE), labels()
     given = encoder("hybrid_images")
@@ -257,6 +259,7 @@ def test_fit_readout_moves_the_head_alone(name):
     assert np.isfinite([*history["loss"], *history["accuracy"]]).all()
 
 
+@pytest.mark.slow
 def test_the_readouts_loss_is_its_cross_entropy_and_its_step_that_of_softmax_regression():
     """Three steps of gradient descent by hand, on the normalised activities of layer 2."""
     model = encoder()
@@ -282,6 +285,7 @@ def test_the_readouts_loss_is_its_cross_entropy_and_its_step_that_of_softmax_reg
     np.testing.assert_allclose(model.readout.head.bias, bias, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_validation_of_the_readout_is_the_cross_entropy_of_other_samples():
     model = encoder()
     x, y = drawn(SHAPE), labels()
@@ -295,6 +299,7 @@ def test_validation_of_the_readout_is_the_cross_entropy_of_other_samples():
     assert history["val_accuracy"][-1] == pytest.approx(hits)
 
 
+@pytest.mark.slow
 def test_labels_are_needed_for_the_readout():
     model = encoder()
     x = drawn(SHAPE)
@@ -306,6 +311,7 @@ def test_labels_are_needed_for_the_readout():
     assert model.fit(x, verbose=0).history["loss"]  # and afterwards it is as before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_head", [False, True], ids=["no head yet", "trained head"])
 def test_evaluation_without_labels_shows_no_scores(with_head):
     """There is nothing to compare scores with: the layers' figures are all."""
@@ -335,6 +341,7 @@ def test_fit_goes_on_with_the_layers_after_the_readout():
     assert set(history) == {"loss"} | layer_figures()  # without labels there is no accuracy
 
 
+@pytest.mark.slow
 def test_an_error_in_fit_readout_leaves_the_layers_learning():
     model = encoder()
     x, y = drawn(SHAPE), labels()
@@ -346,6 +353,7 @@ def test_an_error_in_fit_readout_leaves_the_layers_learning():
     assert np.abs(model.ff_layers[0].get_weights()[-2] - before).max() > 1e-6
 
 
+@pytest.mark.slow
 def test_a_model_of_labels_trains_its_readout_alone_too():
     model = keras_ff.FFModel(layers(), 3, readout="softmax", layer_schedule="simultaneous")
     model.compile(keras.optimizers.SGD(0.1), metrics=["accuracy"], run_eagerly=True)
@@ -448,7 +456,8 @@ def test_samples_that_do_not_suit_are_refused(make, shape, expected):
         make().fit(drawn(shape), verbose=0)
 
 
-@mostly_slow("kind", [HybridImages, Perturbation], quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [HybridImages, Perturbation])
 def test_image_negatives_with_wrong_labels_are_scored_by_goodness(kind):
     """Positives carry the true label; negatives another image and a label that is not theirs."""
     model = keras_ff.FFModel(
@@ -483,7 +492,7 @@ def test_image_negatives_with_wrong_labels_are_scored_by_goodness(kind):
 
 
 @pytest.mark.slow
-@mostly_slow("name", SOURCES, quick=(0,))
+@pytest.mark.parametrize("name", SOURCES)
 def test_saved_and_loaded_it_goes_on_as_before(name, tmp_path):
     model = encoder(SOURCES[name]())
     x, y = drawn(SHAPE), labels()

@@ -8,7 +8,7 @@ import sklearn.datasets
 import keras_ff
 from keras_ff import labels, layers, models, negatives, readouts
 from keras_ff.models import RecurrentDense, RecurrentFFModel
-from tests.helpers import activities_of, mostly_slow
+from tests.helpers import activities_of
 
 FEATURES = 5
 
@@ -68,8 +68,9 @@ def by_hand(model, x, classes, strength=0.1):
     return history
 
 
-@mostly_slow("units", [(6, 4, 8), (6,)], quick=(0,), ids=str)
-@mostly_slow("scored", [(3, 4, 5), (1, 8)], quick=(0,), ids=str)
+@pytest.mark.slow
+@pytest.mark.parametrize("units", [(6, 4, 8), (6,)], ids=str)
+@pytest.mark.parametrize("scored", [(3, 4, 5), (1, 8)], ids=str)
 def test_scores_are_goodness_averaged_over_some_iterations(units, scored):
     model = recurrent(units, 3, scored=scored)
     x, _ = samples(num_classes=3)
@@ -82,6 +83,7 @@ def test_scores_are_goodness_averaged_over_some_iterations(units, scored):
     np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weighted", [False, True], ids=["unweighted", "weighted"])
 def test_each_layer_learns_from_its_own_loss_in_every_iteration_and_from_nothing_else(weighted):
     model = recurrent()
@@ -141,6 +143,7 @@ def test_saving_and_going_on(tmp_path):
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+@pytest.mark.slow
 def test_a_softmax_readout_sees_the_scored_iterations_side_by_side():
     model = recurrent(num_classes=3, readout=readouts.Softmax("all"), negatives="hard_labels")
     x, y = samples(12, 3)
@@ -167,6 +170,7 @@ def test_compiled_and_eager_steps_agree():
     np.testing.assert_allclose(*scores, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_bfloat16_comes_close():
     x, _ = samples()
     scores = []

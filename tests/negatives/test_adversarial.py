@@ -97,6 +97,7 @@ def test_bfloat16_samples_are_moved_in_float32():
     np.testing.assert_array_equal(moved, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", KINDS_OF_GRAPHS)
 def test_within_a_graph_of_any_batch_size(compiled):
     source = Adversarial()

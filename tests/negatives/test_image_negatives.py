@@ -183,6 +183,7 @@ def test_with_two_samples_it_is_the_other_one():
     np.testing.assert_array_equal(found, [[1, 2], [2, 1]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hybrid_images", "two_views"])
 def test_a_batch_of_one_sample(name):
     source = negatives.get(name)

@@ -209,6 +209,7 @@ def test_fixed_labels_are_fixed_whatever_the_seed_of_the_call():
     np.testing.assert_array_equal(convert_to_numpy(source.generator.state), state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiled", KINDS_OF_GRAPHS)
 def test_fixed_labels_within_a_graph_of_any_batch_size(compiled):
     x, y = figures((60, 5)), np.arange(60) % 10

@@ -86,6 +86,7 @@ def test_two_layers_of_an_augmentation_draw_differently_from_one_seed():
     assert 0.65 < spread < 0.77
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [None, 3])
 def test_an_augmentation_of_images(seed):
     """Keras's own layers, within a graph."""

@@ -29,6 +29,7 @@ def test_an_unknown_name_names_near_ones():
         FFModel.from_preset(None)
 
 
+@pytest.mark.slow
 def test_presets_are_found_in_folders_of_ones_own(trained, tmp_path, monkeypatch):
     model, x = trained
     wanted = scores(model, x)

@@ -11,7 +11,7 @@ import keras_ff
 from keras_ff import FFModel, layers, readouts, zoo
 from keras_ff.presets import storage
 from keras_ff.recipes import TrainingConfig
-from tests.helpers import activities_of, mostly_slow
+from tests.helpers import activities_of
 from tests.helpers.presets import DIGITS, arrays, replace, scores, weights
 
 pytestmark = pytest.mark.usefixtures("packaged_presets_alone")
@@ -25,7 +25,8 @@ def test_data():
     return arrays(zoo.get(DIGITS[0]).load_data()[2])
 
 
-@mostly_slow("kind", ["float32", "float16", "int8", "int6"], quick=(0, 2))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["float32", "float16", "int8", "int6"])
 def test_a_preset_scores_as_the_model_that_was_saved(kind, trained, tmp_path):
     model, x = trained
     model.save_to_preset(tmp_path / kind, kind)
@@ -44,6 +45,7 @@ def test_a_preset_scores_as_the_model_that_was_saved(kind, trained, tmp_path):
     np.testing.assert_allclose(scores(loaded, x), scores(model, x), rtol=tolerance)
 
 
+@pytest.mark.slow
 def test_what_is_loaded_is_compiled_as_before_and_goes_on_learning(trained, tmp_path):
     model, x = trained
     model.save_to_preset(tmp_path / "preset", "float32")
@@ -167,6 +169,7 @@ def test_other_models_are_refused(copy):
         FFModel.from_preset(copy)
 
 
+@pytest.mark.slow
 def test_other_classes_take_over_all_that_fits(trained, tmp_path):
     model, x = trained
     model.save_to_preset(tmp_path / "preset", "float32")
@@ -194,6 +197,7 @@ def test_other_classes_of_a_preset_with_many_negatives(test_data):
     assert model.evaluate(x[50:], y[50:], verbose=0, return_dict=True)["accuracy"] > 0.9
 
 
+@pytest.mark.slow
 def test_class_groups_are_divided_anew(tmp_path):
     model = keras_ff.models.cnn((20,))
     model.compile()
@@ -248,6 +252,7 @@ def test_another_readout_must_be_one():
         FFModel.from_preset(DIGITS[0], readout="sofmax")
 
 
+@pytest.mark.slow
 def test_frozen_layers_stay_as_they_are(test_data):
     x, y = test_data
     model = FFModel.from_preset(DIGITS[0])
@@ -259,6 +264,7 @@ def test_frozen_layers_stay_as_they_are(test_data):
     assert np.any(before[1] != keras.ops.convert_to_numpy(second.transform.kernel))
 
 
+@pytest.mark.slow
 def test_a_preset_goes_on_by_backpropagation(test_data):
     x, y = test_data
     network = FFModel.from_preset(DIGITS[0]).to_backprop()

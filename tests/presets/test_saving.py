@@ -10,12 +10,12 @@ import pytest
 import keras_ff
 from keras_ff import FFModel, layers, zoo
 from keras_ff.presets import storage
-from tests.helpers import mostly_slow
 from tests.helpers.presets import scores
 
 pytestmark = pytest.mark.usefixtures("packaged_presets_alone")
 
 
+@pytest.mark.slow
 def test_a_card_tells_of_the_training_what_is_known(trained, tmp_path):
     model, _ = trained
     model.save_to_preset(tmp_path / "preset", seconds=12.0)
@@ -34,6 +34,7 @@ def test_storage_takes_the_room_it_should(tmp_path):
     assert (tmp_path / "preset" / "weights.npz").stat().st_size == sizes["int8"]
 
 
+@pytest.mark.slow
 def test_what_serves_learning_alone_is_not_stored(tmp_path):
     term = keras_ff.losses.SupCon(64, regions=4)
     convolution = layers.FFConv2D(10, goodness="class_groups", auxiliary=term)
@@ -76,7 +77,8 @@ FAMILIES = {
 }
 
 
-@mostly_slow("family", FAMILIES, quick=(0, 2, 4))
+@pytest.mark.slow
+@pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_of_networks_can_be_a_preset(family, tmp_path):
     model = FAMILIES[family]()
     model.compile("adam", metrics=["accuracy"])

@@ -20,7 +20,8 @@ def goodness_by_hand(model, x):
     return np.transpose(passes, (1, 2, 0))
 
 
-@mostly_slow(
+@pytest.mark.slow
+@pytest.mark.parametrize(
     ("layers", "counted"),
     [
         ("all", [0, 1, 2]),
@@ -32,7 +33,6 @@ def goodness_by_hand(model, x):
         ((-3, 1), [0, 1]),
         ([1, 1, -2], [1]),
     ],
-    quick=(0, 3, 6, 7),
     ids=str,
 )
 def test_scores_are_goodness_pass_by_pass(layers, counted):
@@ -105,6 +105,7 @@ def test_untrained_layers_are_left_out(layers, trained, counted):
     np.testing.assert_allclose(model(x), expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_under_greedy_scores_count_the_layers_that_have_learned():
     model = model_with("goodness", layer_schedule="greedy")
     x, y = samples()

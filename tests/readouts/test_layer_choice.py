@@ -8,7 +8,7 @@ import tensorflow as tf
 import keras_ff
 from keras_ff.layers import FFDense
 from keras_ff.readouts import Goodness
-from tests.helpers import activities_of, drawn, mostly_slow
+from tests.helpers import activities_of, drawn
 
 CLASSES = 4
 SAMPLES = 24
@@ -101,10 +101,10 @@ def hits_by_hand(goodness, y):
 # --- the choice ----------------------------------------------------------------------------------
 
 
-@mostly_slow(
+@pytest.mark.slow
+@pytest.mark.parametrize(
     ("class_groups", "batch_size"),
     [(False, 24), (False, 7), (True, 7)],
-    quick=(1, 2),
     ids=["contrastive", "short last batch", "class groups"],
 )
 def test_the_best_of_all_runs_is_chosen(class_groups, batch_size):
@@ -123,7 +123,8 @@ def test_the_best_of_all_runs_is_chosen(class_groups, batch_size):
     assert accuracy == pytest.approx(max(hits) / SAMPLES)
 
 
-@mostly_slow("best", runs(4), quick=(0, 5, 8), ids=str)
+@pytest.mark.slow
+@pytest.mark.parametrize("best", runs(4), ids=str)
 def test_any_run_may_be_the_best(best):
     """Layers of the run know a part of the samples each, sure of it; those outside mislead."""
     first, end = best
@@ -150,6 +151,7 @@ def test_of_runs_that_are_equally_good_the_longest_is_chosen():
     assert choice(model) == [1, 1, 1]
 
 
+@pytest.mark.slow
 def test_runs_are_unbroken():
     """The first and the last layer together would know all; no run without the middle does."""
     y = np.arange(SAMPLES) % CLASSES
@@ -195,6 +197,7 @@ def test_before_any_validation_all_layers_count():
     np.testing.assert_allclose(model.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_chosen_anew_at_each_validation():
     """After each epoch, on that epoch's layers: nothing of an earlier count is left."""
     model = model_of(3)
@@ -240,6 +243,7 @@ def other_data():
     return given(tables), (rows(), y), (rows(SAMPLES), y)
 
 
+@pytest.mark.slow
 def test_evaluate_on_other_data_does_not_choose():
     """Neither after `fit`, nor from a callback within it, nor by counting into the next choice."""
     model, valid, test = other_data()
@@ -276,6 +280,7 @@ def test_training_data_do_not_choose():
     assert choice(model) == [1, 0]
 
 
+@pytest.mark.slow
 def test_an_epoch_without_validation_keeps_the_choice():
     model, valid, _ = other_data()
     chosen = []
@@ -288,6 +293,7 @@ def test_an_epoch_without_validation_keeps_the_choice():
     assert chosen == [[1, 1], [1, 0], [1, 0]]
 
 
+@pytest.mark.slow
 def test_fit_needs_validation_data():
     model = model_of(2)
     x, y = data()

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from keras_ff import readouts
-from tests.helpers import mostly_slow
 from tests.helpers.readouts import model_with, samples
 
 
@@ -31,7 +30,8 @@ READOUTS = {
 }
 
 
-@mostly_slow("name", READOUTS, quick=(0, 1, 3))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", READOUTS)
 def test_round_trip(name):
     readout = READOUTS[name]()
     serialised = keras.saving.serialize_keras_object(readout)

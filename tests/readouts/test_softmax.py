@@ -8,7 +8,6 @@ from keras.ops import convert_to_numpy
 import keras_ff
 from keras_ff import readouts
 from keras_ff.layers import FFDense
-from tests.helpers import mostly_slow
 from tests.helpers.either_backend import value_and_gradients
 from tests.helpers.readouts import (
     CLASSES,
@@ -96,6 +95,7 @@ def test_no_gradient_of_the_head_reaches_a_layer():
     assert min(np.abs(part).max() for part in gradients[6:]) > 1e-2
 
 
+@pytest.mark.slow
 def test_beside_a_softmax_head_layers_learn_as_without_it():
     x, y = samples()
     y = y % 2
@@ -269,8 +269,9 @@ def test_standardized_by_the_batch_in_training_and_by_moving_averages_afterwards
         np.testing.assert_array_equal(old, convert_to_numpy(weight))
 
 
-@mostly_slow("options", [{"regions": 1, "standardized": True}, {}], quick=(0,), ids=str)
-@mostly_slow("views", VIEWS, quick=(2,))
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [{"regions": 1, "standardized": True}, {}], ids=str)
+@pytest.mark.parametrize("views", VIEWS)
 def test_logits_of_other_views_are_averaged(options, views):
     views, views_of = VIEWS[views]
     readout = readouts.Softmax("all", optimizer=keras.optimizers.SGD(0.5), **options)

@@ -6,13 +6,13 @@ from keras.ops import convert_to_numpy
 
 from keras_ff import readouts
 from keras_ff.models import scoring
-from tests.helpers import mostly_slow
 from tests.helpers.readouts import CLASSES, VIEWS, image_model, model_with
 
 
-@mostly_slow("kind", ["contrastive", "class groups"], quick=(0, 1))
-@mostly_slow("layers", ["all", "validation"], quick=(1,))
-@mostly_slow("options", VIEWS, quick=(2,))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["contrastive", "class groups"])
+@pytest.mark.parametrize("layers", ["all", "validation"])
+@pytest.mark.parametrize("options", VIEWS)
 def test_goodness_of_other_views_is_added(kind, layers, options):
     options, views_of = VIEWS[options]
     x = np.random.default_rng(1).normal(size=(60, 6, 5, 1)).astype("float32")
@@ -46,6 +46,7 @@ def test_goodness_of_other_views_is_added(kind, layers, options):
     assert (answers != views[0][counted].sum(axis=0).argmax(axis=1)).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", readouts.KNOWN.values())
 def test_only_images_can_be_mirrored_or_moved(kind):
     name = kind.__name__

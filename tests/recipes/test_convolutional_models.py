@@ -27,6 +27,7 @@ def test_images_are_halved_where_layers_grow_wider():
     assert shapes == [(4, 4, 20), (4, 4, 40), (2, 2, 40), (2, 2, 80)]
 
 
+@pytest.mark.slow
 def test_a_residual_network_has_its_seventeen_layers_and_one_width():
     config = TrainingConfig.for_dataset("digits", architecture="resnet", units=10)
     model = model_of(config)

@@ -41,6 +41,7 @@ def test_options_about_a_model_are_refused_beside_one(config, option):
         TrainingConfig(model=serialized(), **option)
 
 
+@pytest.mark.slow
 def test_models_that_do_not_fit_are_refused():
     def made(model):
         return TrainingConfig(model=model).new_model((8, 8, 1), 10, 5)

@@ -81,6 +81,7 @@ def written(run):
     return Page(path)
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_from_elsewhere(written):
     assert written.asked and all(link.startswith("data:") for link in written.asked)
     assert not {"script", "iframe", "object", "form"} & set(written.tags)
@@ -98,6 +99,7 @@ def test_pictures_can_be_read(written):
         assert min(pixels.shape[:2]) > 100 and pixels[..., :3].std() > 0.05
 
 
+@pytest.mark.slow
 def test_layers_are_said_to_do_what_they_do(run, written):
     model, record = training.load(run)
     _, validation, _ = TrainingConfig.from_dict(record["config"]).load_data()

@@ -59,6 +59,7 @@ def finished(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_the_rates_have_fallen_to_zero_when_a_run_ends(finished):
     model, _ = training.load(finished)
     for layer in model.ff_layers:
@@ -80,6 +81,7 @@ def test_a_run_leaves_its_files_and_nothing_else(finished):
         assert (finished / name).read_bytes().startswith(b"\x89PNG\r\n")
 
 
+@pytest.mark.slow
 def test_metrics_agree_with_the_model_and_with_each_other(finished):
     metrics = read(finished, "metrics.json")
     model, run = training.load(finished)
@@ -192,6 +194,7 @@ def test_another_configuration_is_not_resumed(finished):
         training.train(config, finished, resume=True, verbose=0)
 
 
+@pytest.mark.slow
 def test_a_model_that_no_run_wrote_is_not_resumed(tmp_path):
     model = small().new_model((8, 8, 1), 10, 5)
     model.save(tmp_path / "model.keras")

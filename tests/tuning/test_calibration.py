@@ -8,6 +8,7 @@ from keras_ff.tuning import FFHyperModel
 from tests.helpers.tuning import base, parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["auto", "learned"])
 def test_thresholds_by_rule(rule):
     hyper_model = FFHyperModel(base(), ["threshold_rule"])
@@ -33,6 +34,7 @@ def test_calibrated_thresholds_lie_between_positives_and_negatives():
         assert threshold == pytest.approx((positive + negative) / 2, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_calibrated_threshold_comes_from_the_trials_own_network():
     hyper_model = FFHyperModel(base(activation="tanh"), ["threshold_rule"])
     config = hyper_model.config(parameters(threshold_rule="calibrated"))

@@ -11,6 +11,7 @@ from tests.helpers import mostly_slow
 from tests.helpers.tuning import base, parameters
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("goodness", "scale", "unit"),
     [("mean_of_squares", None, 1), ("sum_of_squares", None, 24), ("mean_of_squares", 8.0, 8)],
@@ -63,6 +64,7 @@ def test_layers_of_several_widths_have_thresholds_of_their_own():
     assert hyper_model.config(parameters(threshold=0.5)).threshold == (5.0, 15.0)
 
 
+@pytest.mark.slow
 def test_one_value_a_layer():
     hyper_model = FFHyperModel(base(), ["thresholds", "margins", "learning_rates"])
     values = {
@@ -91,6 +93,7 @@ def test_a_loss_is_given_its_own_parameters_alone():
     assert (symba.threshold, symba.alpha) == (None, 8.0)
 
 
+@pytest.mark.slow
 def test_models_have_the_dtype_policy_of_the_configuration():
     hyper_model = FFHyperModel(base(dtype_policy="mixed_bfloat16"))
     model = hyper_model.build(parameters(threshold=0.5, margin=0.1))

@@ -92,6 +92,7 @@ def test_a_search_that_is_complete_answers_from_its_folder(searched):
         tuning.tune_layers(base(), SEARCH, folder, 2, "random", verbose=0)
 
 
+@pytest.mark.slow
 def test_layers_below_stay_as_they_are_and_only_the_last_learns():
     hyper_model = second_layer()
     hp = parameters(threshold=0.3, learning_rate=2e-3)

@@ -62,6 +62,7 @@ def test_a_readout_that_learns_after_the_layers_is_not_searched():
         FFHyperModel(base(readout="softmax", readout_epochs=3), ["threshold"])
 
 
+@pytest.mark.slow
 def test_a_random_search_and_its_best_model(tmp_path):
     hyper_model = FFHyperModel(base(), {"threshold": (0.2, 0.6), "margin": None})
     tuner = tuner_of(keras_tuner.RandomSearch, tmp_path, hyper_model, max_trials=2)

@@ -7,6 +7,7 @@ from keras_ff import visualization
 from tests.helpers.pictures import rendered
 
 
+@pytest.mark.slow
 def test_activations_and_the_gradients_they_learn_by():
     figure = rendered(visualization.activation_functions(["tanh", "sign", "relu_full_grad"]))
     titles = [axes.get_title() for axes in figure.axes]

@@ -36,6 +36,7 @@ def pictures():
     return [rendered(figure) for figure in every_picture(model, x, y)]
 
 
+@pytest.mark.slow
 def test_legends_cover_no_data_in_any_picture(pictures):
     for figure in pictures:
         width, height = figure.canvas.get_width_height()
@@ -58,6 +59,7 @@ def test_every_picture_has_a_title_and_labels(pictures):
         assert any(texts) or any(ticks) or all(axes.images for axes in figure.axes)
 
 
+@pytest.mark.slow
 def test_pictures_leave_no_open_figures_behind(two_classes):
     before = pyplot.get_fignums()
     visualization.learning_curves(HISTORY)
@@ -66,6 +68,7 @@ def test_pictures_leave_no_open_figures_behind(two_classes):
     assert pyplot.get_fignums() == before
 
 
+@pytest.mark.slow
 def test_pixels_and_files_show_the_same_picture():
     figure = visualization.confusion_matrix([[3, 1], [0, 2]])
     drawn_pixels = style.pixels(figure, dpi=60)

@@ -8,6 +8,7 @@ from keras_ff import visualization
 from tests.helpers.pictures import rendered
 
 
+@pytest.mark.slow
 def test_goodness_separation_tells_the_share_of_pairs_that_the_model_measures(two_classes):
     model, x, y = two_classes
     # With two classes the wrong label is the other one: evaluate sees the same pairs.
@@ -20,6 +21,7 @@ def test_goodness_separation_tells_the_share_of_pairs_that_the_model_measures(tw
     assert 0.5 < logs["layer_1/pair_accuracy"] < 1
 
 
+@pytest.mark.slow
 def test_histograms_hold_all_samples_and_their_means(two_classes):
     model, x, y = two_classes
     logs = model.evaluate(x, y, verbose=0, return_dict=True)
@@ -45,6 +47,7 @@ def test_streams_differ_in_hatching_and_thresholds_are_marked(two_classes):
         assert list(line.get_xdata()) == [threshold, threshold]
 
 
+@pytest.mark.slow
 def test_the_legend_below_the_histograms_covers_no_data(two_classes):
     figure = rendered(visualization.goodness_separation(*two_classes))
     (legend,) = figure.legends
@@ -53,6 +56,7 @@ def test_the_legend_below_the_histograms_covers_no_data(two_classes):
     assert not any(extent.overlaps(axes.get_window_extent()) for axes in figure.axes)
 
 
+@pytest.mark.slow
 def test_many_layers_take_several_rows():
     model = keras_ff.FFModel([keras_ff.layers.FFDense(3) for _ in range(6)], num_classes=2)
     model.compile(loss="symba")

@@ -57,6 +57,7 @@ def own(published, tmp_path):
     return tmp_path / "own"
 
 
+@pytest.mark.slow
 def test_a_preset_holds_the_figures_of_its_members_together(own, data):
     preset = zoo.get(own / "both")
     preset.check()

@@ -11,7 +11,7 @@ from keras_ff import FFModel, cli, datasets, zoo
 from keras_ff.datasets import tfds_images
 from keras_ff.recipes import TrainingConfig
 from keras_ff.zoo import measuring
-from tests.helpers import ROOT, activities_of, mostly_slow
+from tests.helpers import ROOT, activities_of
 from tests.helpers.command_line import command
 from tests.helpers.presets import DIGITS, arrays, scores
 
@@ -54,7 +54,8 @@ def test_all_packaged_presets_together_are_small_enough_for_a_wheel():
     assert sum(preset.bytes for preset in zoo.list_presets().values()) < 80e6
 
 
-@mostly_slow("name", DIGITS, quick=(0,))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DIGITS)
 def test_cards_hold_what_is_measured(name, test_data):
     preset = zoo.get(name)
     found = measuring.measure(preset)
@@ -105,6 +106,7 @@ def test_the_command_on_the_card_is_the_recipe(name):
     assert TrainingConfig.for_dataset(**options) == TrainingConfig.of_preset(preset)
 
 
+@pytest.mark.slow
 def test_layers_are_measured_alone_and_together():
     """By hand, from the goodness of every label."""
     preset = zoo.get(DIGITS[1])

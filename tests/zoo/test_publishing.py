@@ -25,6 +25,7 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_becomes_a_preset_with_the_figures_of_its_files(run, tmp_path):
     preset = zoo.save_run(run, tmp_path / "own", description="A small one.")
     config = TrainingConfig.from_dict(json.loads((run / "config.json").read_text()))
@@ -45,6 +46,7 @@ def test_a_run_becomes_a_preset_with_the_figures_of_its_files(run, tmp_path):
     preset.check()
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_the_weights_as_shipped(run, tmp_path, monkeypatch):
     """Weights that lose much in storage have a card that says so."""
     monkeypatch.setitem(storage.STEPS, "int8", 1)

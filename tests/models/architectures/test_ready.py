@@ -9,7 +9,6 @@ from keras.ops import convert_to_numpy
 
 import keras_ff
 from keras_ff import layer_schedules, models, readouts
-from tests.helpers import mostly_slow
 from tests.helpers.architectures import CLASSES, built, images
 
 TINY = {
@@ -40,7 +39,8 @@ def values(variables):
     return [np.copy(convert_to_numpy(variable)) for variable in variables]
 
 
-@mostly_slow("name", TINY, quick=(0, 2))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TINY)
 def test_each_trains_saves_and_loads(name, tmp_path):
     model = TINY[name](num_classes=CLASSES)
     assert isinstance(model, keras_ff.FFModel) and not model.compiled
@@ -76,6 +76,7 @@ def test_arguments_of_the_model_win_over_what_an_architecture_has_by_default(nam
     assert {key: getattr(model, key) for key in given} == given
 
 
+@pytest.mark.slow
 def test_all_can_be_called_without_arguments_and_say_what_they_take():
     for name in ("mlp", "cnn", "vgg", "local_receptive_field", "recurrent", "resnet"):
         assert getattr(keras_ff.models, name)().num_classes == 10
@@ -87,6 +88,7 @@ def test_all_can_be_called_without_arguments_and_say_what_they_take():
             assert f" {argument}: " in text or f" {argument}, " in text or argument == "kwargs"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "size"),
     [

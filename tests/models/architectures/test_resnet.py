@@ -19,6 +19,7 @@ def test_resnet_has_about_as_many_parameters_as_published(width, millions):
     assert abs(trainable(model) / 1e6 / millions - 1) < 0.05
 
 
+@pytest.mark.slow
 def test_resnet_joins_what_stood_two_layers_before():
     model = built(models.resnet(4, CLASSES), 16, 16, 3)
     joined = {

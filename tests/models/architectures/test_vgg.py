@@ -6,6 +6,7 @@ from keras_ff import layer_schedules, losses, models, readouts
 from tests.helpers.architectures import built, multiplications, trainable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variant", "millions", "parameters"),
     [("trifecta_6", 269, 4_588_552), ("trifecta_12", 531, 8_496_520)],
@@ -27,6 +28,7 @@ def test_trifecta_costs_what_is_published(variant, millions, parameters):
     assert own == losses.Logistic()
 
 
+@pytest.mark.slow
 def test_vgg19_has_sixteen_convolutions_pooled_five_times():
     model = built(models.vgg("vgg19", width_multiplier=1 / 16), 32, 32, 3)
     convolutions = model.ff_layers[:16]
