@@ -11,6 +11,12 @@ import pytest
 
 from keras_ff.layers import FFLayer
 
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+    # Graphs run for a few steps here and take longer to optimise.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
 
 def pytest_collection_finish():
     """Leave out what is there by now, a million objects, wherever garbage is collected."""

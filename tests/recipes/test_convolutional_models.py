@@ -108,6 +108,7 @@ def test_supervised_contrast_has_a_head_in_every_layer(architecture):
         assert head.shape[0] == regions * layer.compute_output_shape((None, 8, 8, 1))[-1]
     assert {layer.locality for layer in model.ff_layers} == {2}
     before = [keras.ops.convert_to_numpy(head) for head in heads]
+    model.run_eagerly = True
     generator = np.random.default_rng(0)
     model.train_on_batch(generator.normal(size=(20, 8, 8, 1)), generator.integers(0, 10, 20))
     for old, new in zip(before, heads, strict=True):
