@@ -7,7 +7,7 @@ from keras_ff.recipes.models import (
     goodness_of,
     is_unsupervised,
     learning_rates_of,
-    negatives_of,
+    takes_negatives_count,
 )
 from keras_ff.utils import checks, registry
 
@@ -96,7 +96,7 @@ def idle(config):
     if is_unsupervised(config):
         for name in ("label_embedding", "label_strength"):
             found[name] = "A network that learns without labels has none in its input"
-    if "count" not in negatives_of(config).get_config():
+    if not takes_negatives_count(config):
         found["negatives_count"] = f"The negatives {config.negatives!r} have no count"
     return found
 

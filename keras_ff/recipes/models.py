@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import inspect
 import itertools
 
 import keras
@@ -136,10 +137,16 @@ def _optimizer_of(config, learning_rate, total_steps):
     return keras.optimizers.Adam(rate, **arguments)
 
 
+# What a configuration says of its negatives is read off their class: a source has a random state,
+# and variables must not be made before a strategy for several machines.
 def is_unsupervised(config):
     """Whether negatives are images, so that layers learn without labels."""
-    source = negatives.get(config.negatives)
-    return source.are_images and not source.wrong_labels
+    return negatives.KNOWN[config.negatives].are_images
+
+
+def takes_negatives_count(config):
+    """Whether the source of negatives lets the number of negatives be chosen."""
+    return "count" in inspect.signature(negatives.KNOWN[config.negatives]).parameters
 
 
 def _label_embedding_of(config):
@@ -151,8 +158,7 @@ def _label_embedding_of(config):
 def negatives_of(config):
     """The source of negatives."""
     source = negatives.get(config.negatives)
-    # All wrong labels have no count of their own.
-    if "count" not in source.get_config():
+    if not takes_negatives_count(config):
         return source
     return _with(source, count=config.negatives_count)
 

@@ -155,3 +155,25 @@ def test_the_model_is_what_the_configuration_says():
     assert model.negatives.count == 2
     assert model.label_embedding == keras_ff.labels.Overlay(strength=0.3)
     assert isinstance(model.readout, keras_ff.readouts.Softmax)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {},
+        {"negatives": "hybrid_images", "readout": "softmax"},
+        {"goodness": "class_groups", "architecture": "cnn"},
+    ],
+    ids=str,
+)
+def test_it_makes_no_variables(chosen, monkeypatch):
+    """They would have to be made under a strategy, which comes after it."""
+
+    def refuse(*arguments, **keywords):
+        raise AssertionError("a variable")
+
+    monkeypatch.setattr(keras.Variable, "__init__", refuse)
+    with pytest.raises(AssertionError, match="a variable"):
+        keras.random.SeedGenerator(0)
+    config = TrainingConfig.for_dataset("digits", **chosen)
+    assert config.command().startswith("keras-ff train")
