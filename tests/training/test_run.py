@@ -443,9 +443,9 @@ class Run:
         assert self.process.returncode == 0, errors
 
 
-KILLED = {"units": (400, 300, 200), "epochs": 4, "batch_size": 32}
+KILLED = {"units": (400, 300), "epochs": 4, "batch_size": 32}
 
-OPTIONS = ("--units", "400,300,200", "--epochs", "4", "--batch-size", "32")
+OPTIONS = ("--units", "400,300", "--epochs", "4", "--batch-size", "32")
 
 
 @pytest.mark.slow

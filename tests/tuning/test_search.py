@@ -29,7 +29,7 @@ def tuner_of(kind, folder, hyper_model, **arguments):
 
 def search(folder, **resume):
     names = ["threshold", "margin"]
-    return tuning.tune(base(epochs=1), names, folder, 2, "random", verbose=0, **resume)
+    return tuning.tune(base(units=(24,), epochs=1), names, folder, 2, "random", verbose=0, **resume)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_hyperband(schedule, tmp_path):
 
 @pytest.mark.slow
 def test_a_grid(tmp_path):
-    hyper_model = FFHyperModel(base(epochs=1), {"activation": ["relu", "tanh"]})
+    hyper_model = FFHyperModel(base(units=(24,), epochs=1), {"activation": ["relu", "tanh"]})
     tuner = tuner_of(keras_tuner.GridSearch, tmp_path, hyper_model, max_trials=9)
     tuner.search(verbose=0)
     found = {one.values["activation"] for one in tuning.results(tuner, hyper_model)}
@@ -131,17 +131,17 @@ def test_trials_that_fail_are_marked_and_the_search_goes_on(tmp_path):
 @pytest.mark.slow
 def test_a_killed_search_goes_on_to_the_same_number_of_trials(tmp_path):
     folder = tmp_path / "search"
-    command = ["-m", "keras_ff.cli", "tune", "--out", str(folder), "--trials", "5"]
-    command += ["--units", "24", "--layers", "2", "--epochs", "2", "--tuner", "random"]
+    command = ["-m", "keras_ff.cli", "tune", "--out", str(folder), "--trials", "3"]
+    command += ["--units", "24", "--layers", "1", "--epochs", "2", "--tuner", "random"]
     process = subprocess.Popen(
         [sys.executable, *command],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    third = folder / "trials" / "trial_2" / "trial.json"
+    second = folder / "trials" / "trial_1" / "trial.json"
     deadline = time.time() + 100
-    while not third.exists():
+    while not second.exists():
         assert time.time() < deadline and process.poll() is None
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
@@ -156,7 +156,7 @@ def test_a_killed_search_goes_on_to_the_same_number_of_trials(tmp_path):
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
     trials = [json.loads(path.read_text()) for path in folder.glob("trials/trial_*/trial.json")]
-    assert [trial["status"] for trial in trials] == ["COMPLETED"] * 5
+    assert [trial["status"] for trial in trials] == ["COMPLETED"] * 3
     best = max(trial["score"] for trial in trials)
     assert f"Best: validation accuracy {100 * best:.2f} %" in ended.stdout
 
@@ -190,7 +190,7 @@ def free_port():
 def test_a_chief_and_two_workers_search_together(tmp_path):
     folder = tmp_path / "search"
     command = [sys.executable, "-m", "keras_ff.cli", "tune", "--out", str(folder), "--trials", "4"]
-    command += ["--units", "24", "--layers", "2", "--epochs", "2", "--tuner", "random"]
+    command += ["--units", "24", "--layers", "1", "--epochs", "2", "--tuner", "random"]
     together = {
         **os.environ,
         "KERASTUNER_ORACLE_IP": "127.0.0.1",
@@ -220,7 +220,7 @@ def test_a_chief_and_two_workers_search_together(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", ["oracle.json", "trial_1/trial.json", "trial_0/trial.json"])
+@pytest.mark.parametrize("file", ["oracle.json", "trial_1/trial.json"])
 def test_a_record_that_was_cut_off_is_restored(file, searched, tmp_path):
     folder = shutil.copytree(searched[0], tmp_path / "search")
     path = folder / "trials" / file
@@ -233,7 +233,8 @@ def test_a_record_that_was_cut_off_is_restored(file, searched, tmp_path):
 def test_the_command_line_says_how_to_train_the_best(tmp_path, capsys):
     folder = tmp_path / "search"
     arguments = ["tune", "--out", str(folder), "--search", "margin,label-strength"]
-    arguments += ["--units", "24", "--epochs", "3", "--trials", "2", "--tuner", "random"]
+    arguments += ["--units", "24", "--layers", "1", "--epochs", "3", "--trials", "2"]
+    arguments += ["--tuner", "random"]
     assert cli.main(arguments) == 0
     output = capsys.readouterr().out
     best = shlex.split(output.strip().splitlines()[-1])
@@ -254,7 +255,7 @@ def test_the_command_line_says_how_to_train_the_best(tmp_path, capsys):
 @pytest.mark.slow
 def test_a_bayesian_search_gives_plain_numbers(tmp_path):
     # The last one is drawn by what came of the others.
-    results = tuning.tune(base(epochs=1), ["margin"], tmp_path, trials=4, verbose=0)
+    results = tuning.tune(base(units=(24,), epochs=1), ["margin"], tmp_path, trials=4, verbose=0)
     assert len(results) == 4
     for one in results:
         assert type(one.values["margin"]) is type(one.config.margin) is float
