@@ -59,9 +59,9 @@ def layer_losses(monkeypatch):
         objective = FFLayer.objective
 
         def recording(self, *args, **kwargs):
-            figures, handed = objective(self, *args, **kwargs)
-            losses.append(figures["loss"])
-            return figures, handed
+            metrics, handed = objective(self, *args, **kwargs)
+            losses.append(metrics["loss"])
+            return metrics, handed
 
         with monkeypatch.context() as patch:
             patch.setattr(FFLayer, "objective", recording)

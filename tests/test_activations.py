@@ -75,7 +75,7 @@ def test_hard_activations_and_their_surrogate_gradients(name, dtype):
 
 
 @pytest.mark.parametrize("name", HARD)
-def test_hard_activations_of_huge_and_undefined_figures(name):
+def test_hard_activations_of_huge_and_undefined_values(name):
     points = np.array([-3e37, 3e37, np.nan], "float32")
     value = np.array(activations.get(name)(points))
     assert np.isfinite(value[:2]).all()

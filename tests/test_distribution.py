@@ -70,7 +70,7 @@ def free_port():
 
 
 def train_replicas(folder, kind, cases, workers=1):
-    """By the files that they write, weights and figures by case."""
+    """By the files that they write, weights and metrics by case."""
     port = free_port()
     arguments = (SCRIPTS / "replicas.py", BACKEND, kind, ",".join(cases), folder)
     finished(*[start(*arguments, number, port) for number in range(workers)])
@@ -241,7 +241,7 @@ def test_layers_on_devices_of_their_own_end_as_on_one(tmp_path):
     process = start(SCRIPTS / "placed_layers.py", tmp_path / "model.keras")
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output[-3000:]
-    assert output.count("weights 0.0 figures True places 00110011") == 3
+    assert output.count("weights 0.0 metrics True places 00110011") == 3
     assert output.count("went on 0.0 places 00110011") == 3
     assert output.count("threads True devices ['cpu:0', 'cpu:1']") == 3
 

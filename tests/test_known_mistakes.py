@@ -53,9 +53,9 @@ def gradients_of_two_losses(inputs):
     second.test_step(first.test_step(inputs)[1].inputs)
 
     def losses_of_a_step():
-        figures, batch = first.train_step(inputs)
-        next_figures, _ = second.train_step(batch.inputs)
-        return [figures["loss"], next_figures["loss"]]
+        metrics, batch = first.train_step(inputs)
+        next_metrics, _ = second.train_step(batch.inputs)
+        return [metrics["loss"], next_metrics["loss"]]
 
     weights = [*first.trainable_weights, *second.trainable_weights]
     return [(row[:2], row[2:]) for row in gradient_table(losses_of_a_step, weights)]
@@ -76,7 +76,7 @@ def test_1_a_detach_so_placed_that_nothing_learns():
         assert np.abs(new - old).max() > 1e-4
 
 
-def test_1_a_readout_that_teaches_layers():
+def test_1_a_readout_that_trains_layers():
     model = dense_model(4, 5, readout="softmax")
     model.readout.head.kernel.assign(drawn(5, 2))
     x, _ = samples()
@@ -123,14 +123,14 @@ def test_3_negatives_frozen_at_the_start(eager):
     """Nothing learns here, so that only the labels drawn can change a figure."""
     model = dense_model(8, classes=10, optimizer=keras.optimizers.SGD(0.0), eager=eager)
     x, y = samples(20, classes=10)
-    figures = {"layer_1/positive_goodness": [], "layer_1/negative_goodness": []}
+    metrics = {"layer_1/positive_goodness": [], "layer_1/negative_goodness": []}
     for _ in range(3):
         model.reset_metrics()
         logs = model.train_on_batch(x, y, return_dict=True)
-        for name, values in figures.items():
+        for name, values in metrics.items():
             values.append(float(logs[name]))
-    assert len(set(figures["layer_1/positive_goodness"])) == 1
-    assert len(set(figures["layer_1/negative_goodness"])) == 3
+    assert len(set(metrics["layer_1/positive_goodness"])) == 1
+    assert len(set(metrics["layer_1/negative_goodness"])) == 3
 
 
 # --- 4. the strength of the label ---------------------------------------------------------------
@@ -276,8 +276,8 @@ def test_7_a_threshold_that_does_not_fit_sum_or_mean(measure, scale):
             loss=losses.Logistic(),
             kernel_initializer="lecun_normal",
         )
-        figures, _ = layer.test_step(drawn(64, 50))
-        assert 0.4 < np.mean(figures["positive_goodness"]) / layer.loss.threshold < 2.5
+        metrics, _ = layer.test_step(drawn(64, 50))
+        assert 0.4 < np.mean(metrics["positive_goodness"]) / layer.loss.threshold < 2.5
 
 
 @pytest.mark.parametrize("measure", ["mean_of_squares", "sum_of_squares"])
@@ -291,8 +291,8 @@ def test_7_a_threshold_that_does_not_fit_the_activation(activation, measure):
         loss=losses.Logistic(),
         kernel_initializer=keras.initializers.Constant(100.0),
     )
-    figures, _ = layer.test_step(np.ones((2, FEATURES), "float32"))
-    assert float(figures["positive_goodness"][0]) > 1.2 * layer.loss.threshold
+    metrics, _ = layer.test_step(np.ones((2, FEATURES), "float32"))
+    assert float(metrics["positive_goodness"][0]) > 1.2 * layer.loss.threshold
 
 
 @pytest.mark.parametrize("part", [losses.SymBa, losses.LabelSoftmax])
@@ -335,11 +335,11 @@ def test_7_terms_that_cancel(name):
 def test_8_goodness_summed_over_the_batch(measure):
     layer = ff_layer(goodness=measure)
     x = drawn(8, FEATURES)
-    figures, _ = layer.test_step(x)
+    metrics, _ = layer.test_step(x)
     others = x.copy()
     others[1:] *= -1.0
-    other_figures, _ = layer.test_step(others)
-    positive, other = figures["positive_goodness"], other_figures["positive_goodness"]
+    other_metrics, _ = layer.test_step(others)
+    positive, other = metrics["positive_goodness"], other_metrics["positive_goodness"]
     assert tuple(positive.shape) == (4,)
     assert len(set(np.array(positive))) == 4
     assert float(positive[0]) == float(other[0])
@@ -419,9 +419,9 @@ def test_9_a_label_form_that_differs_between_training_and_scoring(name):
     batch = model.streams(x, y)
     total = np.zeros((12,)), np.zeros((12,))
     for layer in model.ff_layers:
-        figures, batch = layer.test_step(batch)
-        total[0][:] += figures["positive_goodness"]
-        total[1][:] += figures["negative_goodness"]
+        metrics, batch = layer.test_step(batch)
+        total[0][:] += metrics["positive_goodness"]
+        total[1][:] += metrics["negative_goodness"]
     scores = np.array(model(x))
     true = scores[np.arange(12), y]
     np.testing.assert_allclose(total[0], true, rtol=1e-4)

@@ -38,6 +38,20 @@ def during_fit(model, schedule, x):
         model.make_train_function(force=True)
 
 
+def can_read(dataset):
+    """Whether a dataset is a `tf.data` one whose samples have no numbers of rows yet."""
+    return hasattr(dataset, "element_spec") and not hasattr(dataset, "samples_by_row")
+
+
+def read(dataset):
+    """A dataset as arrays, (x, y, sample_weight), and the size of its batches."""
+    batches = [keras.utils.unpack_x_y_sample_weight(batch) for batch in dataset.as_numpy_iterator()]
+    whole = [
+        None if part[0] is None else np.concatenate(part) for part in zip(*batches, strict=True)
+    ]
+    return whole, len(batches[0][0])
+
+
 def borrow(model, cache):
     """Have `fit` look up activities in the cache of another model with equal frozen layers."""
     model._fitting.borrowed = cache

@@ -6,6 +6,8 @@ from keras_ff.layer_schedules.base import LayerSchedule
 from keras_ff.utils import checks
 from keras_ff.utils.registry import registered
 
+ALWAYS = "always"  # `cache=True`, in a configuration
+
 
 @registered
 class Greedy(LayerSchedule):
@@ -19,13 +21,15 @@ class Greedy(LayerSchedule):
             per layer. Where `fit` runs fewer epochs in all, the later layers stay untrained until
             it goes on with `initial_epoch`; where it runs more, the last layer goes on learning.
             Defaults to `None`.
-        cache: boolean. Whether activities of frozen layers are kept, instead of being computed in
-            every epoch, where `fit` is given numpy arrays or what `keras_ff.datasets.load` gives
-            without augmentation, negatives are labels, and it takes no more than 2 GiB. Defaults
-            to `True`.
+        cache: `"auto"`, or boolean. Whether activities of frozen layers are kept, instead of being
+            computed in every epoch, where negatives are labels and it takes no more than 2 GiB.
+            `"auto"` keeps those of numpy arrays and of what `keras_ff.datasets.load` gives without
+            augmentation. `True` keeps those of any `tf.data.Dataset` as well: `fit` reads it once,
+            as arrays, so its samples must be the same in every epoch. Defaults to `"auto"`.
 
     Raises:
-        ValueError: if an entry is not an integer above 0, or a list has not one entry per layer.
+        ValueError: if an entry is not an integer above 0, if a list has not one entry per layer,
+            or if `cache` is none of the three.
 
     Example:
 
@@ -33,8 +37,10 @@ class Greedy(LayerSchedule):
     (1,)
     """
 
-    def __init__(self, epochs_per_layer=None, cache=True):
-        self.caches = bool(cache)
+    def __init__(self, epochs_per_layer=None, cache="auto"):
+        if cache not in ("auto", True, False):
+            raise ValueError(f"`cache` must be 'auto', True or False. Received: cache={cache!r}")
+        self.caches = cache
         listed = isinstance(epochs_per_layer, (list, tuple)) and len(epochs_per_layer) > 0
         entries = epochs_per_layer if listed else [epochs_per_layer]
         if epochs_per_layer is not None:
@@ -82,5 +88,11 @@ class Greedy(LayerSchedule):
         entries = self.epochs_per_layer
         return {
             "epochs_per_layer": list(entries) if isinstance(entries, list) else entries,
-            "cache": self.caches,
+            "cache": ALWAYS if self.caches is True else self.caches,
         }
+
+    @classmethod
+    def from_config(cls, config):
+        # In earlier files `True` is what "auto" is now.
+        cache = config.get("cache", "auto")
+        return cls(**{**config, "cache": {ALWAYS: True, True: "auto"}.get(cache, cache)})

@@ -488,6 +488,8 @@ class FFModel(backends.Trainer, keras.Model):
         self._assert_compile_called("fit")
         schedule = self._fitting.schedule
         schedule.check(epochs, len(self.ff_layers))
+        if schedule.caches is True and steps_per_epoch is None and activation_cache.can_read(x):
+            (x, y, sample_weight), batch_size = activation_cache.read(x)
         self.readout.check_fit(validation_data is not None or validation_split)
         x = data_checks.checked(self, x, y)
         if validation_data is not None:

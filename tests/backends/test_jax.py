@@ -104,8 +104,8 @@ def test_a_step_is_the_gradient_of_the_formula():
         move = np.zeros_like(before)
         move[place] = 1e-5
         expected[place] = (loss(before + move) - loss(before - move)) / 2e-5
-    figures, _ = layer.train_step(inputs)
-    assert float(figures["loss"]) == pytest.approx(loss(before), rel=1e-5)
+    metrics, _ = layer.train_step(inputs)
+    assert float(metrics["loss"]) == pytest.approx(loss(before), rel=1e-5)
     moved = before - ops.convert_to_numpy(layer.kernel)
     np.testing.assert_allclose(moved, 0.01 * expected, atol=1e-6)
     assert np.abs(expected).max() > 1e-3

@@ -60,7 +60,7 @@ def test_no_more_rows_than_are_summed_at_a_time(shape):
 
 @pytest.mark.parametrize("shape", [*SHAPES, (4, 12), (4, 1), (3, 37), (2, 2000)], ids=str)
 @pytest.mark.parametrize("figure", ["mean", "sum"])
-def test_figures_of_samples_and_their_gradients(shape, figure):
+def test_values_of_samples_and_their_gradients(shape, figure):
     x, weight = about_two(shape), about_two(shape[:1], seed=2)
     axes = tuple(range(1, len(shape)))
     of_squares = getattr(reductions, figure)
@@ -69,11 +69,11 @@ def test_figures_of_samples_and_their_gradients(shape, figure):
         assert reductions.apply(x)
 
         def objective():
-            figures = of_squares(keras.ops.square(x), axes)
-            return keras.ops.sum(weight * figures), figures
+            values = of_squares(keras.ops.square(x), axes)
+            return keras.ops.sum(weight * values), values
 
-        (_, figures), (gradient,) = backends.value_and_grad(objective, [], [x])
-        return figures, gradient
+        (_, values), (gradient,) = backends.value_and_grad(objective, [], [x])
+        return values, gradient
 
     found, gradient = backends.fused(judged)(*map(keras.ops.convert_to_tensor, (x, weight)))
     exact = x.astype("float64")
@@ -150,7 +150,7 @@ def outputs_of_a_step(layer, tensors):
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
 @pytest.mark.parametrize("merge", ["add", "concatenate", "class_groups"])
 @pytest.mark.parametrize("group", [1, 3, 8])
-def test_what_is_handed_on_is_joined_as_outside_a_kernel(policy, merge, group):
+def test_outputs_are_joined_as_outside_a_kernel(policy, merge, group):
     keras.config.set_dtype_policy(policy)
     goodness = ClassGroups(num_classes=2)
     own = 8 if merge == "add" else 2 * group

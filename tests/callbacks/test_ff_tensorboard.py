@@ -102,7 +102,7 @@ def shown(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_the_figures_of_layers_are_those_of_the_history(shown):
+def test_the_metrics_of_layers_are_those_of_the_history(shown):
     _, history, folder = shown
     for run, prefix in (("train", ""), ("validation", "val_")):
         events = Events(folder / run)
@@ -127,7 +127,7 @@ def test_the_figures_of_layers_are_those_of_the_history(shown):
         )
 
 
-def test_figures_of_layers_stand_under_their_layer_alone(shown):
+def test_metrics_of_layers_stand_under_their_layer_alone(shown):
     _, _, folder = shown
     for run in ("train", "validation"):
         tags = Events(folder / run).tags
@@ -467,7 +467,7 @@ def test_validation_data_that_can_be_seen_once_are_left_to_validation(tmp_path):
     ("arguments", "waits"),
     [({}, False), ({"update_freq": 1}, True), ({"write_steps_per_second": True}, True)],
 )
-def test_keras_waits_for_the_figures_of_batches_only_where_they_are_written(
+def test_keras_waits_for_the_metrics_of_batches_only_where_they_are_written(
     arguments, waits, tmp_path
 ):
     board = FFTensorBoard(tmp_path, picture_freq=0, write_projector=False, **arguments)
@@ -522,8 +522,8 @@ def test_a_training_that_is_shown_ends_as_one_that_is_not(schedule, tmp_path):
 
     history, values = trained([FFTensorBoard(tmp_path, **ALWAYS)])
     others, expected = trained([])
-    for name, figures in others.items():
-        np.testing.assert_array_equal(history[name], figures)
+    for name, metrics in others.items():
+        np.testing.assert_array_equal(history[name], metrics)
     for one, other in zip(values, expected, strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -1,4 +1,4 @@
-"""`keras-ff evaluate`: it finds the figures of a run again, and says what it cannot read."""
+"""`keras-ff evaluate`: it finds the metrics of a run again, and says what it cannot read."""
 
 import json
 import zipfile
@@ -25,7 +25,7 @@ def own_model(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_evaluate_finds_the_figures_of_the_run_again(trained):
+def test_evaluate_finds_the_metrics_of_the_run_again(trained):
     _, run = trained
     for model in (run, run / "model.keras"):
         command = Command("evaluate", model, "--dataset", "digits", "--json")
@@ -62,7 +62,7 @@ def test_evaluate_prepares_data_as_in_training(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_batch_size_of_evaluate_changes_no_answer(trained):
+def test_the_batch_size_of_evaluate_changes_no_score(trained):
     _, run = trained
     command = Command("evaluate", run, "--batch-size", "7", "--json")
     found, metrics = json.loads(command.out), json.loads((run / "metrics.json").read_text())

@@ -60,7 +60,7 @@ def samples(shape):
 def test_a_recipe_trains_every_layer(title, monkeypatch, tmp_path):
     x, y = samples(SHAPES[title])
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(6)
-    fits = []  # the weights that each call of `fit` began with, and its figures
+    fits = []  # the weights that each call of `fit` began with, and its metrics
 
     def fit(model, *data, **arguments):
         model.run_eagerly = True  # quicker for a few steps than to compile them
@@ -84,10 +84,10 @@ def test_a_recipe_trains_every_layer(title, monkeypatch, tmp_path):
     model = runpy.run_path(str(recipe), given)["model"]
 
     assert len(fits) == 1 + ("fit_readout" in recipe.read_text(encoding="utf-8"))
-    before, figures = fits[0]
+    before, metrics = fits[0]
     layers = [f"layer_{number}/loss" for number, _ in enumerate(model.ff_layers, start=1)]
-    assert set(layers) <= set(figures)
-    assert np.isfinite([figures[name] for name in ["loss", *layers]]).all()
+    assert set(layers) <= set(metrics)
+    assert np.isfinite([metrics[name] for name in ["loss", *layers]]).all()
     now = [weight for layer in model.ff_layers for weight in weights(layer)]
     assert len(now) == len(before) > len(model.ff_layers)
     unmoved = [

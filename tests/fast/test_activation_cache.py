@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_ff
 from keras_ff.fast import activation_cache
@@ -84,7 +85,7 @@ def trained(kind, cache, eager=True, **fitted):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_weights_and_figures(kind):
+def test_the_same_weights_and_metrics(kind):
     eager = kind not in ("dense", "penalties of a transform's own")
     kept, history = trained(kind, True, eager)
     plain, expected = trained(kind, False, eager)
@@ -264,6 +265,27 @@ def test_losses_on_a_dataset_are_those_of_layers_computed_anew(monkeypatch):
         np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
+def test_any_dataset_is_read_once_where_that_is_asked_for():
+    x, y = samples()
+    data = tf.data.Dataset.from_tensor_slices((x, y, 1.0 + y)).batch(16)
+    ends, reads = [], []
+    for given in ("dataset", "arrays"):
+        keras.utils.set_random_seed(5)
+        model = keras_ff.FFModel(num_classes=3, layer_schedule=Greedy(cache=True), **dense())
+        model.compile(keras.optimizers.Adam(0.01), run_eagerly=True)
+        if given == "dataset":
+            counted = data.map(lambda *batch: (tf.py_function(reads.append, [1], []), batch)[1])
+            model.fit(counted, epochs=3, shuffle=False, verbose=0)
+        else:
+            weights = (1.0 + y).astype("float32")
+            model.fit(x, y, 16, 3, shuffle=False, sample_weight=weights, verbose=0)
+        ends.append(model.get_weights())
+    assert len(reads) == 4  # batches
+    for ours, expected in zip(*ends, strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-6)
+
+
 def test_labels_of_a_dataset_are_checked_as_ever():
     train, _, _ = keras_ff.datasets.load("digits")
     model = keras_ff.FFModel([FFDense(4), FFDense(4)], num_classes=9)
@@ -275,4 +297,9 @@ def test_labels_of_a_dataset_are_checked_as_ever():
 def test_the_choice_is_saved():
     schedule = Greedy(epochs_per_layer=[1, 2], cache=False)
     assert Greedy.from_config(schedule.get_config()) == schedule
-    assert Greedy.from_config(Greedy().get_config()).caches
+    for cache in ("auto", True, False):
+        assert Greedy.from_config(Greedy(cache=cache).get_config()).caches == cache
+    # Up to now `True` was the default, and augmented datasets were computed anew all the same.
+    assert Greedy.from_config({"epochs_per_layer": None, "cache": True}).caches == "auto"
+    with pytest.raises(ValueError, match=r"`cache` must be.*Received: cache='always'"):
+        Greedy(cache="always")

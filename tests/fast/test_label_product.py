@@ -104,7 +104,7 @@ def test_activities_by_hand(embedding):
 @pytest.mark.parametrize("normalization", ["length", None])
 @pytest.mark.parametrize("embedding", [Append(), Overlay()], ids=repr)
 def test_mixed_bfloat16(embedding, normalization, calls):
-    """As near to the figures of float32 as the plain path, and in the same dtype."""
+    """As near to the metrics of float32 as the plain path, and in the same dtype."""
     batch = labelled()
     layer = layer_for(batch, embedding, normalization=normalization, activation=None)
     exact = convert_to_numpy(layer(layer.embed(batch)))

@@ -12,7 +12,7 @@ from tests.helpers import drawn
 @pytest.mark.parametrize("shape", [(4, 12), (4, 5, 3, 6), (4, 7, 9)], ids=str)
 def test_each_group_of_neighbours_is_measured_by_itself(shape, of):
     activities = drawn(shape)
-    figures = goodness.ClassGroups(of=of, scale=2.0)(activities, num_classes=3)
+    values = goodness.ClassGroups(of=of, scale=2.0)(activities, num_classes=3)
     width = shape[-1] // 3
     for k in range(3):
         group = activities[..., k * width : (k + 1) * width].reshape(4, -1).astype("float64")
@@ -21,7 +21,7 @@ def test_each_group_of_neighbours_is_measured_by_itself(shape, of):
             "mean_of_squares": (group**2).mean(axis=1),
             "sum_of_squares": (group**2).sum(axis=1),
         }[of]
-        np.testing.assert_allclose(figures[:, k], 2.0 * measured, rtol=2e-5, atol=1e-6)
+        np.testing.assert_allclose(values[:, k], 2.0 * measured, rtol=2e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -36,10 +36,10 @@ def by_hand(name, activities, scale=1.0, center=0.0):
 @pytest.mark.parametrize("name", FORMULAS)
 def test_formula(name, shape, settings):
     activities = drawn(shape)
-    figures = np.array(made(name, **settings)(activities))
-    assert figures.shape == (shape[0],)
-    assert figures.dtype == "float32"
-    np.testing.assert_allclose(figures, by_hand(name, activities, **settings), rtol=2e-6)
+    values = np.array(made(name, **settings)(activities))
+    assert values.shape == (shape[0],)
+    assert values.dtype == "float32"
+    np.testing.assert_allclose(values, by_hand(name, activities, **settings), rtol=2e-6)
 
 
 @pytest.mark.parametrize("shape", [(12,), (4, 4, 3), (None, 3)], ids=str)
@@ -57,10 +57,10 @@ def test_symbolic_activities(name, shape):
 @pytest.mark.parametrize("name", FORMULAS)
 def test_bfloat16_activities_are_summed_in_float32(name, settings):
     activities = keras.ops.cast(drawn((3, 300)), "bfloat16")
-    figures = made(name, **settings)(activities)
-    assert keras.backend.standardize_dtype(figures.dtype) == "float32"
+    values = made(name, **settings)(activities)
+    assert keras.backend.standardize_dtype(values.dtype) == "float32"
     rounded = np.array(keras.ops.cast(activities, "float32"))
-    np.testing.assert_allclose(figures, by_hand(name, rounded, **settings), rtol=2e-6)
+    np.testing.assert_allclose(values, by_hand(name, rounded, **settings), rtol=2e-6)
 
 
 def test_sums_do_not_stop_where_bfloat16_would():
@@ -84,11 +84,11 @@ def test_squares_beyond_float16(name, expected, dtype):
 def test_float32_under_every_policy(name, policy):
     activities = drawn((5, 40))
     keras.config.set_dtype_policy(policy)
-    figures = made(name, scale=3.0)(activities)
-    assert keras.backend.standardize_dtype(figures.dtype) == "float32"
-    # A mean that nearly cancels, 0.0084 of figures about 3, is 4e-8 away under JAX.
+    values = made(name, scale=3.0)(activities)
+    assert keras.backend.standardize_dtype(values.dtype) == "float32"
+    # A mean that nearly cancels, 0.0084 of values about 3, is 4e-8 away under JAX.
     atol = 1e-7 if keras.backend.backend() == "jax" else 0.0
-    np.testing.assert_allclose(figures, by_hand(name, activities, scale=3.0), rtol=2e-6, atol=atol)
+    np.testing.assert_allclose(values, by_hand(name, activities, scale=3.0), rtol=2e-6, atol=atol)
 
 
 @pytest.mark.parametrize("name", FORMULAS)
@@ -105,10 +105,10 @@ def test_a_sample_does_not_depend_on_the_others(name):
 def test_large_activities(name):
     activities = np.full((2, 5), 1e4, "float32")
     part = made(name)
-    figures, (gradient,) = value_and_gradients(part, activities)
+    values, (gradient,) = value_and_gradients(part, activities)
     expected = by_hand(name, activities)
     assert expected[0] >= (1e4 if name == "mean_activity" else 1e8)
-    np.testing.assert_allclose(figures, expected, rtol=1e-6)
+    np.testing.assert_allclose(values, expected, rtol=1e-6)
     slope = (1.0 if name == "mean_activity" else 2e4) * part.unit((None, 5)) / 5
     np.testing.assert_allclose(gradient, slope, rtol=1e-6)
 

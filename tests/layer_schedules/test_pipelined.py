@@ -93,7 +93,7 @@ def assert_same_history(one, other, rtol=1e-5):
     ],
 )
 def test_pipelined_ends_where_simultaneous_does(name, weighted):
-    """Two epochs of three batches, the last one short: weights, state and figures."""
+    """Two epochs of three batches, the last one short: weights, state and metrics."""
     make, shape = STACKS[name]
     models = pipelined_and_simultaneous(make)
     x, y = batch(shape, models[0].num_classes)
@@ -279,7 +279,7 @@ def test_train_on_batch_takes_one_step_whatever_an_execution_takes():
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_data_of_unknown_length():
-    """The figures of an epoch hold all its batches, though none knows which one is the last."""
+    """The metrics of an epoch hold all its batches, though none knows which one is the last."""
     models = pipelined_and_simultaneous(STACKS["labels"][0])
     x, y = batch((10, 6))
     specification = (tf.TensorSpec((None, 6)), tf.TensorSpec((None,), "int64"))

@@ -25,10 +25,10 @@ def test_the_ff_layer_is_its_transform_behind_a_normalisation():
 
 def test_one_goodness_over_all_tokens_and_units():
     layer, x = FFAttention(2, 4, 6, loss="symba"), drawn(4, 5, 3)
-    figures, batch = layer.test_step(x)
+    metrics, batch = layer.test_step(x)
     expected = (np.array(batch.inputs, "float64") ** 2).mean(axis=(1, 2))
-    np.testing.assert_allclose(figures["positive_goodness"], expected[:2], rtol=1e-5)
-    np.testing.assert_allclose(figures["negative_goodness"], expected[2:], rtol=1e-5)
+    np.testing.assert_allclose(metrics["positive_goodness"], expected[:2], rtol=1e-5)
+    np.testing.assert_allclose(metrics["negative_goodness"], expected[2:], rtol=1e-5)
 
 
 def test_locality_is_the_longest_way_of_a_gradient():
@@ -48,8 +48,8 @@ def test_ff_round_trip(policy):
     )
     assert "transform" not in layer.get_config()
     x = drawn(4, 4, 6, 1)
-    figures, batch = layer.train_step(x)
-    assert keras.backend.standardize_dtype(figures["loss"].dtype) == "float32"
+    metrics, batch = layer.train_step(x)
+    assert keras.backend.standardize_dtype(metrics["loss"].dtype) == "float32"
     assert keras.backend.standardize_dtype(batch.inputs.dtype) == policy.replace("mixed_", "")
     serialised = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
     for copy in (

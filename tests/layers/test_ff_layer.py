@@ -1,4 +1,4 @@
-"""FFLayer: figures, local steps, what it wraps, how it is saved."""
+"""FFLayer: metrics, local steps, what it wraps, how it is saved."""
 
 import json
 
@@ -24,9 +24,9 @@ from tests.helpers.dense import dense, dense_by_hand, normalised, sgd
 
 def symba_by_hand(activities, streams=2, alpha=16.0):
     """Every sample's SymBa loss on means of squares, streams one after the other."""
-    figures = (np.asarray(activities, "float64") ** 2).reshape(len(activities), -1).mean(axis=1)
-    figures = figures.reshape(streams, -1)
-    return np.logaddexp(0.0, alpha * (figures[1:] - figures[0])).mean(axis=0)
+    metrics = (np.asarray(activities, "float64") ** 2).reshape(len(activities), -1).mean(axis=1)
+    metrics = metrics.reshape(streams, -1)
+    return np.logaddexp(0.0, alpha * (metrics[1:] - metrics[0])).mean(axis=0)
 
 
 @pytest.mark.parametrize(
@@ -74,31 +74,31 @@ def test_a_normalizations_own_weights_learn_with_the_layer(name):
 
 
 @pytest.mark.parametrize("streams", [2, 3, 5])
-def test_figures_by_hand(streams):
+def test_values_by_hand(streams):
     layer = dense()
     x = drawn(4 * streams, 5)
-    figures, batch = layer.test_step(Batch(x, streams))
+    metrics, batch = layer.test_step(Batch(x, streams))
     expected = dense_by_hand(x, *map(convert_to_numpy, layer.transform.weights))
     np.testing.assert_allclose(batch.inputs, expected, rtol=1e-4, atol=1e-6)
     by_stream = (expected**2).mean(axis=1).reshape(streams, 4)
-    assert sorted(figures) == sorted(layer.metric_names)
+    assert sorted(metrics) == sorted(layer.metric_names)
     for name in ("positive_goodness", "negative_goodness", "pair_accuracy"):
-        assert tuple(figures[name].shape) == (4,)
-        assert keras.backend.standardize_dtype(figures[name].dtype) == "float32"
-    np.testing.assert_allclose(figures["positive_goodness"], by_stream[0], rtol=1e-4)
-    np.testing.assert_allclose(figures["negative_goodness"], by_stream[1:].mean(axis=0), rtol=1e-4)
+        assert tuple(metrics[name].shape) == (4,)
+        assert keras.backend.standardize_dtype(metrics[name].dtype) == "float32"
+    np.testing.assert_allclose(metrics["positive_goodness"], by_stream[0], rtol=1e-4)
+    np.testing.assert_allclose(metrics["negative_goodness"], by_stream[1:].mean(axis=0), rtol=1e-4)
     np.testing.assert_allclose(
-        figures["pair_accuracy"], (by_stream[0] > by_stream[1:]).mean(axis=0), rtol=1e-6
+        metrics["pair_accuracy"], (by_stream[0] > by_stream[1:]).mean(axis=0), rtol=1e-6
     )
     loss = symba_by_hand(expected, streams).mean()
-    assert float(figures["loss"]) == pytest.approx(loss, rel=1e-4)
+    assert float(metrics["loss"]) == pytest.approx(loss, rel=1e-4)
 
 
 def test_streams_that_are_alike_are_not_told_apart():
     x = drawn(3, 5)
-    figures, _ = dense().test_step(np.concatenate([x, x]))
-    np.testing.assert_array_equal(figures["pair_accuracy"], 0.0)
-    assert float(figures["loss"]) == pytest.approx(np.log(2), rel=1e-5)
+    metrics, _ = dense().test_step(np.concatenate([x, x]))
+    np.testing.assert_array_equal(metrics["pair_accuracy"], 0.0)
+    assert float(metrics["loss"]) == pytest.approx(np.log(2), rel=1e-5)
 
 
 def test_measuring_changes_nothing():
@@ -120,8 +120,8 @@ def test_a_step_is_descent_along_finite_differences(activation, streams):
     def objective(weights):
         return symba_by_hand(dense_by_hand(x, *weights, activation), streams, alpha=3.0).mean()
 
-    figures, batch = layer.train_step(Batch(x, streams))
-    assert float(figures["loss"]) == pytest.approx(objective(before), rel=1e-4)
+    metrics, batch = layer.train_step(Batch(x, streams))
+    assert float(metrics["loss"]) == pytest.approx(objective(before), rel=1e-4)
     np.testing.assert_allclose(batch.inputs, dense_by_hand(x, *before, activation), rtol=1e-4)
     for which, weight in enumerate(layer.transform.weights):
         slope = np.zeros(before[which].shape)
@@ -182,8 +182,8 @@ def test_sample_weights_weight_the_loss(shape, streams):
     activities = dense_by_hand(x, *map(convert_to_numpy, layer.transform.weights))
     expected = (weights * symba_by_hand(activities, streams)).mean()
     expected += 0.5 * np.sum(convert_to_numpy(layer.kernel) ** 2)  # regularisers bear no weight
-    figures, _ = layer.test_step(Batch(x, streams, sample_weight=weights.reshape(shape)))
-    assert float(figures["loss"]) == pytest.approx(expected, rel=1e-5)
+    metrics, _ = layer.test_step(Batch(x, streams, sample_weight=weights.reshape(shape)))
+    assert float(metrics["loss"]) == pytest.approx(expected, rel=1e-5)
 
 
 def stepped(x, **arguments):
@@ -195,7 +195,7 @@ def stepped(x, **arguments):
     return convert_to_numpy(layer.kernel)
 
 
-def test_samples_without_weight_teach_nothing():
+def test_samples_without_weight_change_nothing():
     x = drawn(8, 5)
     other = x.copy()
     other[[1, 5]] = 3.0
@@ -237,8 +237,8 @@ def test_regularizers_of_bias_and_normalization_count():
     )
     x = drawn(4, 5)
     same = np.concatenate([x, x])  # a pair loss of log 2
-    figures, _ = layer.train_step(same)
-    assert float(figures["loss"]) == pytest.approx(np.log(2) + 0.5 * 3 + 0.2 * 5, rel=1e-5)
+    metrics, _ = layer.train_step(same)
+    assert float(metrics["loss"]) == pytest.approx(np.log(2) + 0.5 * 3 + 0.2 * 5, rel=1e-5)
 
 
 def test_an_activity_regularizer_counts_once_a_step():
@@ -250,9 +250,9 @@ def test_an_activity_regularizer_counts_once_a_step():
     x = drawn(4, 5)
     same = np.concatenate([x, x])
     for _ in range(3):
-        figures, batch = layer.train_step(same)
+        metrics, batch = layer.train_step(same)
         penalty = 0.5 * np.sum(np.square(batch.inputs)) / len(same)  # as Keras divides it
-        assert float(figures["loss"]) == pytest.approx(np.log(2) + penalty, rel=1e-5)
+        assert float(metrics["loss"]) == pytest.approx(np.log(2) + penalty, rel=1e-5)
         layer(x)  # a pass for scores in between leaves nothing behind
 
 
@@ -318,7 +318,7 @@ def test_transforms(name):
     make, shape, locality = TRANSFORMS[name]
     layer = FFLayer(make(), loss="logistic", optimizer=sgd(), goodness="sum_of_squares")
     x = drawn(8, 6, 6, 2)
-    figures, batch = layer.test_step(x)
+    metrics, batch = layer.test_step(x)
     activities = batch.inputs
     assert tuple(activities.shape) == (8, *shape)
     assert layer.compute_output_shape((None, 6, 6, 2)) == (None, *shape)
@@ -326,7 +326,7 @@ def test_transforms(name):
     assert layer.locality == locality
     assert layer.loss.threshold == 0.5 * np.prod(shape)
     np.testing.assert_allclose(
-        np.concatenate([figures["positive_goodness"], figures["negative_goodness"]]),
+        np.concatenate([metrics["positive_goodness"], metrics["negative_goodness"]]),
         np.sum(np.square(activities), axis=tuple(range(1, len(activities.shape)))),
         rtol=1e-4,
     )
@@ -387,9 +387,9 @@ def test_a_layer_that_is_not_trainable_takes_no_step(normalization):
     layer.train_step(x)
     layer.trainable = False
     before = layer.get_weights()
-    figures, _ = layer.train_step(x)
+    metrics, _ = layer.train_step(x)
     measured, _ = layer.test_step(x)
-    assert float(figures["loss"]) == float(measured["loss"])
+    assert float(metrics["loss"]) == float(measured["loss"])
     for old, new in zip(before, layer.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     assert int(layer.optimizer.iterations) == 1
@@ -411,7 +411,7 @@ def test_a_frozen_transform_stays_while_its_normalization_learns():
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("measure", ["mean_of_squares", "sum_of_squares"])
-def test_figures_agree_between_policies(measure, policy):
+def test_values_agree_between_policies(measure, policy):
     settings = {
         "units": 64,
         "features": 40,
@@ -425,19 +425,19 @@ def test_figures_agree_between_policies(measure, policy):
     exact, exact_batch = exact_layer.test_step(x)
     keras.config.set_dtype_policy(policy)
     layer = dense(**settings)
-    figures, batch = layer.test_step(x)
+    metrics, batch = layer.test_step(x)
     activities = batch.inputs
     assert keras.backend.standardize_dtype(activities.dtype) == layer.compute_dtype
     assert keras.backend.standardize_dtype(layer.kernel.dtype) == "float32"
     for name in layer.metric_names:
-        assert keras.backend.standardize_dtype(figures[name].dtype) == "float32"
+        assert keras.backend.standardize_dtype(metrics[name].dtype) == "float32"
     for name in ("loss", "positive_goodness", "negative_goodness"):
-        np.testing.assert_allclose(figures[name], exact[name], rtol=2e-2)
-        assert np.any(np.array(figures[name]) != np.array(exact[name]))
+        np.testing.assert_allclose(metrics[name], exact[name], rtol=2e-2)
+        assert np.any(np.array(metrics[name]) != np.array(exact[name]))
     # The goodness of the very activities, however wide, is exact.
     wide = np.array(keras.ops.cast(activities, "float32"))
     np.testing.assert_array_equal(
-        np.array(figures["positive_goodness"]), np.array(layer.goodness(wide))[:8]
+        np.array(metrics["positive_goodness"]), np.array(layer.goodness(wide))[:8]
     )
     np.testing.assert_allclose(wide, exact_batch.inputs, rtol=4e-2, atol=4e-2)
     for one in (exact_layer, layer):

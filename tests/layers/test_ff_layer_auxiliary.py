@@ -95,13 +95,13 @@ def test_the_loss_is_the_plain_one_and_the_terms_of_the_positives(name, streams)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_other_figures_and_activities_are_those_of_the_layer_without(name):
+def test_other_metrics_and_activities_are_those_of_the_layer_without(name):
     inputs = drawn((16, 6))
-    figures, activities = dense(made(name)).objective(Batch(inputs, labels=LABELS), training=True)
+    metrics, activities = dense(made(name)).objective(Batch(inputs, labels=LABELS), training=True)
     others, expected = dense().objective(Batch(inputs), training=True)
     np.testing.assert_array_equal(activities, expected)
     for name in ("positive_goodness", "negative_goodness", "pair_accuracy"):
-        np.testing.assert_array_equal(figures[name], others[name])
+        np.testing.assert_array_equal(metrics[name], others[name])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -175,9 +175,9 @@ def test_positions_and_class_groups():
     for each in (plain, layer):
         each.num_classes = 2
     expected = float(plain.test_step(Batch(inputs, 1, labels=LABELS))[0]["loss"])
-    figures, _ = layer.objective(Batch(inputs, 1, labels=LABELS), training=True)
+    metrics, _ = layer.objective(Batch(inputs, 1, labels=LABELS), training=True)
     term = by_hand("activity+peers+supcon", convert_to_numpy(plain(inputs)), LABELS)
-    assert float(figures["loss"]) == pytest.approx(expected + term, rel=1e-5)
+    assert float(metrics["loss"]) == pytest.approx(expected + term, rel=1e-5)
 
 
 # --- gradients -----------------------------------------------------------------------------------

@@ -130,7 +130,7 @@ def test_images_of_another_size_than_the_first_were():
 
 
 @pytest.mark.parametrize("merge", ["add", "concatenate"])
-def test_neither_length_is_handed_on(merge):
+def test_neither_length_reaches_the_next_layer(merge):
     """Of what is handed on the next layer cannot tell how strongly this one answered."""
     made = FFResidual(keras.layers.Dense(6), merge=merge)
     made.build((None, 5))
@@ -250,11 +250,11 @@ def test_goodness_is_of_the_layers_own_activities_in_training_too():
     inputs = drawn((16, 5))
     made = residual(loss="symba", optimizer="sgd")
     skip = 100 * drawn((16, 5), seed=2)
-    figures, batch = made.test_step(Batch(inputs, skips=(skip,)))
+    metrics, batch = made.test_step(Batch(inputs, skips=(skip,)))
     own = convert_to_numpy(made(inputs))
     expected = np.mean(own**2, axis=1)
-    np.testing.assert_allclose(figures["positive_goodness"], expected[:8], rtol=1e-5)
-    np.testing.assert_allclose(figures["negative_goodness"], expected[8:], rtol=1e-5)
+    np.testing.assert_allclose(metrics["positive_goodness"], expected[:8], rtol=1e-5)
+    np.testing.assert_allclose(metrics["negative_goodness"], expected[8:], rtol=1e-5)
     assert np.abs(batch.inputs - own).max() > 0.1
 
 
@@ -268,15 +268,15 @@ def test_alone_its_shortcut_is_its_own_inputs():
     np.testing.assert_allclose(batch.inputs, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_its_figures_and_its_step_are_those_of_a_layer_without_a_shortcut():
+def test_its_metrics_and_its_step_are_those_of_a_layer_without_a_skip():
     """Weights after a step, too: the shortcut concerns the next layer alone."""
     inputs = drawn((16, 5))
     settings = {"loss": "symba", "optimizer": keras.optimizers.SGD(0.1)}
     plain, made = layer(**settings), residual(**settings)
     expected, _ = plain.train_step(inputs)
-    figures, _ = made.train_step(inputs)
+    metrics, _ = made.train_step(inputs)
     for name, value in expected.items():
-        np.testing.assert_array_equal(figures[name], value)
+        np.testing.assert_array_equal(metrics[name], value)
     for one, other in zip(made.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -30,11 +30,11 @@ def test_with_several_negatives_they_differ():
 
 
 def test_label_softmax_over_all_wrong_labels_is_the_cross_entropy():
-    figures = np.random.default_rng(4).normal(size=(5, 6))
+    values = np.random.default_rng(4).normal(size=(5, 6))
     labels = np.array([0, 5, 2, 2, 4])
-    positive = figures[np.arange(5), labels]
-    negative = np.array([np.delete(row, label) for row, label in zip(figures, labels, strict=True)])
-    entropy = keras.losses.sparse_categorical_crossentropy(labels, 3.0 * figures, from_logits=True)
+    positive = values[np.arange(5), labels]
+    negative = np.array([np.delete(row, label) for row, label in zip(values, labels, strict=True)])
+    entropy = keras.losses.sparse_categorical_crossentropy(labels, 3.0 * values, from_logits=True)
     value = losses.LabelSoftmax(alpha=3.0)(positive, negative)
     np.testing.assert_allclose(value, entropy, rtol=1e-5)
 

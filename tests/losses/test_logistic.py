@@ -76,11 +76,11 @@ def test_a_threshold_and_a_margin_for_each_layer():
     assert [layer.loss.margin for layer in model.ff_layers] == [0.0, 0.5]
     inputs = np.random.default_rng(7).normal(size=(6, 7)).astype("float32")
     layer = model.ff_layers[0]
-    figures, _ = layer.test_step(inputs)
+    metrics, _ = layer.test_step(inputs)
     expected = logistic_by_hand(
-        figures["positive_goodness"], figures["negative_goodness"], threshold=1.0
+        metrics["positive_goodness"], metrics["negative_goodness"], threshold=1.0
     )
-    assert float(figures["loss"]) == pytest.approx(expected.mean(), rel=1e-5)
+    assert float(metrics["loss"]) == pytest.approx(expected.mean(), rel=1e-5)
 
 
 def test_a_list_is_no_threshold_by_itself():
@@ -107,11 +107,11 @@ def test_a_learned_threshold_starts_at_half_a_unit_and_takes_the_layers_step(mea
     start = 0.5 if measure == "mean_of_squares" else 3.0
     assert float(layer.threshold) == start
     assert any(weight is layer.threshold for weight in layer.trainable_weights)
-    figures, _ = layer.train_step(np.random.default_rng(8).normal(size=(10, 4)).astype("float32"))
-    positive = np.array(figures["positive_goodness"])
-    negative = np.array(figures["negative_goodness"])
+    metrics, _ = layer.train_step(np.random.default_rng(8).normal(size=(10, 4)).astype("float32"))
+    positive = np.array(metrics["positive_goodness"])
+    negative = np.array(metrics["negative_goodness"])
     expected = logistic_by_hand(positive, negative, start, 0.25).mean()
-    assert float(figures["loss"]) == pytest.approx(expected, rel=1e-5)
+    assert float(metrics["loss"]) == pytest.approx(expected, rel=1e-5)
     slope = np.mean(sigmoid(start + 0.25 - positive) - sigmoid(negative - start + 0.25))
     assert abs(slope) > 1e-3
     assert float(layer.threshold) == pytest.approx(start - 0.5 * slope, rel=1e-5)

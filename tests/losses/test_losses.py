@@ -96,7 +96,7 @@ def test_every_loss_falls_as_streams_part(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_every_loss_gives_one_figure_a_sample(name):
+def test_every_loss_gives_one_value_per_sample(name):
     positive, negative = POSITIVE.copy(), NEGATIVES["three"].copy()
     before = np.array(losses.get(name)(positive, negative))
     positive[1:], negative[1:] = 0.7, 0.9
@@ -157,7 +157,7 @@ def test_the_order_of_negatives_does_not_matter(name):
     loss, negative = losses.get(name), NEGATIVES["three"]
     ordered, turned = loss(POSITIVE, negative), loss(POSITIVE, negative[:, ::-1])
     np.testing.assert_allclose(ordered, turned, rtol=1e-5, atol=1e-7)
-    # Another batch order gives the same figures in that order.
+    # Another batch order gives the same values in that order.
     np.testing.assert_allclose(loss(POSITIVE[::-1], negative[::-1])[::-1], ordered, rtol=1e-6)
 
 
@@ -185,7 +185,7 @@ def test_what_is_given_is_left_alone(loss):
 
 @pytest.mark.parametrize("part", [losses.Logistic, losses.SymBa, losses.LabelSoftmax])
 def test_auto_makes_sums_and_means_alike(part):
-    """At half a unit, and with alpha one over it, only the scale of the figures differs."""
+    """At half a unit, and with alpha one over it, only the scale of the values differs."""
     activities = np.random.default_rng(5).normal(size=(2, 4, 40))
     found = []
     for name in ("sum_of_squares", "mean_of_squares"):

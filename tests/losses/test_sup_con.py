@@ -50,7 +50,7 @@ def headed(z, term, training):
 
 
 def randomised(term, seed=2):
-    """Give every float weight of a built term figures of its own."""
+    """Give every float weight of a built term values of its own."""
     rng = np.random.default_rng(seed)
     for weight in term.weights:
         if "int" not in weight.dtype:

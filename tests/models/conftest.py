@@ -118,7 +118,7 @@ def losses_by_hand():
         x = x.astype("float64").reshape(len(x), -1)
         length = np.sqrt(0.1 * np.sum(x**2, axis=1, keepdims=True))
         activities = np.concatenate([x, length * np.eye(model.num_classes)[labels]], axis=1)
-        figures = []
+        values = []
         for layer in model.ff_layers:
             scale = np.sqrt(np.mean(activities**2, axis=1, keepdims=True) + 1e-8)
             kernel, bias = (
@@ -126,8 +126,8 @@ def losses_by_hand():
                 for weight in layer.transform.weights
             )
             activities = np.maximum(activities / scale @ kernel + bias, 0.0)
-            figures.append(np.mean(activities**2, axis=1))
-        return np.array(figures)
+            values.append(np.mean(activities**2, axis=1))
+        return np.array(values)
 
     def losses(model, x, true, wrong):
         difference = 16.0 * (goodness(model, x, wrong) - goodness(model, x, true))

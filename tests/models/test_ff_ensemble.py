@@ -74,7 +74,7 @@ def test_evaluate_tells_accuracy(data):
 def test_a_file_gives_it_back(samples, tmp_path, recwarn):
     ensemble = FFEnsemble([built(contrastive()), built(class_groups())], [1, 0.2], name="both")
     ensemble.compile("adam", keras.losses.SparseCategoricalCrossentropy(True), metrics=["accuracy"])
-    figures = ensemble.evaluate(samples, np.arange(30) % 10, verbose=0)
+    metrics = ensemble.evaluate(samples, np.arange(30) % 10, verbose=0)
     ensemble.save(tmp_path / "both.keras")
     recwarn.clear()
     loaded = keras.saving.load_model(tmp_path / "both.keras")
@@ -83,7 +83,7 @@ def test_a_file_gives_it_back(samples, tmp_path, recwarn):
     assert loaded.shares == [1.0, 0.2]
     assert loaded.members[1].dtype_policy.name == "mixed_bfloat16"
     np.testing.assert_array_equal(*of_samples(samples, ensemble, loaded))
-    assert loaded.evaluate(samples, np.arange(30) % 10, verbose=0) == figures
+    assert loaded.evaluate(samples, np.arange(30) % 10, verbose=0) == metrics
 
 
 @pytest.mark.slow

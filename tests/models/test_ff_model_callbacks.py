@@ -133,9 +133,9 @@ def test_csv_logger(new_model, fit, two_classes, tmp_path):
         rows = list(csv.DictReader(file))
     assert [row.pop("epoch") for row in rows] == ["0", "1"]
     assert set(rows[0]) == set(history)
-    for name, figures in history.items():
+    for name, metrics in history.items():
         written = [float(row[name]) for row in rows]
-        assert written == pytest.approx(figures, nan_ok=True), name
+        assert written == pytest.approx(metrics, nan_ok=True), name
     assert "layer_2/loss" in rows[0] and "accuracy" in rows[0]
 
 
@@ -162,9 +162,9 @@ def test_tensorboard(new_model, fit, two_classes, tmp_path):
 
     train, validation = scalars("train"), scalars("validation")
     for name in ("loss", "accuracy", "layer_1/loss", "layer_2/pair_accuracy"):
-        steps, figures = zip(*train[f"epoch_{name}"], strict=True)
+        steps, metrics = zip(*train[f"epoch_{name}"], strict=True)
         assert steps == (0, 1)
-        assert [float(value) for value in figures] == pytest.approx(history[name])
+        assert [float(value) for value in metrics] == pytest.approx(history[name])
         at_end = [float(value) for _, value in validation[f"epoch_{name}"]]
         assert at_end == pytest.approx(history[f"val_{name}"])
     for number in (1, 2):
@@ -394,7 +394,7 @@ def test_a_single_callback_can_be_passed(new_model, fit, two_classes):
 
 
 @pytest.mark.slow
-def test_logs_of_batches_hold_all_figures(new_model, fit, two_classes):
+def test_logs_of_batches_hold_all_metrics(new_model, fit, two_classes):
     seen = []
     callback = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: seen.append(logs)

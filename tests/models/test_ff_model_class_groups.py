@@ -193,7 +193,7 @@ def test_a_stack_that_shrinks_to_nothing_is_refused():
         pooled.build((None, 1, 1, 3))
 
 
-def test_figures_of_the_convolution_by_hand():
+def test_metrics_of_the_convolution_by_hand():
     """Pooling stands before goodness, and goodness before the next layer's normalisation."""
     layer = FFConv2D(
         2,
@@ -206,8 +206,8 @@ def test_figures_of_the_convolution_by_hand():
     )
     positive, negative = np.ones((1, 2, 2, 1)), 0.5 * np.ones((1, 2, 2, 1))
     positive[0, 1, 1, 0] = 3.0
-    figures, batch = layer.test_step(np.concatenate([positive, negative]).astype("float32"))
+    metrics, batch = layer.test_step(np.concatenate([positive, negative]).astype("float32"))
     assert tuple(batch.inputs.shape) == (2, 1, 1, 2)
-    assert float(figures["positive_goodness"][0]) == 9.0
-    assert float(figures["negative_goodness"][0]) == 0.25
-    np.testing.assert_allclose(figures["loss"], np.log1p(np.exp(-(9.0 - 0.25))), rtol=1e-4)
+    assert float(metrics["positive_goodness"][0]) == 9.0
+    assert float(metrics["negative_goodness"][0]) == 0.25
+    np.testing.assert_allclose(metrics["loss"], np.log1p(np.exp(-(9.0 - 0.25))), rtol=1e-4)

@@ -363,9 +363,9 @@ def test_parts_that_work_together(combination, samples):
         shuffle=False,
         verbose=0,
     )
-    figures = history.history
-    assert np.isfinite(figures["loss"] + figures["val_loss"]).all()
-    assert np.isfinite([figures[f"val_layer_{number}/loss"] for number in (1, 2)]).all()
+    metrics = history.history
+    assert np.isfinite(metrics["loss"] + metrics["val_loss"]).all()
+    assert np.isfinite([metrics[f"val_layer_{number}/loss"] for number in (1, 2)]).all()
     for layer, old in zip(model.ff_layers, before, strict=True):
         for weight, value in zip(layer.trainable_variables, old, strict=True):
             assert np.isfinite(convert_to_numpy(weight)).all()

@@ -37,8 +37,8 @@ def test_run_eagerly(new_model, fit, two_classes, values, same, compiled_step):
     assert (len(eager), len(graph)) == (6, 0)  # two epochs of three batches
     same(weights, compiled_step[1], atol=1e-6)
     assert set(history) == set(compiled_step[0])
-    for name, figures in compiled_step[0].items():
-        assert history[name] == pytest.approx(figures, rel=1e-5), name
+    for name, metrics in compiled_step[0].items():
+        assert history[name] == pytest.approx(metrics, rel=1e-5), name
 
 
 @pytest.mark.slow
@@ -47,8 +47,8 @@ def test_jit_compile(new_model, fit, two_classes, values, same, compiled_step):
     history = fit(model, *two_classes, batch_size=12, epochs=2).history
     assert model.jit_compile is True
     same(values(model.trainable_variables), compiled_step[1], atol=1e-5)
-    for name, figures in history.items():
-        assert figures == pytest.approx(compiled_step[0][name], rel=1e-4), name
+    for name, metrics in history.items():
+        assert metrics == pytest.approx(compiled_step[0][name], rel=1e-4), name
     x, _ = two_classes
     np.testing.assert_allclose(model.predict(x, verbose=0), model(x), rtol=1e-4)
 
@@ -82,8 +82,8 @@ def test_steps_per_execution(new_model, fit, two_classes, values, same, compiled
     assert ends == [1, 2, 1, 2] or ends == [1, 3, 1, 3]
     assert int(model.optimizer.iterations) == 6
     same(values(model.trainable_variables), compiled_step[1], atol=1e-6)
-    for name, figures in compiled_step[0].items():
-        assert history[name] == pytest.approx(figures, rel=1e-5), name
+    for name, metrics in compiled_step[0].items():
+        assert history[name] == pytest.approx(metrics, rel=1e-5), name
 
 
 @pytest.mark.slow
@@ -148,7 +148,7 @@ def test_mixed_precision(policy, digits):
     history = model.fit(x, y, batch_size=50, epochs=4, verbose=0)
     assert {layer.compute_dtype for layer in model.ff_layers} == {policy.removeprefix("mixed_")}
     assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
-    assert all(np.isfinite(figures).all() for figures in history.history.values())
+    assert all(np.isfinite(metrics).all() for metrics in history.history.values())
     scores = model.predict(test_x, verbose=0)
     assert scores.dtype == np.float32
     assert np.mean(np.argmax(scores, axis=1) == test_y) > 0.7

@@ -39,9 +39,9 @@ def test_evaluate_as_a_dictionary(trained, two_classes, losses_by_hand):
 @pytest.mark.slow
 def test_evaluate_as_a_list(trained, two_classes):
     logs = trained.evaluate(*two_classes, verbose=0, return_dict=True)
-    figures = trained.evaluate(*two_classes, verbose=0)
+    metrics = trained.evaluate(*two_classes, verbose=0)
     # What was asked for comes first, as in Keras, then what the layers have to say.
-    assert figures == [logs[name] for name in NAMES]
+    assert metrics == [logs[name] for name in NAMES]
 
 
 @pytest.mark.slow
@@ -100,7 +100,7 @@ def test_evaluate_is_repeatable_and_leaves_the_model(new_model, three_classes, v
 
 
 @pytest.mark.slow
-def test_evaluate_prints_few_figures(trained, two_classes, capsys):
+def test_evaluate_prints_few_metrics(trained, two_classes, capsys):
     trained.evaluate(*two_classes, batch_size=20, verbose=1)
     printed = capsys.readouterr().out
     assert "2/2" in printed and " accuracy: " in printed and " loss: " in printed
@@ -129,9 +129,9 @@ def test_predict(trained, two_classes):
 def test_predict_gives_the_goodness_of_every_class(trained, two_classes):
     x, y = two_classes
     scores = trained.predict(x, verbose=0)
-    figures = trained.evaluate(x, y, verbose=0, return_dict=True)
+    metrics = trained.evaluate(x, y, verbose=0, return_dict=True)
     for name, labels in (("positive", y), ("negative", 1 - y)):
-        total = sum(figures[f"layer_{number}/{name}_goodness"] for number in (1, 2))
+        total = sum(metrics[f"layer_{number}/{name}_goodness"] for number in (1, 2))
         assert scores[np.arange(30), labels].mean() == pytest.approx(total, rel=1e-5)
 
 
@@ -188,15 +188,15 @@ def test_train_on_batch_is_a_step_of_fit(new_model, fit, three_classes, values, 
         logs = by_batch.train_on_batch(x, y, return_dict=True)
     history = fit(by_fit, x, y, batch_size=30, epochs=2).history
     same(values(by_batch), values(by_fit))
-    assert logs == pytest.approx({name: figures[1] for name, figures in history.items()})
+    assert logs == pytest.approx({name: metrics[1] for name, metrics in history.items()})
 
 
 @pytest.mark.slow
 def test_train_on_batch_returns_a_list_in_order(new_model, two_classes):
     model, other = new_model(metrics=["accuracy"]), new_model(metrics=["accuracy"])
     logs = model.train_on_batch(*two_classes, return_dict=True)
-    figures = other.train_on_batch(*two_classes)
-    assert figures == [logs[name] for name in NAMES]
+    metrics = other.train_on_batch(*two_classes)
+    assert metrics == [logs[name] for name in NAMES]
 
 
 @pytest.mark.slow
@@ -229,8 +229,8 @@ def test_test_on_batch(trained, two_classes, values, same):
     logs = trained.test_on_batch(*two_classes, return_dict=True)
     expected = trained.evaluate(*two_classes, batch_size=30, verbose=0, return_dict=True)
     assert logs == pytest.approx(expected, rel=1e-6)
-    figures = trained.test_on_batch(*two_classes)
-    assert figures == pytest.approx([expected[name] for name in NAMES], rel=1e-6)
+    metrics = trained.test_on_batch(*two_classes)
+    assert metrics == pytest.approx([expected[name] for name in NAMES], rel=1e-6)
     weight = np.linspace(0.0, 2.0, 30)
     weighted = trained.test_on_batch(*two_classes, sample_weight=weight, return_dict=True)
     assert abs(weighted["loss"] - logs["loss"]) > 1e-3

@@ -389,7 +389,7 @@ def test_verbose_0_prints_nothing(new_model, fit, two_classes, capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("verbose", [1, "auto"])
-def test_verbose_1_shows_a_bar_with_few_figures(verbose, new_model, fit, two_classes, capsys):
+def test_verbose_1_shows_a_bar_with_few_metrics(verbose, new_model, fit, two_classes, capsys):
     model = new_model(metrics=["accuracy"])
     fit(model, *two_classes, verbose=verbose, epochs=2, validation_data=two_classes)
     printed = capsys.readouterr().out
@@ -405,10 +405,10 @@ def test_verbose_2_prints_a_line_an_epoch(new_model, fit, two_classes, capsys):
     history = fit(model, *two_classes, verbose=2, epochs=2, validation_data=two_classes).history
     lines = capsys.readouterr().out.strip().split("\n")
     assert [line for line in lines if line.startswith("Epoch")] == ["Epoch 1/2", "Epoch 2/2"]
-    figures = [line for line in lines if line.startswith("2/2")]
-    assert len(figures) == 2 and "━" not in "".join(lines)
-    assert f" - loss: {history['loss'][1]:.4f}" in figures[1]
-    assert f" - val_loss: {history['val_loss'][1]:.4f}" in figures[1]
+    metrics = [line for line in lines if line.startswith("2/2")]
+    assert len(metrics) == 2 and "━" not in "".join(lines)
+    assert f" - loss: {history['loss'][1]:.4f}" in metrics[1]
+    assert f" - val_loss: {history['val_loss'][1]:.4f}" in metrics[1]
     assert "layer_" not in "".join(lines)
 
 

@@ -58,9 +58,9 @@ def chain(layers, inputs, method):
     """Losses of all layers, each fed by the one before it."""
     losses = []
     for layer in layers:
-        figures, batch = getattr(layer, method)(inputs)
+        metrics, batch = getattr(layer, method)(inputs)
         inputs = batch.inputs
-        losses.append(figures["loss"])
+        losses.append(metrics["loss"])
     return losses
 
 

@@ -140,7 +140,7 @@ def test_metrics_are_reset_every_epoch(readout, shown, new_model, fit, three_cla
 
 
 @pytest.mark.slow
-def test_figures_are_reset_every_epoch(new_model, fit, two_classes):
+def test_layer_metrics_are_reset_every_epoch(new_model, fit, two_classes):
     class Silence(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1:
@@ -157,7 +157,7 @@ def test_figures_are_reset_every_epoch(new_model, fit, two_classes):
 
 
 @pytest.mark.slow
-def test_learning_shows_in_the_figures(new_model, fit, two_classes):
+def test_learning_shows_in_the_metrics(new_model, fit, two_classes):
     model = new_model(metrics=["accuracy"])
     history = fit(model, *two_classes, epochs=5).history
     for number in (1, 2):

@@ -37,8 +37,8 @@ def goes_on_after_loading(model, fit, data, values, same, tmp_path, stop=2):
     histories = [
         fit(one, *data, epochs=EPOCHS, initial_epoch=stop).history for one in (model, loaded)
     ]
-    for name, figures in histories[0].items():
-        np.testing.assert_array_equal(figures, histories[1][name])
+    for name, metrics in histories[0].items():
+        np.testing.assert_array_equal(metrics, histories[1][name])
     same(everything(loaded, values), everything(model, values))
     after = values(model.trainable_variables)
     moved = [np.abs(one - other).max() for one, other in zip(before, after, strict=True)]

@@ -178,7 +178,7 @@ def test_fit_needs_no_labels(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("streamed", [False, True], ids=["arrays", "stream"])
-def test_labels_given_to_fit_teach_the_head_and_no_layer(streamed):
+def test_labels_given_to_fit_train_the_head_and_no_layer(streamed):
     x, y = drawn(SHAPE), labels()
     given = encoder("hybrid_images")
     without = encoder("hybrid_images")
@@ -314,7 +314,7 @@ def test_labels_are_needed_for_the_readout():
 @pytest.mark.slow
 @pytest.mark.parametrize("with_head", [False, True], ids=["no head yet", "trained head"])
 def test_evaluation_without_labels_shows_no_scores(with_head):
-    """There is nothing to compare scores with: the layers' figures are all."""
+    """There is nothing to compare scores with: the layers' metrics are all."""
     model = encoder()
     x, y = drawn(SHAPE), labels()
     model.fit(x, verbose=0)

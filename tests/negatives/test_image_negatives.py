@@ -74,7 +74,7 @@ def test_within_a_graph_of_any_batch_size(name, compiled):
         drawn, seeded, positives = graph(x)
         assert drawn.shape[0] == 2 * batch and positives.shape[0] == batch
         assert differing(drawn, graph(x)[0]) > 0.2
-        if not compiled:  # there another generator of random figures is used
+        if not compiled:  # there another generator of random values is used
             np.testing.assert_allclose(seeded, source.images(x, seed=3), atol=1e-6)
 
 
@@ -214,15 +214,15 @@ def test_masks(blurs, coverage, size):
     source = HybridImages(blurs=blurs, coverage=coverage)
     mask = np.array(source.mask(300, *size, 5))
     noise = np.array(keras.random.uniform((300, *size), seed=5), "float64")
-    figures = blurred(noise, blurs).reshape(300, -1)
-    pixels = figures.shape[1]
-    at_half = np.sum(figures > 0.5, axis=1)
+    values = blurred(noise, blurs).reshape(300, -1)
+    pixels = values.shape[1]
+    at_half = np.sum(values > 0.5, axis=1)
     fewest, most = np.ceil(coverage[0] * pixels), np.floor(coverage[1] * pixels)
     kept = np.clip(at_half, fewest, most)
     assert 0 < np.sum(kept != at_half) < 300 or blurs == 1
     np.testing.assert_array_equal(mask.sum(axis=1), kept)
-    lowest_kept = np.min(np.where(mask, figures, np.inf), axis=1)
-    highest_left = np.max(np.where(mask, -np.inf, figures), axis=1)
+    lowest_kept = np.min(np.where(mask, values, np.inf), axis=1)
+    highest_left = np.max(np.where(mask, -np.inf, values), axis=1)
     assert np.all(lowest_kept > highest_left - 2 * pixels / 2**30)
 
 
@@ -287,11 +287,11 @@ def test_noise_is_a_share_of_each_samples_size(noise):
     added = Perturbation(noise=noise, occlusion=0.0, seed=1).images(x) - x
     unit = np.sqrt(np.mean(x.astype("float64") ** 2, axis=(1, 2, 3)))
     for row in range(3):
-        figures = np.array(added[row]).ravel() / (noise * unit[row])
-        # Four standard errors of 4,800 normal figures: mean, spread, fourth moment.
-        assert abs(figures.mean()) < 4 / 4800**0.5
-        assert abs(figures.std() - 1) < 4 / (2 * 4800) ** 0.5
-        assert abs(np.mean(figures**4) - 3) < 4 * (96 / 4800) ** 0.5
+        values = np.array(added[row]).ravel() / (noise * unit[row])
+        # Four standard errors of 4,800 normal values: mean, spread, fourth moment.
+        assert abs(values.mean()) < 4 / 4800**0.5
+        assert abs(values.std() - 1) < 4 / (2 * 4800) ** 0.5
+        assert abs(np.mean(values**4) - 3) < 4 * (96 / 4800) ** 0.5
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 Image negatives are tested in test_image_negatives.py, adversarial ones in test_adversarial.py.
 """
 
+import functools
 import itertools
 
 import keras
@@ -13,6 +14,7 @@ from keras.ops import convert_to_numpy
 import keras_ff
 from keras_ff import negatives
 from keras_ff.negatives import FixedLabels, HardLabels, RandomLabels
+from tests.helpers import drawn
 from tests.helpers.either_backend import KINDS_OF_GRAPHS, in_graph
 
 LABEL_NEGATIVES = [name for name, kind in negatives.KNOWN.items() if not kind.are_images]
@@ -26,9 +28,7 @@ def wrong_labels(source, y, classes, **arguments):
     return np.array(wrong).reshape(len(y), -1)
 
 
-def figures(shape, seed=0):
-    """Normal figures, float32."""
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+normal = functools.partial(drawn, seed=0)
 
 
 def chi_square(counts):
@@ -163,7 +163,7 @@ def test_the_generator_is_state_that_a_model_can_find():
 
 # Samples that a careless hash confuses: few values, few samples apart in few bits, permutations.
 SAMPLES = {
-    "normal": figures((9000, 12)),
+    "normal": normal((9000, 12)),
     "binary": np.array(list(itertools.product([0, 1], repeat=13)), "float32"),
     "one_pixel": np.eye(5000, 70, k=-3, dtype="float32") + np.arange(5000)[:, None],
     "nearly_one": 1 + 2.0**-20 * np.arange(5000, dtype="float32")[:, None],
@@ -189,7 +189,7 @@ def test_fixed_labels_are_uniform_and_independent(name, seed):
 
 
 def test_a_fixed_label_depends_on_the_sample_alone():
-    x, y = figures((60, 4, 3, 2)), np.arange(60) % 10
+    x, y = normal((60, 4, 3, 2)), np.arange(60) % 10
     source = FixedLabels(seed=3)
     whole = wrong_labels(source, y, 10, x=x)
     order = np.random.default_rng(0).permutation(60)
@@ -200,7 +200,7 @@ def test_a_fixed_label_depends_on_the_sample_alone():
 
 
 def test_fixed_labels_are_fixed_whatever_the_seed_of_the_call():
-    x, y = figures((60, 5)), np.arange(60) % 10
+    x, y = normal((60, 5)), np.arange(60) % 10
     source = FixedLabels(seed=3)
     state = convert_to_numpy(source.generator.state)
     draws = [wrong_labels(source, y, 10, x=x, seed=seed) for seed in (None, 0, 1, None)]
@@ -212,7 +212,7 @@ def test_fixed_labels_are_fixed_whatever_the_seed_of_the_call():
 @pytest.mark.slow
 @pytest.mark.parametrize("compiled", KINDS_OF_GRAPHS)
 def test_fixed_labels_within_a_graph_of_any_batch_size(compiled):
-    x, y = figures((60, 5)), np.arange(60) % 10
+    x, y = normal((60, 5)), np.arange(60) % 10
     source = FixedLabels(seed=2)
     graph = in_graph(
         lambda x, y: source.labels(y, 10, x=x),
@@ -226,7 +226,7 @@ def test_fixed_labels_within_a_graph_of_any_batch_size(compiled):
 
 
 def test_fixed_labels_without_a_seed_are_saved_with_the_one_drawn():
-    x, y = figures((90, 5)), np.arange(90) % 10
+    x, y = normal((90, 5)), np.arange(90) % 10
     source, other = FixedLabels(), FixedLabels()
     assert isinstance(source.get_config()["seed"], int)
     copy = negatives.get(keras.saving.serialize_keras_object(source))
@@ -236,7 +236,7 @@ def test_fixed_labels_without_a_seed_are_saved_with_the_one_drawn():
 
 @pytest.mark.parametrize("seed", [-1, 2**31, 2**40 + 1])
 def test_fixed_labels_of_any_seed(seed):
-    x = figures((400, 5))
+    x = normal((400, 5))
     wrong = wrong_labels(FixedLabels(seed=seed), np.zeros(400, "int32"), 4, x=x)
     assert set(wrong[:, 0]) == {1, 2, 3}
 
@@ -290,7 +290,7 @@ def test_hard_labels_of_a_sure_network(count):
 
 
 def test_hard_labels_of_bfloat16_scores():
-    y, scores = np.arange(300) % 10, keras.ops.cast(figures((300, 10)), "bfloat16")
+    y, scores = np.arange(300) % 10, keras.ops.cast(normal((300, 10)), "bfloat16")
     expected = wrong_labels(HardLabels(seed=1), y, 10, scores=keras.ops.cast(scores, "float32"))
     np.testing.assert_array_equal(wrong_labels(HardLabels(seed=1), y, 10, scores=scores), expected)
 
@@ -317,7 +317,7 @@ def test_hard_labels_need_scores_of_every_class(scores):
 
 @pytest.mark.parametrize("name", LABEL_NEGATIVES)
 def test_what_a_source_does_not_need_changes_nothing(name):
-    y, x, scores = np.arange(40) % 10, figures((40, 3)), figures((40, 10))
+    y, x, scores = np.arange(40) % 10, normal((40, 3)), normal((40, 10))
     needed = {"fixed_labels": {"x": x}, "hard_labels": {"scores": scores}}.get(name, {})
     make = negatives.KNOWN[name]
     np.testing.assert_array_equal(
@@ -328,7 +328,7 @@ def test_what_a_source_does_not_need_changes_nothing(name):
 
 @pytest.mark.parametrize("source", [FixedLabels, HardLabels, RandomLabels])
 def test_more_labels_than_there_are_wrong_ones(source):
-    y, given = np.array([0, 1]), {"x": figures((2, 3)), "scores": figures((2, 3))}
+    y, given = np.array([0, 1]), {"x": normal((2, 3)), "scores": normal((2, 3))}
     with pytest.raises(ValueError, match="Received: count=3"):
         source(count=3).labels(y, 3, **given)
 
@@ -348,7 +348,7 @@ def test_round_trip(name):
     source = negatives.KNOWN[name](seed=11, name="source")
     serialised = keras.saving.serialize_keras_object(source)
     y = np.arange(40) % 10
-    looked_at = {"x": figures((40, 6)), "scores": figures((40, 10))}
+    looked_at = {"x": normal((40, 6)), "scores": normal((40, 10))}
     expected = wrong_labels(source, y, 10, **looked_at)
     for copy in (
         type(source).from_config(source.get_config()),

@@ -34,7 +34,7 @@ def test_every_class_is_standardised_by_itself(shape, classes):
 
 @pytest.mark.tensorflow("it makes kernels")
 @pytest.mark.parametrize(("shape", "classes"), GROUPS, ids=str)
-def test_a_kernel_of_its_own_answers_the_same(shape, classes):
+def test_a_kernel_of_its_own_gives_the_same(shape, classes):
     layer = ClassGroupNormalization(classes)
     layer.build((None, *shape[1:]))
     x = 1.0 + drawn(*shape)

@@ -61,11 +61,11 @@ for units, settings in (
     (512, {"label_embedding": "overlay"}),  # in fused kernels
     (16, {"negatives": "hard_labels", "readout": "softmax"}),
 ):
-    one, figures = trained(None, units, **settings)
+    one, metrics = trained(None, units, **settings)
     worked.clear()
     two, ours = trained(["cpu:0", "cpu:1"], units, **settings)
-    same = all(np.array_equal(figures[name], ours[name], True) for name in figures)
-    print("weights", difference(one, two), "figures", same, "places", devices_of(two))
+    same = all(np.array_equal(metrics[name], ours[name], True) for name in metrics)
+    print("weights", difference(one, two), "metrics", same, "places", devices_of(two))
     two.save(FILE)
     loaded = keras.saving.load_model(FILE)
     two.fit(x, y, epochs=1, **places)

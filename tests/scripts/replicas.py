@@ -134,7 +134,7 @@ def trained(name, where, samples, size):
 
 
 def outcome(where):
-    """Weights by case, number and device, and figures by case."""
+    """Weights by case, number and device, and metrics by case."""
     found = {}
     for case in CASES.split(","):
         kind, _, batches = case.partition(":")

@@ -39,7 +39,7 @@ def state(folder):
 
 
 def assert_same_end(folder, other):
-    """Two runs ended with the same figures and the same model, to the last bit."""
+    """Two runs ended with the same metrics and the same model, to the last bit."""
     assert read(folder, "history.json") == read(other, "history.json")
     changing = ("seconds", "samples_per_second")
     metrics, others = read(folder, "metrics.json"), read(other, "metrics.json")
@@ -146,7 +146,7 @@ def test_without_a_validation_part(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_seed_decides_the_figures(finished, tmp_path):
+def test_the_seed_decides_the_metrics(finished, tmp_path):
     training.train(small(layer_schedule="greedy", seed=1), tmp_path / "other", verbose=0)
     assert (
         read(tmp_path / "other", "history.json")["loss"] != read(finished, "history.json")["loss"]
@@ -282,7 +282,7 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(changes, tmp_path, monkey
             training.train(config, tmp_path / "run", verbose=0)
     assert training.load(tmp_path / "run")[1]["epoch"] == 1
     assert len(read(tmp_path / "run", "history.json")["loss"]) == 1
-    # Once more between the last epoch and the trained model; then between that and the figures.
+    # Once more between the last epoch and the trained model; then between that and the metrics.
     saves = iter([training.save, training.save, interrupt])
     with monkeypatch.context() as patched:
         patched.setattr(checkpoint, "save", lambda *args: next(saves)(*args))
@@ -338,7 +338,7 @@ def test_a_readout_learns_after_layers_which_stay(read_out, tmp_path):
     assert metrics["test_accuracy"] > 0.8
     assert metrics["epochs"] == 4
     _, test = datasets.load("digits", 64, validation_share=1 / 6)[1:]
-    assert training.figures(with_head, test)["accuracy"] == metrics["test_accuracy"]
+    assert training.classification_metrics(with_head, test)["accuracy"] == metrics["test_accuracy"]
 
 
 @mostly_slow("broken_off", ["before", "after"], quick=())
@@ -450,7 +450,7 @@ OPTIONS = ("--units", "400,300", "--epochs", "4", "--batch-size", "32")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["greedy", "simultaneous"])
-def test_killed_and_resumed_runs_end_with_the_figures_of_an_undisturbed_one(schedule, tmp_path):
+def test_killed_and_resumed_runs_end_with_the_metrics_of_an_undisturbed_one(schedule, tmp_path):
     config = TrainingConfig.for_dataset("digits", layer_schedule=schedule, **KILLED)
     undisturbed, folder = tmp_path / "undisturbed", tmp_path / "run"
     training.train(config, undisturbed, verbose=0)

@@ -84,7 +84,7 @@ def test_a_search_begins_with_what_suited_each_candidate_below():
 
 
 @pytest.mark.slow
-def test_a_search_that_is_complete_answers_from_its_folder(searched):
+def test_a_complete_search_returns_what_its_folder_holds(searched):
     folder, layers = searched
     again = tuning.tune_layers(base(), SEARCH, folder, 2, "random", resume=True, verbose=0)
     assert again == layers
@@ -101,14 +101,14 @@ def test_layers_below_stay_as_they_are_and_only_the_last_learns():
     for value, known in zip(first, hyper_model.below[0].ff_layers[0].get_weights(), strict=True):
         np.testing.assert_array_equal(value, known)
     second = model.ff_layers[1].get_weights()[0]
-    figures = hyper_model.fit(hp, model, verbose=0)
+    metrics = hyper_model.fit(hp, model, verbose=0)
     for value, known in zip(model.ff_layers[0].get_weights(), first, strict=True):
         np.testing.assert_array_equal(value, known)
     assert np.abs(model.ff_layers[1].get_weights()[0] - second).max() > 1e-3
     assert int(model.layers_trained) == 2
     validation = hyper_model.config(hp).load_data()[1]
     accuracy = model.evaluate(validation, verbose=0, return_dict=True)["accuracy"]
-    assert figures["val_accuracy"] == pytest.approx(accuracy, abs=1e-6)
+    assert metrics["val_accuracy"] == pytest.approx(accuracy, abs=1e-6)
 
 
 @pytest.mark.slow
@@ -137,7 +137,7 @@ def test_a_trial_stands_on_the_candidate_that_its_values_name():
 
 @pytest.mark.slow
 @pytest.mark.tensorflow("JAX would copy what is kept into the compiled step")
-def test_what_frozen_layers_answer_is_computed_once_for_all_trials(monkeypatch):
+def test_activities_of_frozen_layers_are_computed_once_for_all_trials(monkeypatch):
     hyper_model = second_layer()
     passes, kept = [], ActivationCache._pass
     monkeypatch.setattr(
@@ -173,8 +173,8 @@ def test_weights_are_averaged_where_the_configuration_says_so():
 def test_a_layer_whose_loss_is_no_number_is_marked():
     hyper_model = LayerHyperModel(base(), {"learning_rate": [1e30]})
     hp = parameters(learning_rate=1e30)
-    figures = hyper_model.fit(hp, hyper_model.build(hp), verbose=0)
-    assert figures["failed"] == 1.0
+    metrics = hyper_model.fit(hp, hyper_model.build(hp), verbose=0)
+    assert metrics["failed"] == 1.0
 
 
 @pytest.mark.parametrize(

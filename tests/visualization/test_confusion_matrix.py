@@ -15,7 +15,7 @@ def test_cells_hold_counts_and_are_coloured_by_share():
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted class", "true class")
 
 
-def test_figures_in_cells_differ_from_their_ground_in_lightness():
+def test_numbers_in_cells_differ_from_their_ground_in_lightness():
     figure = visualization.confusion_matrix(np.eye(10, dtype=int) * 30 + 1)
     image = figure.axes[0].images[0]
     for text, value in zip(figure.axes[0].texts, image.get_array().ravel(), strict=True):
@@ -24,7 +24,7 @@ def test_figures_in_cells_differ_from_their_ground_in_lightness():
         assert abs(ground - (0.0 if text.get_color() == "black" else 1.0)) > 0.45
 
 
-def test_many_classes_have_no_figures_in_their_cells():
+def test_many_classes_have_no_numbers_in_their_cells():
     assert not visualization.confusion_matrix(np.eye(100, dtype=int)).axes[0].texts
 
 

@@ -39,6 +39,6 @@ def test_without_labels_or_scores_there_is_nothing_to_say_of_classes(draw, measu
             draw(nothing)
 
 
-def test_names_are_one_a_class(measured):
+def test_names_are_one_per_class(measured):
     with pytest.raises(ValueError, match=r"each of the 3 classes. Received: 2 names, \['a', 'b'\]"):
         visualization.label_goodness(measured, ["a", "b"])

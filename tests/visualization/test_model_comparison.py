@@ -26,6 +26,6 @@ def test_models_are_compared_by_accuracy_and_time():
     ("metrics", "words"),
     [({}, "no models"), ({"a": {"seconds": 3.0}}, r"Received: 'a' with \['seconds'\]")],
 )
-def test_models_without_figures_are_refused(metrics, words):
+def test_models_without_metrics_are_refused(metrics, words):
     with pytest.raises(ValueError, match=words):
         visualization.model_comparison(metrics)

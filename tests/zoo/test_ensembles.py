@@ -1,4 +1,4 @@
-"""Ensembles as presets: their members, their card, their figures."""
+"""Ensembles as presets: their members, their card, their metrics."""
 
 import json
 import shutil
@@ -58,7 +58,7 @@ def own(published, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_preset_holds_the_figures_of_its_members_together(own, data):
+def test_a_preset_holds_the_metrics_of_its_members_together(own, data):
     preset = zoo.get(own / "both")
     preset.check()
     (x, y), (test_x, test_y) = data

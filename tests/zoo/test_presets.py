@@ -86,7 +86,7 @@ def test_cards_of_mnist_hold_what_is_measured(name):
 
 
 @pytest.mark.parametrize("name", DIGITS)
-def test_the_card_tells_the_figures_of_the_metadata(name):
+def test_the_card_tells_the_metrics_of_the_metadata(name):
     preset = zoo.get(name)
     card = preset.card()
     assert f"| test accuracy | {100 * preset.test_accuracy:.2f} % of 359 samples |" in card

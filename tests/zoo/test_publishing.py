@@ -1,4 +1,4 @@
-"""Runs become presets with the figures of their files."""
+"""Runs become presets with the metrics of their files."""
 
 import json
 
@@ -26,7 +26,7 @@ def run(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_a_run_becomes_a_preset_with_the_figures_of_its_files(run, tmp_path):
+def test_a_run_becomes_a_preset_with_the_metrics_of_its_files(run, tmp_path):
     preset = zoo.save_run(run, tmp_path / "own", description="A small one.")
     config = TrainingConfig.from_dict(json.loads((run / "config.json").read_text()))
     metrics = json.loads((run / "metrics.json").read_text())
@@ -39,7 +39,7 @@ def test_a_run_becomes_a_preset_with_the_figures_of_its_files(run, tmp_path):
     assert told["epochs"] == 2 and told["seed"] == 0 and told["locality"] == 1
     assert told["command"] == config.command()
     assert preset.card().startswith("# own\n\nA small one.\n")
-    # Not the run's figures, but those of what was written.
+    # Not the run's metrics, but those of what was written.
     model = preset.model()
     for part, data in zip(("validation", "test"), preset.load_data()[1:], strict=True):
         assert told[f"{part}_accuracy"] == measuring.accuracy(model, data)
@@ -47,7 +47,7 @@ def test_a_run_becomes_a_preset_with_the_figures_of_its_files(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_figures_are_those_of_the_weights_as_shipped(run, tmp_path, monkeypatch):
+def test_metrics_are_those_of_the_weights_as_shipped(run, tmp_path, monkeypatch):
     """Weights that lose much in storage have a card that says so."""
     monkeypatch.setitem(storage.STEPS, "int8", 1)
     preset = zoo.save_run(run, tmp_path / "coarse", weights="int8")
