@@ -139,14 +139,20 @@ def _optimizer_of(config, learning_rate, total_steps):
 
 # What a configuration says of its negatives is read off their class: a source has a random state,
 # and variables must not be made before a strategy for several machines.
+def _kind_of_negatives(config):
+    if config.negatives not in negatives.KNOWN:
+        negatives.get(config.negatives)  # which says what would be right
+    return negatives.KNOWN[config.negatives]
+
+
 def is_unsupervised(config):
     """Whether negatives are images, so that layers learn without labels."""
-    return negatives.KNOWN[config.negatives].are_images
+    return _kind_of_negatives(config).are_images
 
 
 def takes_negatives_count(config):
     """Whether the source of negatives lets the number of negatives be chosen."""
-    return "count" in inspect.signature(negatives.KNOWN[config.negatives]).parameters
+    return "count" in inspect.signature(_kind_of_negatives(config)).parameters
 
 
 def _label_embedding_of(config):

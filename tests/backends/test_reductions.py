@@ -33,6 +33,7 @@ def in_kernel(function, *arrays):
     return convert_to_numpy(backends.fused(function)(*map(keras.ops.convert_to_tensor, arrays)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("groups", [1, 2, 4])
 def test_means_of_groups_and_back(shape, groups):
@@ -103,6 +104,7 @@ def test_normalization_of_positions_stays_one_of_positions(shape):
     np.testing.assert_allclose(in_kernel(normalization, x), normalization(x), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [*SHAPES, (4, 12)], ids=str)
 @pytest.mark.parametrize("of", [MeanActivity, MeanOfSquares, SumOfSquares])
 def test_goodness_of_groups(shape, of):

@@ -127,6 +127,7 @@ def test_the_metrics_of_layers_are_those_of_the_history(shown):
         )
 
 
+@pytest.mark.slow
 def test_metrics_of_layers_stand_under_their_layer_alone(shown):
     _, _, folder = shown
     for run in ("train", "validation"):
@@ -136,6 +137,7 @@ def test_metrics_of_layers_stand_under_their_layer_alone(shown):
         assert not [tag for tag in tags if "(" in tag]
 
 
+@pytest.mark.slow
 def test_learning_rates_stand_under_their_layers(shown):
     _, _, folder = shown
     _, values = Events(folder / "train").of("layer_2/learning rate")
@@ -159,6 +161,7 @@ def activities_by_hand(model, x):
     return found
 
 
+@pytest.mark.slow
 def test_accuracies_and_dead_units_are_those_of_numpy(shown):
     model, history, folder = shown
     x, y = data(4)
@@ -209,6 +212,7 @@ def test_every_epoch_is_measured_as_it_ended(tmp_path):
 # Distributions.
 
 
+@pytest.mark.slow
 def test_histograms_hold_all_values(shown):
     model, _, folder = shown
     events = Events(folder / "validation")
@@ -287,6 +291,7 @@ def test_frequencies_of_zero_write_nothing(tmp_path):
 # The projector.
 
 
+@pytest.mark.slow
 def test_the_projector_is_given_neutral_activities_labels_and_thumbnails(shown):
     model, _, folder = shown
     folder, (x, y) = folder / "train", data(4)
@@ -305,6 +310,7 @@ def test_the_projector_is_given_neutral_activities_labels_and_thumbnails(shown):
         assert f'"{name}"' in config
 
 
+@pytest.mark.slow
 def test_many_units_are_reduced_to_principal_components():
     rng = np.random.default_rng(0)
     flat = rng.normal(size=(80, 8)) @ rng.normal(size=(8, 70)) + 5.0
@@ -321,6 +327,7 @@ def test_many_units_are_reduced_to_principal_components():
 # Hyperparameters, layout, graph.
 
 
+@pytest.mark.slow
 def test_hyperparameters_can_be_compared(shown):
     from tensorboard.plugins.hparams import plugin_data_pb2
 
@@ -342,6 +349,7 @@ def test_a_configuration_can_stand_for_hyperparameters():
         FFTensorBoard(hparams=3)
 
 
+@pytest.mark.slow
 def test_charts_are_laid_out_by_layer_and_find_their_tags(shown):
     from tensorboard.plugins.custom_scalar import layout_pb2
 
@@ -361,6 +369,7 @@ def test_charts_are_laid_out_by_layer_and_find_their_tags(shown):
                     assert all(tag.startswith(f"layer_{index}/") for tag in found)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow("only its functions have a graph")
 def test_the_graph_is_that_of_scoring(shown):
     _, _, folder = shown
@@ -477,6 +486,7 @@ def test_keras_waits_for_the_metrics_of_batches_only_where_they_are_written(
     assert ("batch_loss" in tags) is ("update_freq" in arguments)
 
 
+@pytest.mark.slow
 def test_samples_that_are_given_win_over_validation_data_and_are_not_all_taken():
     x, y = data()
     board = FFTensorBoard(samples=(x, y), sample_count=7)

@@ -206,7 +206,7 @@ def compare(models, histories, rtol, atol):
         )
 
 
-@mostly_slow("name", MODELS, quick=(0, 1))
+@mostly_slow("name", MODELS, quick=(0,))
 def test_steps_are_the_plain_ones(name, monkeypatch):
     results = [trained(name, compiled, monkeypatch) for compiled in (True, False)]
     models, histories, taken = zip(*results, strict=True)

@@ -143,6 +143,7 @@ def test_integer_images():
         )
 
 
+@pytest.mark.slow
 def test_in_a_graph_of_unknown_batch_size(calls):
     embedding = Append()
     batch = labelled()

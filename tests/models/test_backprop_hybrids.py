@@ -150,7 +150,8 @@ def randomised(network, seed=5):
 # --- to backpropagation --------------------------------------------------------------------------
 
 
-@mostly_slow("name", STACKS, quick=(0, 2, 5))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STACKS)
 def test_it_is_the_same_network(name):
     """After some steps, so that statistics are not what they start from."""
     model = made(name)
@@ -168,7 +169,8 @@ def test_it_is_the_same_network(name):
     assert not own & {id(weight) for weight in network.variables}
 
 
-@mostly_slow("name", [name for name in STACKS if name != "opaque"], quick=(0, 2))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in STACKS if name != "opaque"])
 def test_gradients_reach_every_layer(name):
     model = made(name)
     x, y = drawn(SHAPE), labels()
@@ -187,7 +189,8 @@ def test_gradients_reach_every_layer(name):
     assert any(np.any(one != two) for one, two in zip(before, network.get_weights(), strict=True))
 
 
-@mostly_slow("name", STACKS, quick=(0, 5))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STACKS)
 def test_the_network_is_saved_and_loaded(name, tmp_path):
     network = made(name).to_backprop()
     randomised(network)

@@ -51,6 +51,7 @@ def test_presets_are_found_in_folders_of_ones_own(trained, tmp_path, monkeypatch
         zoo.register(tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 def test_a_damaged_preset_hides_no_other(trained, tmp_path):
     for name in ("good", "bad"):
         trained[0].save_to_preset(tmp_path / name)

@@ -87,6 +87,7 @@ def test_new_weights_are_new():
     assert [one.shape for one in weights(old)] == [one.shape for one in weights(new)]
 
 
+@pytest.mark.slow
 def test_the_model_must_fit(trained, tmp_path):
     model, _ = trained
     with pytest.raises(ValueError, match="must be built"):

@@ -115,6 +115,7 @@ def test_weights_that_cannot_be_kept_are_refused(value, kind, sentence, tmp_path
     assert not (tmp_path / "preset").exists()
 
 
+@pytest.mark.slow
 def test_a_preset_replaces_a_preset_and_nothing_else(trained, tmp_path):
     model, _ = trained
     path = tmp_path / "preset"

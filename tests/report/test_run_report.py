@@ -90,6 +90,7 @@ def test_nothing_is_asked_from_elsewhere(written):
     assert "max-width: 100%" in written.style
 
 
+@pytest.mark.slow
 def test_pictures_can_be_read(written):
     assert len(written.pictures) == 8
     for link in written.pictures:
@@ -125,6 +126,7 @@ def test_layers_are_said_to_do_what_they_do(run, written):
         assert table[f"loss in {part} (nats)"] == losses
 
 
+@pytest.mark.slow
 def test_the_last_sum_of_scores_is_the_validation_accuracy(run, written):
     metrics = training.read_json(run / "metrics.json")
     table = {row[0]: row[1:] for row in written.table_with("dead units")}
@@ -134,6 +136,7 @@ def test_the_last_sum_of_scores_is_the_validation_accuracy(run, written):
     assert f"{100 * metrics['test_accuracy']:.2f} %" in written.text
 
 
+@pytest.mark.slow
 def test_classes_and_configuration_are_those_of_the_run(run, written):
     metrics = training.read_json(run / "metrics.json")
     rows = written.table_with("samples")[1:]
@@ -149,6 +152,7 @@ def test_classes_and_configuration_are_those_of_the_run(run, written):
     assert dict(written.table_with("keras_ff"))["keras"] == keras.version()
 
 
+@pytest.mark.slow
 def test_every_part_has_its_heading(written):
     assert written.headings == [
         "How it learned",

@@ -50,6 +50,7 @@ def test_legends_cover_no_data_in_any_picture(pictures):
                 assert extent.x1 <= width and extent.y1 <= height
 
 
+@pytest.mark.slow
 def test_every_picture_has_a_title_and_labels(pictures):
     for figure in pictures:
         titles = [figure.get_suptitle(), *[axes.get_title() for axes in figure.axes]]

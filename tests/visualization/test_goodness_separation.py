@@ -39,6 +39,7 @@ def test_histograms_hold_all_samples_and_their_means(two_classes):
             assert mean == pytest.approx(expected, abs=(right - left).max())
 
 
+@pytest.mark.slow
 def test_streams_differ_in_hatching_and_thresholds_are_marked(two_classes):
     figure = visualization.goodness_separation(*two_classes)
     for axes, threshold in zip(figure.axes, (1.5, 2.5), strict=True):

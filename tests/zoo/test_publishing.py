@@ -94,6 +94,7 @@ def test_models_of_other_trainings_are_published_too(tmp_path, monkeypatch):
         zoo.publish(model, tmp_path / "large", {"dataset": "digits"}, "int8")
 
 
+@pytest.mark.slow
 def test_runs_that_cannot_be_presets_are_refused(run, tmp_path):
     with pytest.raises(ValueError, match="no complete run"):
         zoo.save_run(tmp_path, tmp_path / "preset")
