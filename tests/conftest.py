@@ -11,11 +11,16 @@ import pytest
 
 from keras_ff.layers import FFLayer
 
-if keras.backend.backend() == "tensorflow":
-    import tensorflow as tf
 
-    # Graphs run for a few steps here and take longer to optimise.
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+def pytest_configure(config):
+    """Let quick tests do without TensorFlow's graph optimizer.
+
+    Their graphs run for a few steps and take longer to optimise.
+    """
+    if keras.backend.backend() == "tensorflow" and config.getoption("markexpr") == "not slow":
+        import tensorflow as tf
+
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def pytest_collection_finish():

@@ -29,7 +29,7 @@ def test_a_program_of_the_page(program):
         cwd=PAGE.parents[1],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
