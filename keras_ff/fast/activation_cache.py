@@ -39,13 +39,17 @@ def during_fit(model, schedule, x):
 
 
 def can_read(dataset):
-    """Whether a dataset is a `tf.data` one whose samples have no numbers of rows yet."""
-    return hasattr(dataset, "element_spec") and not hasattr(dataset, "samples_by_row")
+    """Whether it is a finite `tf.data.Dataset` whose samples have no numbers of rows yet."""
+    if not hasattr(dataset, "as_numpy_iterator") or hasattr(dataset, "samples_by_row"):
+        return False
+    return is_on() and int(dataset.cardinality()) not in (0, -1)  # empty, infinite
 
 
 def read(dataset):
     """A dataset as arrays, (x, y, sample_weight), and the size of its batches."""
     batches = [keras.utils.unpack_x_y_sample_weight(batch) for batch in dataset.as_numpy_iterator()]
+    if not batches:
+        raise ValueError("There is no data to keep. Received: a dataset without elements")
     whole = [
         None if part[0] is None else np.concatenate(part) for part in zip(*batches, strict=True)
     ]

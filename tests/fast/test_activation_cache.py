@@ -286,6 +286,16 @@ def test_any_dataset_is_read_once_where_that_is_asked_for():
         np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_datasets_that_end_are_read():
+    data = tf.data.Dataset.from_tensor_slices(samples()).batch(16)
+    assert activation_cache.can_read(data)
+    assert not activation_cache.can_read(data.repeat())
+    assert not activation_cache.can_read(data.take(0))
+    assert not activation_cache.can_read(samples()[0])
+    with pytest.raises(ValueError, match="without elements"):
+        activation_cache.read(data.filter(lambda x, y: False))
+
+
 def test_labels_of_a_dataset_are_checked_as_ever():
     train, _, _ = keras_ff.datasets.load("digits")
     model = keras_ff.FFModel([FFDense(4), FFDense(4)], num_classes=9)

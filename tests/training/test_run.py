@@ -443,15 +443,18 @@ class Run:
         assert self.process.returncode == 0, errors
 
 
+KILLED = {"units": (400, 300), "epochs": 4, "batch_size": 32}
+
 OPTIONS = ("--units", "400,300", "--epochs", "4", "--batch-size", "32")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("schedule", ["greedy", "simultaneous"])
 def test_killed_and_resumed_runs_end_with_the_metrics_of_an_undisturbed_one(schedule, tmp_path):
+    config = TrainingConfig.for_dataset("digits", layer_schedule=schedule, **KILLED)
     undisturbed, folder = tmp_path / "undisturbed", tmp_path / "run"
+    training.train(config, undisturbed, verbose=0)
     options = (*OPTIONS, "--layer-schedule", schedule)
-    Run(undisturbed, *options).finish()
     if schedule == "greedy":
         # Before there is anything to resume; then within an epoch of the second layer.
         Run(folder, *options).kill_while_writing()

@@ -220,7 +220,7 @@ def test_a_chief_and_two_workers_search_together(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file", ["oracle.json", "trial_1/trial.json"])
+@pytest.mark.parametrize("file", ["oracle.json", "trial_1/trial.json", "trial_0/trial.json"])
 def test_a_record_that_was_cut_off_is_restored(file, searched, tmp_path):
     folder = shutil.copytree(searched[0], tmp_path / "search")
     path = folder / "trials" / file
