@@ -2,6 +2,6 @@
 
 import sys
 
-from keras_ff.cli import main
+from keras_ff_cli import main
 
 sys.exit(main())

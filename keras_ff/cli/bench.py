@@ -1,7 +1,6 @@
 """`keras-ff bench`: measure speed and memory."""
 
 import json
-import pathlib
 
 from keras_ff.cli import options
 from keras_ff.lab.benchmarks import BENCHES
@@ -15,12 +14,16 @@ def bench(names, json_file=None, rounds=None):
     from keras_ff import training
     from keras_ff.lab import benchmarks
 
-    print(json.dumps({"machine": training.machine(), **training.versions()}), flush=True)
     arguments = {} if rounds is None else {"rounds": rounds}
+    # Each begins when its first row is asked for, and is refused before any.
+    benches = [
+        benchmarks.run(name, **(arguments if name in TIMED else {}))
+        for name in dict.fromkeys(names)
+    ]
+    print(json.dumps({"machine": training.machine(), **training.versions()}), flush=True)
     rows = []
-    for name in dict.fromkeys(names):
-        own = arguments if name in TIMED else {}
-        for row in benchmarks.run(name, **own):
+    for bench_rows in benches:
+        for row in bench_rows:
             print(_values(row), flush=True)
             rows.append(row)
             if json_file is not None:  # as they come: some take long
@@ -55,7 +58,7 @@ def add_to(commands):
         "names", nargs="+", choices=BENCHES, metavar="NAME", help=", ".join(BENCHES)
     )
     parser.add_argument(
-        "--json", dest="json_file", type=pathlib.Path, metavar="FILE", help="write the rows there"
+        "--json", dest="json_file", type=options.path, metavar="FILE", help="write the rows there"
     )
     parser.add_argument(
         "--rounds", type=int, metavar="N", help=f"how often a side is timed ({', '.join(TIMED)})"

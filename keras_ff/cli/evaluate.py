@@ -1,9 +1,9 @@
 """`keras-ff evaluate`: measure a model on a data set."""
 
 import json
-import pathlib
 
 from keras_ff.cli import options, printing
+from keras_ff.utils.files import path_of
 
 
 def evaluate(model, dataset=None, as_json=False, batch_size=None, data_dir=None):
@@ -40,7 +40,7 @@ def _loaded(name):
     from keras_ff.presets.folders import is_preset
     from keras_ff.utils import registry
 
-    path = pathlib.Path(name)
+    path = path_of(name)
     if path.exists() and not is_preset(path):
         model, run = training.load(path)
         return model, run, run["config"] if run else {}

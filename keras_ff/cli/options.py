@@ -6,8 +6,18 @@ Those that are not given are absent, so that defaults are the dataset's or the r
 import argparse
 
 from keras_ff import goodness, labels, layer_schedules, losses, negatives, readouts
+from keras_ff.utils.files import path_of
 
-DATA_DIR = {"metavar": "FOLDER", "help": "TFDS's folder of prepared datasets"}
+
+def path(text):
+    """A path with `~` expanded, as the type of an option; an empty one is refused."""
+    try:
+        return path_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+DATA_DIR = {"type": path, "metavar": "FOLDER", "help": "TFDS's folder of prepared datasets"}
 
 
 def add_command(commands, name, function, help, description):
@@ -41,6 +51,10 @@ def _number_or_name(text):
         return text
 
 
+def _number_or_none(text):
+    return None if text == "none" else float(text)
+
+
 def _numbers_or_name(text):
     if "," in text:
         return tuple(float(word) for word in text.split(","))
@@ -49,6 +63,7 @@ def _numbers_or_name(text):
 
 # What argparse calls them in its errors.
 _integers.__name__ = "integer or list of integers"
+_number_or_none.__name__ = "number"
 _numbers_or_name.__name__ = "number or list of numbers"
 
 _NUMBERS = "NUMBER[,NUMBER…]"  # for all layers or each
@@ -57,7 +72,7 @@ _MORE_READOUTS = "softmax_of_averages, best_layers, mirrored_best_layers"
 _OPTIONS = {
     "data": {
         "dataset": (str, "NAME", "digits (default) or a dataset of TFDS"),
-        "data_dir": (str, *DATA_DIR.values()),
+        "data_dir": tuple(DATA_DIR.values()),
         "validation_share": (float, "SHARE", "of the training samples"),
         "standardize": (bool, None, "subtract each channel's mean, divide by its deviation"),
         "shift": (int, "PIXELS", "shift training images at random"),
@@ -100,7 +115,7 @@ _OPTIONS = {
         "learning_rate": (_numbers_or_name, "RATE[,RATE…]", "of Adam, at the beginning"),
         "rate_schedule": (str, "NAME", "constant_then_linear (half of the steps each) or cosine"),
         "weight_decay": (float, "SHARE", "times the rate, per step; 0: none"),
-        "clip_norm": (float, "LENGTH", "of a layer's gradient, at most"),
+        "clip_norm": (_number_or_none, "LENGTH", "of a layer's gradient, at most; or none"),
         "weight_averaging": (float, "MOMENTUM", "of averaged weights; 0: none"),
         "dtype_policy": (str, "NAME", "float32, mixed_bfloat16 or another of Keras"),
         "seed": (int, "N", "decides all that is random"),

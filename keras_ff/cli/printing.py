@@ -1,6 +1,12 @@
 """What several commands print."""
 
+import shlex
 import sys
+
+
+def command(*words):
+    """Words as a command that a shell takes as they are."""
+    return shlex.join(map(str, words))
 
 
 def outcome(metrics):
@@ -26,5 +32,6 @@ def how_to_find(folder, name):
 
     found = zoo.list_presets().get(name)
     if found is not None and found.folder.resolve() == (folder / name).resolve():
-        return f"Look at it: keras-ff zoo show {name}"
-    return f"Have it found by its name: export {zoo.VARIABLE}={folder.resolve()}"
+        return f"Look at it: {command('keras-ff', 'zoo', 'show', name)}"
+    variable = command(f"{zoo.VARIABLE}={folder.resolve()}")
+    return f"Have it found by its name: export {variable}"

@@ -1,7 +1,5 @@
 """`keras-ff report`: one page about a run or a preset."""
 
-import pathlib
-
 from keras_ff.cli import options
 
 
@@ -27,7 +25,7 @@ def add_to(commands):
     )
     parser.add_argument(
         "--out",
-        type=pathlib.Path,
+        type=options.path,
         metavar="FILE",
         help="where the page is written (default: report.html in the run's folder, NAME.html here)",
     )

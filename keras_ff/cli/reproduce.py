@@ -1,7 +1,5 @@
 """`keras-ff reproduce`: train published tables again."""
 
-import pathlib
-
 from keras_ff.cli import options
 
 
@@ -48,12 +46,12 @@ def add_to(commands):
         "--resume", action="store_true", help="resume a training that was interrupted"
     )
     parser.add_argument(
-        "--results", type=pathlib.Path, metavar="FOLDER", help="results (default: results)"
+        "--results", type=options.path, metavar="FOLDER", help="results (default: results)"
     )
     parser.add_argument(
-        "--runs", type=pathlib.Path, metavar="FOLDER", help="trainings (default: runs/reproduce)"
+        "--runs", type=options.path, metavar="FOLDER", help="trainings (default: runs/reproduce)"
     )
     parser.add_argument(
-        "--page", type=pathlib.Path, metavar="FILE", help="write all tables to a page and exit"
+        "--page", type=options.path, metavar="FILE", help="write all tables to a page and exit"
     )
     parser.add_argument("--data-dir", **options.DATA_DIR)

@@ -3,6 +3,8 @@
 import datetime
 import pathlib
 
+from keras_ff.cli import printing
+
 RUNS = pathlib.Path("runs")
 
 
@@ -29,7 +31,7 @@ def resumable():
     if not unfinished:
         return "--out FOLDER"
     newest = max(unfinished, key=lambda folder: (folder / training.CONFIG_FILE).stat().st_mtime)
-    return f"--out {newest}"
+    return printing.command("--out", newest)
 
 
 def saved_config(folder):

@@ -1,7 +1,5 @@
 """`keras-ff train`: train a model, into a folder of its own."""
 
-import pathlib
-
 from keras_ff import distribution as distributions
 from keras_ff.cli import options, printing, runs
 
@@ -43,11 +41,11 @@ def train(
         print(f"There is no run to resume in {out}: starting it.")
     folder = runs.new_folder(config.dataset) if out is None else out
     complete = resume and (folder / training.METRICS_FILE).exists()
-    print(
-        f"Run folder: {folder}"
-        + ("" if complete else f" (if interrupted: keras-ff train --resume --out {folder})"),
-        flush=True,
-    )
+    words = ["keras-ff", "train", "--resume", "--out", folder]
+    words += [] if data_dir is None else ["--data-dir", data_dir]
+    words += [] if distribution is None else ["--distribution", distribution]
+    hint = "" if complete else f" (if interrupted: {printing.command(*words)})"
+    print(f"Run folder: {folder}{hint}", flush=True)
     metrics = training.train(
         config, folder, resume, data_dir, printing.verbosity(), distribution, tensorboard
     )
@@ -57,7 +55,8 @@ def train(
     written = sorted(path.name for path in folder.iterdir() if ".partial" not in path.name)
     print(f"In {folder}: {', '.join(written)}")
     if (folder / training.TENSORBOARD_FOLDER).exists():
-        print(f"Look inside: tensorboard --logdir {folder / training.TENSORBOARD_FOLDER}")
+        board = folder / training.TENSORBOARD_FOLDER
+        print(f"Look inside: {printing.command('tensorboard', '--logdir', board)}")
 
 
 def _with_widths(chosen, layers, units, config):
@@ -115,7 +114,7 @@ def add_to(commands):
     )
     given.add_argument(
         "--config",
-        type=pathlib.Path,
+        type=options.path,
         metavar="FILE",
         help="by a JSON file such as a run's config.json, whose `model` may be a serialised "
         "FFModel; options given as well change it",
@@ -124,7 +123,7 @@ def add_to(commands):
     run = parser.add_argument_group("run")
     run.add_argument(
         "--out",
-        type=pathlib.Path,
+        type=options.path,
         metavar="FOLDER",
         help="where the run is kept (default: a new folder in runs/)",
     )

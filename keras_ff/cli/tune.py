@@ -1,8 +1,6 @@
 """`keras-ff tune`: search for what trains best."""
 
-import pathlib
-
-from keras_ff.cli import options, runs
+from keras_ff.cli import options, printing, runs
 from keras_ff.utils import text_tables
 
 
@@ -34,7 +32,8 @@ def tune(
     base = recipes.TrainingConfig.for_dataset(
         layers=layers, units=units, data_dir=data_dir, **chosen
     )
-    print(f"Search folder: {folder} (if interrupted: add --resume --out {folder})", flush=True)
+    again = printing.command("--resume", "--out", folder)
+    print(f"Search folder: {folder} (if interrupted: add {again})", flush=True)
     arguments = {"tuner": tuner, "resume": resume, "data_dir": data_dir}
     if trials is not None:
         arguments["trials"] = trials
@@ -60,8 +59,9 @@ def tune(
     print(f"\nBest: validation accuracy {100 * best.score:.2f} %.", end=" ")
     if not best.failed:
         print(f"Its network is the preset {folder / tuning.BEST}.", end=" ")
-    print("Train it by\n")
-    print(best.config.command())
+    print("Train layers like its own, all of them anew, by\n" if layer_wise else "Train it by\n")
+    data = [] if data_dir is None else [printing.command("--data-dir", data_dir)]
+    print(" ".join([best.config.command(), *data]))
 
 
 def _show(found, folder):
@@ -126,7 +126,7 @@ def add_to(commands):
     )
     search.add_argument(
         "--out",
-        type=pathlib.Path,
+        type=options.path,
         metavar="FOLDER",
         help="where the search is kept (default: a new folder in runs/)",
     )

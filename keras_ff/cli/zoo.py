@@ -119,7 +119,7 @@ def _train_network(preset, out, resume, data_dir):
         data_dir,
         printing.verbosity(),
         new_model=lambda *_: preset.model(load_weights=False),
-        command=f"{OWN_COMMAND} {preset.name}",
+        command=f"{OWN_COMMAND} {shlex.quote(preset.name)}",
     )
     print(printing.outcome(metrics))
 
@@ -178,7 +178,7 @@ def _name_of(run):
     metrics = pathlib.Path(run) / training.METRICS_FILE
     command = training.read_json(metrics)["command"] if metrics.exists() else ""
     if command.startswith(OWN_COMMAND):
-        return command.removeprefix(OWN_COMMAND).strip()
+        return " ".join(shlex.split(command.removeprefix(OWN_COMMAND)))
     content = training.read_json(pathlib.Path(run) / training.CONFIG_FILE)
     config = recipes.TrainingConfig.from_dict(content)
     if config.model is not None:
@@ -195,14 +195,14 @@ def _option(*names, **arguments):
     return names, arguments
 
 
-_PATH = {"type": pathlib.Path, "metavar": "FOLDER"}
+_PATH = {"type": options.path, "metavar": "FOLDER"}
 _PRESET = _option("name", metavar="PRESET", help="a name, or a preset's folder")
 _DATA_DIR = _option("--data-dir", **options.DATA_DIR)
 _FOLDERS = _option(
     "--folder",
     dest="folders",
     action="append",
-    metavar="FOLDER",
+    **_PATH,
     help="of presets, before those in KERAS_FF_ZOO and those of keras_ff",
 )
 _NEW_PRESET = [
@@ -244,7 +244,7 @@ _COMMANDS = {
     "add": (
         add,
         "make a preset of a run of keras-ff train",
-        _option("run", type=pathlib.Path, metavar="RUN", help="the run's folder"),
+        _option("run", type=options.path, metavar="RUN", help="the run's folder"),
         _option(
             "--weights",
             metavar="STORAGE",

@@ -10,6 +10,7 @@ import numpy as np
 from keras_ff.datasets import digits
 from keras_ff.datasets.errors import reason
 from keras_ff.datasets.resizing import resized
+from keras_ff.utils.files import path_of
 
 
 def samples(name, data_dir, image_size):
@@ -87,6 +88,7 @@ def builder_of(name, data_dir):
     """TFDS's builder of a dataset, which knows it and does not download it yet."""
     import tensorflow_datasets as tfds
 
+    data_dir = None if data_dir is None else str(path_of(data_dir))
     try:
         return tfds.builder(name, data_dir=data_dir, try_gcs=False)
     except tfds.core.registered.DatasetNotFoundError as error:

@@ -1,5 +1,7 @@
 """The card of a preset: what it is, how it was trained, what it can do, what it cannot."""
 
+import shlex
+
 from keras_ff.presets.metadata import locality
 from keras_ff.presets.names import FILTERS_PICTURE, GOODNESS_PICTURE, MEMBERS
 
@@ -109,7 +111,8 @@ def _training(metadata):
     lines = []
     if metadata.get("recipe"):
         lines += ["Train it again, by the recipe in `metadata.json`:", ""]
-        lines += ["```sh", f"keras-ff zoo train {metadata['name']} --out runs/again", "```", ""]
+        words = ["keras-ff", "zoo", "train", metadata["name"], "--out", "runs/again"]
+        lines += ["```sh", shlex.join(words), "```", ""]
     if metadata.get("command"):
         written_out = "The command, with all options:"
         lines += [written_out if metadata.get("recipe") else "The command:", ""]

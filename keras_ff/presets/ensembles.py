@@ -25,7 +25,7 @@ def members_of(preset):
     config = preset.read(CONFIG_FILE)
     try:
         described = [
-            (one["preset"], float(one["share"]), dict(one["sha256"]))
+            (str(one["preset"]), float(one["share"]), dict(one["sha256"]))
             for one in json.loads(config)["members"]
         ]
     except (ValueError, KeyError, TypeError) as error:
@@ -34,7 +34,12 @@ def members_of(preset):
         ) from error
     found = []
     for name, share, sha256 in described:
-        member = single(type(preset).at(folders.find(name, beside(preset.folder.resolve()))))
+        around = beside(preset.folder.resolve())
+        # By its name alone: a path in a configuration is not followed.
+        folder = folders.by_name(name, around)
+        if folder is None:
+            raise folders.unknown(name, around)
+        member = single(type(preset).at(folder))
         if identity(member) != sha256:
             raise ValueError(
                 f"The ensemble {preset.name!r} was made of another preset {name!r} than the one "

@@ -5,6 +5,7 @@ import pathlib
 
 from keras_ff.presets.names import METADATA_FILE
 from keras_ff.utils import registry
+from keras_ff.utils.files import path_of
 
 # Names folders of presets, several as in PATH.
 VARIABLE = "KERAS_FF_ZOO"
@@ -36,7 +37,7 @@ def register(folder):
     >>> keras_ff.zoo.list_presets()["small"].parameters
     601
     """
-    path = pathlib.Path(folder).resolve()
+    path = path_of(folder).resolve()
     if not path.is_dir():
         raise ValueError(f"There is no such folder of presets. Received: folder={str(folder)!r}")
     if path in _registered:
@@ -46,7 +47,7 @@ def register(folder):
 
 def is_preset(folder):
     """Whether a folder has what a preset has, readable or not."""
-    return (pathlib.Path(folder) / METADATA_FILE).is_file()
+    return (path_of(folder) / METADATA_FILE).is_file()
 
 
 def paths(folders=()):
@@ -71,20 +72,44 @@ def find(name_or_path, folders=()):
         folders: as for `paths`.
 
     Raises:
-        ValueError: if there is no such folder; the presets with the nearest names are named.
+        ValueError: if there is no such folder (the presets with the nearest names are named), or
+            the name may mean two presets: one that is found by its name, and a folder here.
     """
     if not isinstance(name_or_path, (str, os.PathLike)):
         raise ValueError(f"A preset is known by a name or a path. Received: {name_or_path!r}")
-    for folder in _places(folders):
-        if _is_name(name_or_path) and is_preset(folder / name_or_path):
-            return folder / name_or_path
-    path = pathlib.Path(name_or_path)
+    path, named = path_of(name_or_path), by_name(name_or_path, folders)
+    if named is not None:
+        _check_alone(path, named, folders)
+        return named
     if path.is_dir():
         return path
+    raise unknown(name_or_path, folders)
+
+
+def by_name(name, folders=()):
+    """The folder of a preset of that name, as `paths` has it, or `None`."""
+    found = (folder / name for folder in _places(folders) if _is_name(name))
+    return next((path for path in found if is_preset(path)), None)
+
+
+def unknown(name, folders=()):
+    """The ValueError of a preset that is not found, which names those with the nearest names."""
     names = [preset.name for preset in paths(folders)]
-    near = registry.nearest(name_or_path, names, "`keras-ff zoo list` lists all.")
+    near = registry.nearest(name, names, "`keras-ff zoo list` lists all.")
+    return ValueError(
+        f"There is no preset of this name, and no folder. {near} Received: {str(name)!r}"
+    )
+
+
+def _check_alone(path, named, folders):
+    """Raise ValueError where a name may also mean another preset, in the current folder."""
+    if not is_preset(path) or path.samefile(named):
+        return
+    if named.parent in map(path_of, folders):  # a folder that was asked for says which
+        return
     raise ValueError(
-        f"There is no preset of this name, and no folder. {near} Received: {str(name_or_path)!r}"
+        f"There are two presets of this name: say {os.path.join(os.curdir, path)!r} for the folder "
+        f"here, or {str(named)!r} for the other. Received: {str(path)!r}"
     )
 
 
@@ -102,12 +127,12 @@ def _is_name(name_or_path):
 def _places(folders):
     """The folders in which presets are looked for, in their order."""
     for folder in folders:
-        if not pathlib.Path(folder).is_dir():
+        if not path_of(folder).is_dir():
             raise ValueError(
                 f"There is no such folder of presets. Received: folders={list(map(str, folders))}"
             )
     named = [folder for folder in os.environ.get(VARIABLE, "").split(os.pathsep) if folder]
     places = [*folders, *_registered, *named, packaged()]
-    places = [pathlib.Path(place) for place in places if place is not None]
+    places = [path_of(place) for place in places if place is not None]
     # Those of the environment and registered ones may have gone since.
     return [place for place in places if place.is_dir()]

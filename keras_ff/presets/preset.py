@@ -13,6 +13,7 @@ from keras_ff.presets.names import (
     READABLE,
     WEIGHTS_FILE,
 )
+from keras_ff.utils.files import path_of
 
 # Larger ones are not those of a preset, and not worth being read.
 LARGEST_METADATA = 10**6
@@ -62,7 +63,7 @@ class Preset:
         Raises:
             ValueError: if the folder holds no preset, or one that this version cannot read.
         """
-        folder = pathlib.Path(folder)
+        folder = path_of(folder)
         metadata = _metadata(folder)
         return cls(
             name=folder.resolve().name,

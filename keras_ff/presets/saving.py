@@ -12,6 +12,7 @@ from keras_ff.presets.card import card
 from keras_ff.presets.folders import is_preset
 from keras_ff.presets.names import CARD_FILE, CONFIG_FILE, FORMAT, METADATA_FILE, WEIGHTS_FILE
 from keras_ff.presets.preset import Preset
+from keras_ff.utils.files import path_of
 
 
 def save(model, path, weights="float16", config=None, **known):
@@ -82,7 +83,7 @@ def write(path, files, metadata):
     Raises:
         ValueError: if the folder holds anything but a preset.
     """
-    path = pathlib.Path(path).resolve()
+    path = path_of(path).resolve()
     _check_replaceable(path)
     metadata = {"format": FORMAT, "name": path.name, **metadata}
     described = {name: checksums.description(content) for name, content in files.items()}

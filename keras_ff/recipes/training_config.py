@@ -221,11 +221,24 @@ class TrainingConfig(DataConfig):
             return shlex.join([*words, "--config", "config.json"])
         for name, value in self.options().items():
             option = "--" + name.replace("_", "-")
+            text = plainly(value)
             if isinstance(value, bool):
                 words.append(option if value else option.replace("--", "--no-", 1))
+            elif text.startswith("-"):  # by itself it would be taken for an option
+                words.append(f"{option}={text}")
             else:
-                words += [option, plainly(value)]
+                words += [option, text]
+        if len(self.units) == 1:  # one width by itself is that of all layers
+            words += ["--layers", "1"]
+        if self.clip_norm is None and self._usual("clip_norm") is not None:
+            words += ["--clip-norm", "none"]
         return shlex.join(words)
+
+    def _usual(self, name):
+        """What an option is where nothing is chosen but the dataset and the architecture."""
+        known = DEFAULTS.get(self.dataset.partition(":")[0], {})
+        own = ARCHITECTURES[self.architecture]
+        return {**_DEFAULTS, **known, **own}[name]
 
     def new_model(self, image_shape, num_classes, steps_per_epoch):
         """An `FFModel`, built and compiled under the dtype policy. Seeds are for the caller to set.

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import math
 import pathlib
+import shlex
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from keras_ff.models import FFModel
 from keras_ff.presets.folders import is_preset
 from keras_ff.recipes import TrainingConfig
 from keras_ff.report import page
+from keras_ff.utils.files import path_of
 from keras_ff.utils.text_tables import plainly
 
 REPORT_FILE = "report.html"
@@ -48,14 +50,14 @@ def write(run_or_preset, out=None, data_dir=None):
     >>> report.write("runs/first").name
     'report.html'
     """
-    folder = pathlib.Path(run_or_preset)
+    folder = path_of(run_or_preset)
     # A name alone may be that of a preset; other paths are those of folders.
     if not is_preset(folder) and (folder.is_dir() or len(folder.parts) > 1):
         run, path = _of_run(folder, data_dir), folder / REPORT_FILE
     else:
         run = _of_preset(zoo.get(run_or_preset), data_dir)
         path = pathlib.Path(f"{run.name}.html")
-    path = path if out is None else pathlib.Path(out)
+    path = path if out is None else path_of(out)
     text = page.page(run.name, *[section(run) for section in _SECTIONS])
     path.write_text(text, encoding="utf-8")
     return path
@@ -85,9 +87,13 @@ def _of_run(folder, data_dir):
         epochs=f"{record['epoch']} of {config.epochs}",
         history=record["history"],
         metrics=metrics,
-        left=None if metrics else f"{command or 'keras-ff train'} --resume --out {folder}",
+        left=None if metrics else f"{command or 'keras-ff train'} {_to_resume(folder)}",
         data_dir=data_dir,
     )
+
+
+def _to_resume(folder):
+    return shlex.join(["--resume", "--out", str(folder)])
 
 
 def _of_preset(preset, data_dir):

@@ -1,7 +1,6 @@
 """A model and the record of its training in one file, written after every epoch."""
 
 import json
-import pathlib
 import time
 import warnings
 import zipfile
@@ -9,7 +8,7 @@ import zipfile
 import keras
 
 from keras_ff.models import FFModel
-from keras_ff.utils.files import first_sentence, for_json, write_json, write_whole
+from keras_ff.utils.files import first_sentence, for_json, path_of, write_json, write_whole
 
 HISTORY_FILE = "history.json"
 MODEL_FILE = "model.keras"
@@ -32,7 +31,7 @@ def load(path):
     Raises:
         ValueError: if there is no such file, it is damaged, or it holds no `FFModel`.
     """
-    path = pathlib.Path(path)
+    path = path_of(path)
     if path.is_dir():
         if not (path / MODEL_FILE).exists():
             raise ValueError(f"The folder {str(path)!r} holds no {MODEL_FILE}.")

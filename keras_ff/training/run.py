@@ -1,6 +1,5 @@
 """Training runs: one folder per run, one file per epoch, to be resumed after any interruption."""
 
-import pathlib
 import time
 
 import keras
@@ -10,7 +9,7 @@ from keras_ff.callbacks import FFTensorBoard
 from keras_ff.recipes import TrainingConfig
 from keras_ff.training.checkpoint import MODEL_FILE, READOUT_SECONDS, Checkpoint, load, save
 from keras_ff.training.results import classification_metrics, report
-from keras_ff.utils.files import for_json, read_json, write_json, write_whole
+from keras_ff.utils.files import for_json, path_of, read_json, write_json, write_whole
 from keras_ff.utils.text_tables import plainly
 
 CONFIG_FILE = "config.json"
@@ -95,7 +94,7 @@ def train(
     True
     """
     distribution = distributions.get(distribution)
-    folder = pathlib.Path(folder)
+    folder = path_of(folder)
     finished = _state_of(folder, config, resume, distribution.is_chief)
     if finished is not None:
         _check_command(finished.get("command"), command)

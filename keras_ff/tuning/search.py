@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import pathlib
 import warnings
 
 import keras
@@ -14,7 +13,7 @@ from keras_ff.tuning import snapshots
 from keras_ff.tuning.hyper_model import FFHyperModel
 from keras_ff.tuning.layer_wise import LayerHyperModel, samples_in_memory
 from keras_ff.utils import checks, registry
-from keras_ff.utils.files import for_json
+from keras_ff.utils.files import for_json, path_of
 
 SEARCH_FILE = "search.json"
 BEST = "best"
@@ -149,7 +148,7 @@ def tune_layers(
     layers, below, found = [], [], []
     for number in range(1, len(base.units) + 1):
         hyper_model = LayerHyperModel(base, search, below, found, data, data_dir)
-        own_folder = pathlib.Path(folder) / f"layer_{number}"
+        own_folder = path_of(folder) / f"layer_{number}"
         if verbose:
             print(f"Layer {number} of {len(base.units)}", flush=True)
         seed = base.seed + number
@@ -171,7 +170,7 @@ def _best_models(tuner, count=1):
 
 def _keep(model, result, folder):
     model.save_to_preset(
-        pathlib.Path(folder) / BEST,
+        path_of(folder) / BEST,
         weights="float32",
         config=result.config,
         validation_accuracy=result.score,
@@ -189,7 +188,7 @@ def _check(trials, tuner, known):
 
 def _searched(hyper_model, folder, trials, tuner, resume, verbose, seed):
     """A tuner of KerasTuner that has searched in a folder."""
-    folder = pathlib.Path(folder)
+    folder = path_of(folder)
     callbacks = []
     if IN_COMPANY in os.environ:
         folder.mkdir(parents=True, exist_ok=True)

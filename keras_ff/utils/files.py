@@ -6,6 +6,17 @@ import os
 import pathlib
 
 
+def path_of(path):
+    """A path that a user gave, `~` expanded.
+
+    ValueError: if it is empty, which would otherwise mean the current folder.
+    """
+    path = os.fspath(path)
+    if not path:
+        raise ValueError("A path must not be empty. Received: ''")
+    return pathlib.Path(os.path.expanduser(path))
+
+
 def write_json(path, content):
     """Write a JSON file, whole or not at all; what is no number becomes null."""
     text = json.dumps(for_json(content), indent=1) + "\n"

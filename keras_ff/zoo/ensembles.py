@@ -1,7 +1,6 @@
 """Trained networks become the preset of an ensemble."""
 
 import hashlib
-import pathlib
 
 import numpy as np
 
@@ -9,6 +8,7 @@ from keras_ff.datasets import DataConfig
 from keras_ff.models.ff_ensemble import FFEnsemble
 from keras_ff.presets import ensembles, listing, metadata, saving
 from keras_ff.presets.names import CONFIG_FILE, MEMBERS
+from keras_ff.utils.files import path_of
 from keras_ff.zoo import measuring
 
 
@@ -49,7 +49,7 @@ def publish_ensemble(path, members, shares=None, data_dir=None, **known):
     >>> len(preset.model().members)
     2
     """
-    path = pathlib.Path(path).resolve()
+    path = path_of(path).resolve()
     presets = _found(members, path)
     _check_held_out(presets, data_dir)
     model = FFEnsemble([preset.model() for preset in presets], shares)

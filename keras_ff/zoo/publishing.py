@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-import pathlib
+import shlex
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from keras_ff import datasets
 from keras_ff.presets import loading, metadata, saving, storage
 from keras_ff.presets.names import CONFIG_FILE, FILTERS_PICTURE, GOODNESS_PICTURE, WEIGHTS_FILE
 from keras_ff.recipes import TrainingConfig
+from keras_ff.utils.files import path_of
 from keras_ff.zoo import measuring
 
 # Compact weights may lose so much validation accuracy, a fraction.
@@ -115,11 +116,11 @@ def save_run(run, path, weights=AUTO, data_dir=None, **known):
     """
     from keras_ff import training
 
-    run = pathlib.Path(run)
+    run = path_of(run)
     if not (run / training.METRICS_FILE).exists():
         raise ValueError(
             f"There is no complete run in {str(run)!r}: go on with it, keras-ff train --resume "
-            f"--out {run}. Received: a folder without {training.METRICS_FILE}"
+            f"--out {shlex.quote(str(run))}. Received: a folder without {training.METRICS_FILE}"
         )
     model, record = training.load(run)
     if record is None:

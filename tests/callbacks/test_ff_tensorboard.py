@@ -98,6 +98,11 @@ def shown(tmp_path_factory):
     return model, fit(model, board), folder
 
 
+def test_home_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert FFTensorBoard("~/logs").log_dir == str(tmp_path / "logs")
+
+
 # Scalars.
 
 

@@ -1,7 +1,12 @@
 """The command line: help, version, and sentences for what is wrong."""
 
+import argparse
+import shlex
+
 import pytest
 
+from keras_ff import cli
+from keras_ff.cli import printing
 from keras_ff.version import __version__
 from tests.helpers.command_line import SMALL, Command, refused
 
@@ -64,5 +69,89 @@ def test_version():
     assert Command("--version").out == f"keras-ff {__version__}\n"
 
 
-def text(model, path):
-    path.write_text("not a model\n")
+def options_of(parser, words=()):
+    """All options of a parser and its commands, each with the words that lead to it."""
+    for action in parser._actions:
+        yield words, action
+        if isinstance(action, argparse._SubParsersAction):
+            for name, command in action.choices.items():
+                yield from options_of(command, (*words, name))
+
+
+PATHS = [
+    (*words, *(action.option_strings[:1] or [action.dest]))
+    for words, action in options_of(cli._parser())
+    if action.metavar in ("FOLDER", "FILE", "RUN")
+]
+
+
+def test_these_options_are_paths():
+    assert len(PATHS) > 20
+    assert {words[0] for words in PATHS} == {
+        name.__name__.rpartition(".")[2] for name in cli.COMMANDS
+    }
+
+
+@pytest.mark.parametrize("words", PATHS, ids=" ".join)
+def test_home_is_expanded_and_an_empty_path_refused(words, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (action,) = [
+        action
+        for before, action in options_of(cli._parser())
+        if (*before, *(action.option_strings[:1] or [action.dest])) == words
+    ]
+    assert action.type("~/mine") == tmp_path / "mine"
+    with pytest.raises(argparse.ArgumentTypeError, match="must not be empty"):
+        action.type("")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("train",), ("tune",), ("report", "x"), ("zoo", "train", "digits_mlp_relu"), ("zoo", "join")],
+)
+def test_an_empty_folder_is_refused(words, tmp_path, monkeypatch):
+    """It would mean the current folder."""
+    monkeypatch.chdir(tmp_path)
+    option = "--to" if words == ("zoo", "join") else "--out"
+    assert f"argument {option}: A path must not be empty" in refused(*words, option, "")
+    assert not list(tmp_path.iterdir())
+
+
+def test_printed_commands_are_quoted_for_the_shell(tmp_path, monkeypatch):
+    """A shell reads the words again that were meant."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "my runs; $HOME"
+    folder.mkdir()
+    assert shlex.split(printing.command("keras-ff", "train", folder))[2] == str(folder)
+    hint = printing.how_to_find(folder, "a b").partition("export ")[2]
+    assert shlex.split(hint) == [f"KERAS_FF_ZOO={folder}"]
+    (tmp_path / "runs" / "a b").mkdir(parents=True)
+    (tmp_path / "runs" / "a b" / "config.json").write_text("{}")
+    assert "--out 'runs/a b'." in refused("train", "--resume")
+
+
+def test_a_run_and_a_search_say_how_they_are_resumed(tmp_path, monkeypatch):
+    from keras_ff import training, tuning
+
+    def stop(*arguments, **options):
+        raise ValueError("far enough")
+
+    monkeypatch.setattr(training, "train", stop)
+    monkeypatch.setattr(tuning, "tune", stop)
+    folder, data = tmp_path / "my run", tmp_path / "my data"
+    out = Command("train", "--out", folder, "--data-dir", data, "--distribution", "devices").out
+    words = shlex.split(out.partition("interrupted: ")[2].removesuffix(")\n"))
+    assert words[:5] == ["keras-ff", "train", "--resume", "--out", str(folder)]
+    assert words[5:] == ["--data-dir", str(data), "--distribution", "devices"]
+    out = Command("tune", "--out", folder).out
+    assert shlex.split(out.partition("add ")[2].removesuffix(")\n")) == [
+        "--resume",
+        "--out",
+        str(folder),
+    ]
+
+
+def test_the_help_lists_the_exit_codes():
+    text = " ".join(Command("--help").out.split())
+    assert "Exit codes: 0 it went well; 1 `zoo evaluate` found a preset" in text
+    assert "130 interrupted; 141" in text

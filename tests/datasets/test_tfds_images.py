@@ -172,3 +172,14 @@ class TestTFDS:
         check("http://a.org/x", "https://answers.org/z")
         check("http://slow.org/x")
         check()
+
+
+def test_home_is_expanded(monkeypatch, tmp_path):
+    import tensorflow_datasets as tfds
+
+    asked = []
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(tfds, "builder", lambda name, **options: asked.append(options["data_dir"]))
+    for data_dir in ("~/data", None):
+        tfds_images.builder_of("mnist", data_dir)
+    assert asked == [str(tmp_path / "data"), None]

@@ -220,6 +220,15 @@ def test_schedules_are_timed_to_an_accuracy(monkeypatch):
     assert row["ours"] is None and 0 < row["best_accuracy"] < 1
 
 
+@pytest.mark.parametrize("name", benchmarks.OF_TENSORFLOW)
+def test_what_is_timed_under_tensorflow_alone_says_so(name, monkeypatch, capsys):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert cli.main(["bench", name]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and "set KERAS_BACKEND=tensorflow" in captured.err
+    assert "Under every backend there are callbacks, backends, schedule" in captured.err
+
+
 def test_unknown_benchmarks_are_refused():
     with pytest.raises(ValueError, match=r"'step'.*Received: 'steps'"):
         benchmarks.run("steps")

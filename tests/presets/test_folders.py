@@ -2,13 +2,15 @@
 
 import json
 import os
+import pathlib
+import re
 import shutil
 
 import keras
 import numpy as np
 import pytest
 
-from keras_ff import FFModel, zoo
+from keras_ff import FFModel, layers, zoo
 from tests.helpers.presets import DIGITS, flip_a_byte, rewrite, scores
 
 pytestmark = pytest.mark.usefixtures("packaged_presets_alone")
@@ -59,6 +61,47 @@ def test_a_damaged_preset_hides_no_other(trained, tmp_path):
     with pytest.warns(UserWarning, match=r"left out.*bad.*damaged"):
         found = zoo.list_presets(folders=[tmp_path])
     assert "good" in found and "bad" not in found
+
+
+def test_home_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    model = FFModel([layers.FFDense(8)], num_classes=10)
+    model.build((None, 4))
+    model.save_to_preset("~/mine/small")
+    assert {path.name for path in tmp_path.iterdir()} == {"mine"}
+    wanted = tmp_path / "mine" / "small"
+    for name in ("~/mine/small", pathlib.Path("~/mine/small")):
+        assert zoo.get(name).folder == wanted
+    assert zoo.get("small", folders=["~/mine"]).folder == wanted
+    monkeypatch.setenv(zoo.VARIABLE, "~/mine")
+    assert zoo.get("small").folder == wanted
+    monkeypatch.delenv(zoo.VARIABLE)
+    zoo.register("~/mine")
+    assert zoo.get("small").folder == wanted
+
+
+def test_a_name_that_may_mean_two_presets_is_refused(copy, tmp_path, monkeypatch):
+    """A folder of one's own is not passed over in silence, nor is the preset of that name."""
+    monkeypatch.chdir(tmp_path)
+    name = DIGITS[0]
+    copy.rename(tmp_path / name)
+    said = f"say './{name}' for the folder here, or '{zoo.list_presets()[name].folder}'"
+    for load in (zoo.get, FFModel.from_preset):
+        with pytest.raises(ValueError, match=re.escape(said)):
+            load(name)
+    assert zoo.get(f"./{name}").folder.samefile(tmp_path / name)
+    assert zoo.get(zoo.list_presets()[name].folder).name == name
+    # Where a folder was asked for, and where the two are one, there is nothing to ask.
+    assert zoo.get(name, folders=[tmp_path]).folder == tmp_path / name
+    monkeypatch.chdir(zoo.list_presets()[name].folder.parent)
+    assert zoo.get(name).name == name
+
+
+def test_a_folder_without_a_preset_does_not_hide_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / DIGITS[0]).mkdir()
+    assert zoo.get(DIGITS[0]).folder != tmp_path / DIGITS[0]
 
 
 def flip_a_byte_of_the_configuration(folder):

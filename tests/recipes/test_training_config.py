@@ -1,6 +1,7 @@
 """TrainingConfig: recipes, choices, commands, JSON."""
 
 import json
+import shlex
 
 import keras
 import pytest
@@ -102,6 +103,11 @@ def test_configurations_that_cannot_be_are_refused(chosen, words):
         {"units": (30, 20), "loss": "logistic", "threshold": (1.0, 2.5), "margin": 0.1},
         {"flip": True, "standardize": False, "image_size": (16, 16), "goodness": "sum_of_squares"},
         {"threshold": "learned", "seed": 5},
+        {"units": (24,)},  # one layer, not the usual three of this width
+        {"threshold": -1e-05},
+        {"threshold": (-1.5, -1e-05, 0.25)},
+        {"architecture": "cnn", "clip_norm": None},
+        {"architecture": "resnet", "units": (24,)},
         {"readout": "softmax_of_averages", "readout_epochs": 2},
     ],
 )
@@ -114,7 +120,7 @@ def test_the_command_of_a_configuration_leads_back_to_it(chosen, monkeypatch, tm
         raise ValueError("far enough")
 
     monkeypatch.setattr(training, "train", train)
-    words = config.command().split()
+    words = shlex.split(config.command())
     assert words[0] == "keras-ff"
     assert cli.main([*words[1:], "--out", str(tmp_path)]) == 2
     assert reached == [config]

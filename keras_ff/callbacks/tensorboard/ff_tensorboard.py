@@ -10,6 +10,7 @@ from keras import ops
 from keras_ff import measurements
 from keras_ff.callbacks.tensorboard import hyperparameters, layout, projector, tags
 from keras_ff.utils import checks
+from keras_ff.utils.files import path_of
 
 # Samples on the sheet of positives, negatives and neutrals.
 SHEET_SAMPLES = 10
@@ -87,7 +88,7 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
         **kwargs,
     ):
         # Keras's own graph is not supported as of 3.15.
-        super().__init__(log_dir=log_dir, write_graph=False, **kwargs)
+        super().__init__(log_dir=str(path_of(log_dir)), write_graph=False, **kwargs)
         self.sample_count = checks.whole_number(sample_count, "sample_count")
         self.measure_freq = checks.whole_number(measure_freq, "measure_freq", minimum=0)
         self.distribution_freq = checks.whole_number(

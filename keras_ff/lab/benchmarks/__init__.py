@@ -6,6 +6,8 @@ that yields rows, dictionaries as from `side_by_side.row`, as they are measured.
 
 import importlib
 
+import keras
+
 # What each compares, by name.
 BENCHES = {
     "step": "a training step of dense layers, beside backpropagation and the least possible",
@@ -18,6 +20,7 @@ BENCHES = {
     "backends": "fit under JAX, beside TensorFlow",
     "schedule": "seconds to an accuracy by the order in which layers learn",
 }
+OF_TENSORFLOW = ("step", "conv", "fit", "predict", "memory", "pipeline")
 
 
 def run(name, **arguments):
@@ -25,4 +28,11 @@ def run(name, **arguments):
     if name not in BENCHES:
         names = ", ".join(map(repr, BENCHES))
         raise ValueError(f"There are the benchmarks {names}. Received: {name!r}")
+    if name in OF_TENSORFLOW and keras.backend.backend() != "tensorflow":
+        others = ", ".join(other for other in BENCHES if other not in OF_TENSORFLOW)
+        raise ValueError(
+            f"The benchmark {name!r} times TensorFlow's own steps and products: set "
+            f"KERAS_BACKEND=tensorflow. Under every backend there are {others}. "
+            f"Received: backend {keras.backend.backend()!r}"
+        )
     return importlib.import_module(f"keras_ff.lab.benchmarks.{name}").run(**arguments)

@@ -9,6 +9,7 @@ import keras
 from keras_ff import datasets, training
 from keras_ff.lab.experiments import backpropagation, results
 from keras_ff.recipes import VARIATIONS
+from keras_ff.utils import files
 
 RESULTS = pathlib.Path("results")
 RUNS = pathlib.Path("runs/reproduce")
@@ -19,7 +20,7 @@ PARTS = ("training", "validation", "test")
 
 def path_of(table, cell, seed=0, budget="full", folder=RESULTS):
     """The path of a cell's result."""
-    folder = pathlib.Path(folder)
+    folder = files.path_of(folder)
     if budget != "full":
         folder = folder / budget
     return folder / table.name / f"{cell.name}-seed_{seed}.json"
@@ -65,7 +66,7 @@ def reproduce(
     tell(f"{table.name}: {len(left)} of {len(wanted)} cells to train")
     for number, (cell, seed) in enumerate(left, 1):
         title = f"{number}/{len(left)} {cell.row}, {cell.family}, seed {seed}"
-        run = pathlib.Path(runs) / budget / table.name / f"{cell.name}-seed_{seed}"
+        run = files.path_of(runs) / budget / table.name / f"{cell.name}-seed_{seed}"
         if run.exists() and not resume:
             raise ValueError(
                 f"The training of {cell.name} in {str(run)!r} was begun already: add --resume to "

@@ -9,6 +9,7 @@ from keras_ff import training
 from keras_ff.lab.experiments import cells, tables
 from keras_ff.lab.experiments.table import Cell
 from keras_ff.utils import text_tables
+from keras_ff.utils.files import path_of
 
 PICTURES = pathlib.Path("docs/pictures")
 # Curves of one row share a colour and a marker.
@@ -106,8 +107,8 @@ def text(table, folder=cells.RESULTS, budget="full"):
 
 def write(path, folder=cells.RESULTS, pictures=None):
     """Write the page, and a picture for each table, by default into `docs/pictures` beside it."""
-    path = pathlib.Path(path)
-    pictures = path.parent / PICTURES if pictures is None else pathlib.Path(pictures)
+    path = path_of(path)
+    pictures = path.parent / PICTURES if pictures is None else path_of(pictures)
     pictures.mkdir(parents=True, exist_ok=True)
     for name in tables.TABLES:
         found = reproductions(tables.get(name), folder)
