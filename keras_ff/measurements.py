@@ -5,6 +5,7 @@ Pictures, reports and TensorBoard show what `measure` finds, so that all of them
 
 import dataclasses
 import functools
+import itertools
 import math
 
 import keras
@@ -14,7 +15,7 @@ from keras import ops
 from keras_ff import readouts
 from keras_ff.layers.batch import Batch
 from keras_ff.models import scoring
-from keras_ff.models.data_checks import DataCheck
+from keras_ff.models.data_checks import data_check, len_or_none
 
 # Samples that go through the network at once.
 BATCH = 250
@@ -179,7 +180,7 @@ def measure(model, x, y=None, seed=0):
 
 def trained_layers(model):
     """FF layers that have been trained so far; all of them while none has."""
-    return model.ff_layers[: int(model.layers_trained) or None]
+    return model.ff_layers[: scoring.layers_trained(model) or None]
 
 
 def neutral_activities(model, x):
@@ -252,7 +253,9 @@ def first_samples(data, count):
     (5, [0, 1, 2, 3, 4])
     """
     if isinstance(data, keras.utils.PyDataset):
-        batches = (data[index] for index in range(len(data)))
+        number = len_or_none(data)
+        indices = itertools.count() if number is None else range(number)
+        batches = (data[index] for index in indices)
     elif hasattr(data, "element_spec") and hasattr(data, "map"):
         batches = iter(data)
     elif isinstance(data, (tuple, list)) or hasattr(data, "shape"):
@@ -265,7 +268,7 @@ def first_samples(data, count):
         images.append(_as_array(x))
         labels.append(None if y is None else _as_array(y))
         found += len(images[-1])
-        if found >= count:
+        if found >= count or not len(images[-1]):
             break
     if not images:
         return None
@@ -410,7 +413,8 @@ def _each(model, tallies, activities):
 def _wrong_labels(model, x, y, seed):
     """Labels of the negatives, as an array of shape (samples, negatives per sample)."""
     scores = model.scores(x) if model.negatives.needs_scores else None
-    wrong = model.negatives.labels(y, model.num_classes, seed, x, scores)
+    samples = model.streams.lead(x)
+    wrong = model.negatives.labels(y, model.num_classes, seed, samples, scores)
     return ops.convert_to_numpy(wrong).reshape(len(x), -1)
 
 
@@ -432,7 +436,7 @@ def _checked(model, x, y, needs_labels=None):
         raise ValueError(f"There are no samples to measure. Received: x of shape {x.shape}")
     if needs_labels is None:
         needs_labels = not model.unsupervised
-    DataCheck(model.num_classes, model.sample_shape).arrays(x, y, needs_labels)
+    data_check(model).arrays(x, y, needs_labels=needs_labels)
     return x, None if y is None else class_numbers(y, model.num_classes)
 
 
@@ -466,7 +470,7 @@ def _bounds(activation):
 def _threshold(layer):
     """A layer's threshold as a number, or `None` where its loss has none."""
     if layer.threshold is not None:
-        return float(layer.threshold)
+        return float(ops.convert_to_numpy(layer.threshold))
     if hasattr(layer.loss, "initial_threshold"):
         return layer.loss.initial_threshold()
     return None

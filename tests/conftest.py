@@ -12,17 +12,6 @@ import pytest
 from keras_ff.layers import FFLayer
 
 
-def pytest_configure(config):
-    """Let quick tests do without TensorFlow's graph optimizer.
-
-    Their graphs run for a few steps and take longer to optimise.
-    """
-    if keras.backend.backend() == "tensorflow" and config.getoption("markexpr") == "not slow":
-        import tensorflow as tf
-
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-
-
 def pytest_collection_finish():
     """Leave out what is there by now, a million objects, wherever garbage is collected."""
     gc.collect()
@@ -34,6 +23,18 @@ def pytest_runtest_setup(item):
     marker = item.get_closest_marker("tensorflow")
     if marker and keras.backend.backend() != "tensorflow":
         pytest.skip(f"Under TensorFlow only: {marker.args[0]}")
+    if keras.backend.backend() == "tensorflow":
+        _leave_graphs_as_they_are(item.get_closest_marker("slow") is None)
+
+
+def _leave_graphs_as_they_are(quick):
+    """Let quick tests do without TensorFlow's graph optimizer.
+
+    Their graphs run for a few steps and take longer to optimise.
+    """
+    import tensorflow as tf
+
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": quick})
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +44,19 @@ def fresh_keras():
     yield
     keras.config.set_dtype_policy("float32")
     keras.utils.clear_session(free_memory=False)
+
+
+@pytest.fixture(scope="module")
+def eager_functions():
+    """Steps are not compiled: for tests of what is around a few steps of small models."""
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

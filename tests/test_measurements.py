@@ -299,13 +299,77 @@ class Batches(keras.utils.PyDataset):
         return tuple(array[7 * index : 7 * index + 7] for array in self.pair)
 
 
-@pytest.mark.parametrize("kind", [lambda x, y: (x, y), batches, Batches])
+class Numbered(keras.utils.PyDataset):
+    """One that says how many batches it has by `num_batches`, not by a length."""
+
+    num_batches = 6
+
+    def __init__(self, x, y):
+        super().__init__()
+        self.pair = x, y
+
+    def __getitem__(self, index):
+        return tuple(array[7 * index : 7 * index + 7] for array in self.pair)
+
+
+class Endless(Numbered):
+    num_batches = None
+
+    def __getitem__(self, index):
+        return super().__getitem__(index % 6)
+
+
+def of_unknown_length(x, y):
+    return batches(x, y).filter(lambda *batch: True)
+
+
+def endless(x, y):
+    return batches(x, y).repeat()
+
+
+@pytest.mark.parametrize(
+    "kind", [lambda x, y: (x, y), batches, Batches, Numbered, of_unknown_length]
+)
 @pytest.mark.parametrize("count", [5, 7, 12, 100])
 def test_first_samples(kind, count):
     x, y = data()
     found_x, found_y = measurements.first_samples(kind(x, y), count)
     np.testing.assert_array_equal(found_x, x[:count])
     np.testing.assert_array_equal(found_y, y[:count])
+
+
+@pytest.mark.parametrize("kind", [Endless, endless])
+def test_first_samples_of_data_without_an_end(kind):
+    x, y = data()
+    found_x, found_y = measurements.first_samples(kind(x, y), 100)
+    np.testing.assert_array_equal(found_x, np.concatenate([x, x, x])[:100])
+    assert len(found_y) == 100
+
+
+@pytest.mark.tensorflow("tf.distribute is TensorFlow's")
+@pytest.mark.parametrize("strategy", ["MirroredStrategy", "OneDeviceStrategy"])
+def test_measuring_under_a_strategy(strategy):
+    """Every variable has copies then, the number of trained layers and thresholds among them."""
+    import tensorflow as tf
+
+    kind = {
+        "MirroredStrategy": lambda: tf.distribute.MirroredStrategy(["CPU:0"]),
+        "OneDeviceStrategy": lambda: tf.distribute.OneDeviceStrategy("CPU:0"),
+    }[strategy]
+    learned = {"layer": {"loss": keras_ff.losses.Logistic(threshold="learned")}}
+    with kind().scope():
+        model = new_model(trained=1, **learned)
+    other = new_model(trained=1, **learned)
+    other.set_weights(model.get_weights())
+    one, same = (measure(each, *data()) for each in (model, other))
+    assert len(one.layers) == len(same.layers) == 1
+    assert one.layers[0].threshold == same.layers[0].threshold == 0.5
+    assert one.accuracy_alone() == same.accuracy_alone()
+    np.testing.assert_allclose(
+        one.layers[0].positive_goodness, same.layers[0].positive_goodness, rtol=1e-6
+    )
+    activities = [measurements.neutral_activities(each, data()[0]) for each in (model, other)]
+    np.testing.assert_allclose(*activities, rtol=1e-6)
 
 
 def test_first_samples_without_labels_and_of_what_can_be_seen_once():

@@ -95,8 +95,9 @@ def test_a_run_that_was_killed_is_resumed(name, tmp_path):
         assert metrics[part] == pytest.approx(wanted[part], abs=0.01)
     moved = np.abs(np.subtract(metrics["confusion_matrix"], wanted["confusion_matrix"])).sum()
     assert moved <= 4  # of 359 samples, two
-    for same in ("epochs", "parameters"):
-        assert metrics[same] == wanted[same]
+    assert metrics["epochs"] == wanted["epochs"]
+    # The temperature of the readout has come since.
+    assert metrics["parameters"] == wanted["parameters"] + 1
     history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
     for key, values in expected["history"].items():
         for found, value in zip(history[key], values, strict=True):

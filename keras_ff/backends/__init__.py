@@ -30,14 +30,16 @@ A backend is a module with these names:
 - `is_on_processors()`: whether this machine computes without a GPU;
 - `keeps_tensors(model)`: whether a compiled step reads large tensors where they are, instead of
   copying them into the program;
+- `kept(rows)`: a variable for any number of such rows, where a backend keeps them;
 - `DataParallel(across_workers)`: all devices of this machine, or of all workers: in its `scope()`
   models are made or loaded, and trained in the context `training()`, within which `saving()` is
   one for what a worker does by itself; `part(batches)` is what `fit` is given of a dataset, and
   `worker` is the number of this one;
+- `is_replicated()`: whether replicas each take the step for their part of a batch;
 - `spread(rows)`: the same rows, a part on every device where a program is one of all devices;
 - `all_gather(rows)`, `own_rows(rows, size, streams)`, `all_reduce_sum(tensor)` and `share(size)`:
-  where replicas each take the step for their part of a batch, the rows of all of them, those of
-  this replica, a sum over all, and this replica's share of the samples.
+  with replicas, the rows of all of them, those of this replica, a sum over all, and this replica's
+  share of the samples; without, what belongs to the one.
 
 `bias_add`, `sums_biases`, `fused`, `vjp`, `compile_once` and `control_dependency` are called where
 `can_fuse` holds, and nowhere else. All else in keras_ff is written in `keras.ops`.
@@ -71,7 +73,9 @@ init_scope = chosen.init_scope
 input_gradient = chosen.input_gradient
 is_fusing = chosen.is_fusing
 is_on_processors = chosen.is_on_processors
+is_replicated = chosen.is_replicated
 keeps_tensors = chosen.keeps_tensors
+kept = chosen.kept
 numpy_function = chosen.numpy_function
 own_rows = chosen.own_rows
 random_bits = chosen.random_bits

@@ -207,6 +207,11 @@ def spread(rows):
     return keras.distribution.distribute_tensor(rows, distribution.get_data_layout(rows.shape))
 
 
+def is_replicated():
+    """Never: a program is one of all devices."""
+    return False
+
+
 def all_gather(rows):
     """The rows of the whole batch."""
     return rows
@@ -244,6 +249,26 @@ def keeps_tensors(model):
     return False
 
 
+def kept(rows):
+    """Not called where no tensors are kept."""
+    raise NotImplementedError
+
+
+@contextlib.contextmanager
+def _of_its_own(model, name):
+    """Have Keras compile a function that equals no other.
+
+    Of equal ones, such as a method of one object, `jit` takes what it has traced, and a model keeps
+    several steps that differ in who learns.
+    """
+    method = getattr(type(model), name)
+    vars(model)[name] = lambda *arguments: method(model, *arguments)
+    try:
+        yield
+    finally:
+        del vars(model)[name]
+
+
 class Trainer:
     """Keras's training and test steps as functions of the state, which call those of the model."""
 
@@ -254,11 +279,16 @@ class Trainer:
         return _step(self.test_on, _kinds(self, with_optimizer=False), state, data)
 
     def make_train_function(self, force=False):
-        runner = self.start_schedule(force)
+        runner = self._fitting.start(self, force)
         if runner is None:
-            super().make_train_function(force)
+            with _of_its_own(self, "train_step"):
+                super().make_train_function(force)
         elif self.train_function is None or force:
             self.train_function = functools.partial(_train_by, self, runner)
+
+    def make_test_function(self, force=False):
+        with _of_its_own(self, "test_step"):
+            super().make_test_function(force)
 
     # Keras takes the values out of the variables before a step, and where one fails, as on bad
     # data, does not always put them back.

@@ -211,6 +211,11 @@ def spread(rows):
     return rows
 
 
+def is_replicated():
+    """Whether replicas take steps."""
+    return _replicas() is not None
+
+
 def all_gather(rows):
     """The rows of all replicas, one replica after the other; differentiable."""
     replicas = _replicas()
@@ -273,6 +278,11 @@ def keeps_tensors(model):
     return model._distribute_strategy is None
 
 
+def kept(rows):
+    """A variable that holds rows of such a shape, as many as there may be."""
+    return tf.Variable(rows, trainable=False, shape=(None, *rows.shape[1:]))
+
+
 class Trainer:
     """Keras's training and test steps, which call those of the model."""
 
@@ -309,7 +319,7 @@ class Trainer:
             _check_replicas(self)
 
     def make_train_function(self, force=False):
-        runner = self.start_schedule(force)
+        runner = self._fitting.start(self, force)
         if runner is None:
             return super().make_train_function(force)
         if self.train_function is None or force:

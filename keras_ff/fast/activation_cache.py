@@ -6,7 +6,7 @@ import math
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from keras_ff import backends
 from keras_ff.fast.stepper import forward, is_on
@@ -34,14 +34,16 @@ def during_fit(model, schedule, x):
     try:
         yield _with_rows(x)
     finally:
-        model._fitting.cache = None
-        model.make_train_function(force=True)
+        model._fitting.forget_cache(model)
 
 
 def can_read(dataset):
-    """Whether it is a finite `tf.data.Dataset` whose samples have no numbers of rows yet."""
+    """Whether it is a finite `tf.data.Dataset` of numbers whose samples have no row numbers yet."""
     if not hasattr(dataset, "as_numpy_iterator") or hasattr(dataset, "samples_by_row"):
         return False
+    specs = tree.flatten(dataset.element_spec)
+    if any(type(spec).__name__ != "TensorSpec" or spec.dtype == "string" for spec in specs):
+        return False  # sparse tensors have no rows, and text would become bytes
     return is_on() and int(dataset.cardinality()) not in (0, -1)  # empty, infinite
 
 
@@ -74,7 +76,7 @@ def suits(model, samples):
         and is_on()
         and backends.keeps_tensors(model)
         and len(model.ff_layers) > 1
-        and not (drawn or penalties or model.stack.reach)
+        and not (drawn or penalties or model.stack.reach or model.stack.augments)
     )
 
 
@@ -89,6 +91,23 @@ def _with_rows(x):
     return x.batches_with_rows
 
 
+class Shelf:
+    """Variables in which compiled steps find what is kept, so that these outlast it."""
+
+    def __init__(self):
+        self.values = {}
+
+    def put(self, name, rows):
+        if name in self.values:
+            self.values[name].assign(rows)
+        else:
+            self.values[name] = backends.kept(rows)
+
+    def clear(self):
+        for values in self.values.values():
+            values.assign(values[:0])
+
+
 class ActivationCacheCallback(keras.callbacks.Callback):
     """Has an `FFModel` keep what frozen layers give, where that saves computing it anew.
 
@@ -98,7 +117,7 @@ class ActivationCacheCallback(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         cache = self.model._fitting.cache
         if cache is not None and cache.prepare(self.model.learning_layers[0]):
-            self.model.make_train_function(force=True)
+            self.model._fitting.choose_step(self.model)
 
 
 class ActivationCache:
@@ -117,6 +136,7 @@ class ActivationCache:
         """The same activities for another model, whose layers below are equal."""
         copied = copy.copy(self)
         copied.model, copied.goodness = model, list(self.goodness)
+        copied._show()
         return copied
 
     def _forget(self):
@@ -135,7 +155,17 @@ class ActivationCache:
             if not self._pass(below):
                 self._forget()
                 break
+        self._show()
         return True
+
+    def _show(self):
+        """Put what is kept where compiled steps look it up."""
+        shelf = self.model._fitting.shelf
+        shelf.clear()
+        for number, goodness in enumerate(self.goodness):
+            shelf.put(("goodness", number), goodness)
+        if self.index:
+            shelf.put(("activities", self.index), self.activities)
 
     def _pass(self, below):
         """Take what is kept through FF layer `below`, and say whether that can be done.
@@ -189,9 +219,10 @@ class ActivationCache:
             return batch, []
         if batch.stream_labels is not None:
             rows = ops.reshape(rows * self.labels_per_sample + batch.stream_labels, (-1,))
-        metrics = []
-        for layer, goodness in zip(self.model.ff_layers, self.goodness, strict=False):
-            of_layer = layer.compute_loss(ops.take(goodness, rows, axis=0), batch)
+        shelf, metrics = self.model._fitting.shelf, []
+        for number, layer in enumerate(self.model.ff_layers[: self.index]):
+            goodness = ops.take(shelf.values["goodness", number], rows, axis=0)
+            of_layer = layer.compute_loss(goodness, batch)
             metrics.append({**of_layer, "loss": sum(layer.losses, of_layer["loss"])})
-        activities = ops.take(self.activities, rows, axis=0)
+        activities = ops.take(shelf.values["activities", self.index], rows, axis=0)
         return batch.replace(inputs=activities, stream_labels=None, layer=self.index), metrics

@@ -66,7 +66,8 @@ def separated(layer, batch):
         energy = ops.sum(ops.square(pixels), axis=1, keepdims=True) + ops.square(length)
         scale = ops.rsqrt(energy / pixels.shape[1] + layer.normalization.epsilon)
         pixels, length = pixels * scale, length * scale
-    labels = ops.one_hot(ops.reshape(batch.stream_labels, (-1,)), num_classes)
+    labels = ops.reshape(batch.stream_labels, (-1,))
+    labels = ops.one_hot(labels, num_classes, dtype="float32")
     lengths = labels * ops.tile(length, (streams, 1))
 
     def complete(product, lengths):

@@ -55,5 +55,5 @@ class Append(LabelEmbedding):
         pixels = as_rows(x)
         features = pixels.shape[1]
         room = ops.pad(pixels, [[0, 0], [0, num_classes]])
-        directions = ops.eye(num_classes, features + num_classes, k=features)
+        directions = ops.eye(num_classes, features + num_classes, k=features, dtype="float32")
         return room, label_length(pixels, self.strength), directions

@@ -41,7 +41,7 @@ class LabelEmbedding(registry.Part):
         """
         length = label_length(pixels, self.strength)
         if labels is None:
-            return length * ops.full((1, num_classes), 1 / math.sqrt(num_classes))
+            return length * ops.full((1, num_classes), 1 / math.sqrt(num_classes), "float32")
         return length * ops.one_hot(labels, num_classes, dtype="float32")
 
     def get_config(self):

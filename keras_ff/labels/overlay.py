@@ -56,7 +56,8 @@ class Overlay(LabelEmbedding):
         pixels, channels = self._pixels(x.shape, num_classes)
         own = num_classes * channels
         blanked = ops.pad(as_rows(x)[:, own:], [[0, 0], [own, 0]])
-        directions = ops.repeat(ops.eye(num_classes), channels, axis=1) / math.sqrt(channels)
+        directions = ops.repeat(ops.eye(num_classes, dtype="float32"), channels, axis=1)
+        directions = directions / math.sqrt(channels)
         directions = ops.pad(directions, [[0, 0], [0, pixels * channels - own]])
         return blanked, label_length(blanked, self.strength), directions
 

@@ -54,7 +54,7 @@ def _take(model, batch, chains):
         else:
             of_chain = []
             for index in chain:
-                batch = model.stack.enter(batch)
+                batch = model.stack.enter(batch, augment=True)
                 of_layer, batch = model.ff_layers[index].test_step(batch)
                 of_chain.append(of_layer)
         metrics.extend(of_chain)

@@ -31,6 +31,8 @@ class LayerSchedule(registry.Part):
     caches = False
     # Whether layers have devices of their own.
     places_layers = False
+    # Whether the epochs of `fit` are divided among the layers.
+    divides_epochs = False
     # Whether layers learn, and not the readout alone.
     trains_layers = True
 
@@ -50,8 +52,10 @@ class LayerSchedule(registry.Part):
         """
         raise NotImplementedError
 
-    def check(self, epochs, num_layers):
-        """Raise ValueError or warn where `epochs` do not suit `num_layers`."""
+    def for_layers(self, indices, num_layers):
+        """The schedule of some of a model's layers, which are to have all of its epochs."""
+        del indices, num_layers
+        return self
 
     def devices_of(self, num_layers):
         """Names of the devices that the layers live on, `None` for the default one."""
@@ -80,15 +84,37 @@ class LayerSchedule(registry.Part):
                 batch = model.stack.enter(batch, training=True)
                 of_layer, batch = stepper.step(layer, batch)
             else:
-                batch = model.stack.enter(batch)
+                batch = model.stack.enter(batch, augment=True)
                 of_layer, batch = layer.test_step(batch, fast.forward(layer, batch))
             metrics.append(of_layer)
         return metrics, batch
 
+    def waiting_loss(self, model, batch, begins):
+        """The loss of the layers that a batch does not reach, a scalar.
+
+        It is measured once where it is not known, in the first stage of `fit` alone (`begins`).
+        """
+        waiting = model.layer_metrics[batch.layer :]
+        if not waiting:
+            return 0.0
+
+        def measure():
+            for of_layer, metrics in zip(waiting, self.test(model, batch), strict=True):
+                loss = ops.cast(ops.mean(metrics["loss"]), "float32")
+                known = ops.convert_to_tensor(of_layer.waiting_loss)
+                of_layer.waiting_loss.assign(ops.where(ops.isinf(known), loss, known))
+
+        if begins and backends.is_replicated():
+            measure()  # terms that compare the samples of all replicas cannot stand in a branch
+        elif begins:
+            unknown = ops.isinf(waiting[0].waiting_loss)
+            backends.cond(unknown, [measure, lambda: None])
+        return sum(ops.cast(of_layer.waiting_loss, "float32") for of_layer in waiting)
+
     def test(self, model, batch):
-        """Every layer's metrics of a batch, a list of dictionaries, without learning."""
+        """Metrics of all layers from a batch on, a list of dictionaries, without learning."""
         metrics = []
-        for layer in model.ff_layers:
+        for layer in model.ff_layers[batch.layer :]:
             batch = model.stack.enter(batch)
             of_layer, batch = layer.test_step(batch, fast.forward(layer, batch))
             metrics.append(of_layer)

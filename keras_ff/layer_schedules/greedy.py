@@ -1,7 +1,5 @@
 """Greedy: one layer after the other."""
 
-import warnings
-
 from keras_ff.layer_schedules.base import LayerSchedule
 from keras_ff.utils import checks
 from keras_ff.utils.registry import registered
@@ -14,7 +12,8 @@ class Greedy(LayerSchedule):
     """One layer after the other: layer 1 learns, is frozen, then layer 2 (Hinton 2022).
 
     `fit(epochs=E)` runs E epochs in all. They are divided evenly among the layers, or as
-    `epochs_per_layer` says.
+    `epochs_per_layer` says. With fewer epochs than layers, neighbouring layers share an epoch and
+    learn simultaneously. Frozen layers get no epochs.
 
     Args:
         epochs_per_layer: `None` (evenly), an integer for every layer, or a list with one integer
@@ -53,10 +52,14 @@ class Greedy(LayerSchedule):
                 ) from None
         self.epochs_per_layer = entries if listed else entries[0]
 
+    divides_epochs = True
+
     def learning_layers(self, epoch, epochs, num_layers):
+        if self.epochs_per_layer is None and epochs < num_layers:
+            ends = [-(-number * num_layers // max(epochs, 1)) for number in (epoch, epoch + 1)]
+            return tuple(range(num_layers))[slice(*ends)] or (num_layers - 1,)
         if self.epochs_per_layer is None:
-            # Fewer epochs than layers: an epoch each for the first ones.
-            return (min(epoch * num_layers // max(epochs, num_layers), num_layers - 1),)
+            return (min(epoch * num_layers // epochs, num_layers - 1),)
         end = 0
         for layer, layer_epochs in enumerate(self._list(num_layers)):
             end += layer_epochs
@@ -64,15 +67,11 @@ class Greedy(LayerSchedule):
                 return (layer,)
         return (num_layers - 1,)
 
-    def check(self, epochs, num_layers):
-        reached = self.learning_layers(epochs - 1, epochs, num_layers)[-1]
-        if epochs > 0 and reached < num_layers - 1:
-            warnings.warn(
-                f"Greedy training over {epochs} epochs reaches layer {reached + 1} of "
-                f"{num_layers}; the later layers stay untrained and are left out of scores. "
-                "Train for more epochs, or use layer_schedule='simultaneous'.",
-                stacklevel=3,
-            )
+    def for_layers(self, indices, num_layers):
+        if not isinstance(self.epochs_per_layer, list) or len(indices) == num_layers:
+            return self
+        entries = self._list(num_layers)
+        return Greedy([entries[index] for index in indices], self.caches)
 
     def _list(self, num_layers):
         if isinstance(self.epochs_per_layer, int):

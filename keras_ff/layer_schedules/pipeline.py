@@ -114,9 +114,9 @@ class Pipeline:
     # A batch is a dictionary of tensors between the stages, which are compiled one by one.
 
     def _first_stage(self, x, y, sample_weight):
-        batch, metrics = self.model.begin_step(x, y, sample_weight)
+        samples, batch, metrics = self.model.begin_step(x, y, sample_weight)
         self._batch = batch.replace(inputs=None, stream_labels=None, perturbation=None)
-        return self._learn(batch, (x, y, sample_weight), metrics)
+        return self._learn(batch, (samples, y, sample_weight), metrics)
 
     def _stage(self, index):
         def stage(passed):

@@ -1,8 +1,8 @@
 """Windows: layers learn in overlapping windows of epochs."""
 
 import fractions
+import functools
 import math
-import warnings
 
 from keras_ff.layer_schedules.base import LayerSchedule
 from keras_ff.utils import checks
@@ -76,33 +76,19 @@ class Windows(LayerSchedule):
             reached = max(reached, end)
         return checked
 
+    @property
+    def divides_epochs(self):
+        return self.windows is None
+
     def learning_layers(self, epoch, epochs, num_layers):
         windows = self._list(epochs, num_layers)
         learning = [layer for layer, (first, end) in enumerate(windows) if first <= epoch < end]
         return tuple(learning or [num_layers - 1])
 
-    def check(self, epochs, num_layers):
-        reached = sum(first < epochs for first, _ in self._list(epochs, num_layers))
-        if epochs > 0 and reached < num_layers:
-            warnings.warn(
-                f"Windows over {epochs} epochs reach layer {reached} of {num_layers}; the later "
-                "layers stay untrained and are left out of scores. Train for more epochs, or "
-                "leave windows=None.",
-                stacklevel=3,
-            )
-
     def _list(self, epochs, num_layers):
         """The window of each layer, as pairs of the first epoch and the end."""
         if self.windows is None:
-            # As fractions: 0.1 is one tenth, and ends that are whole epochs are met exactly.
-            apart = 1 - fractions.Fraction(self.overlap).limit_denominator(10_000)
-            length = max(epochs, 1) / (1 + (num_layers - 1) * apart)
-            starts = [layer * apart * length for layer in range(num_layers)]
-            firsts = [min(math.ceil(start), max(epochs, 1) - 1) for start in starts]
-            return [
-                (first, max(math.ceil(start + length), first + 1))
-                for first, start in zip(firsts, starts, strict=True)
-            ]
+            return _evenly(max(epochs, 1), num_layers, self.overlap)
         if len(self.windows) != num_layers:
             raise ValueError(
                 f"`windows` must hold one pair per layer, {num_layers} here. "
@@ -113,3 +99,16 @@ class Windows(LayerSchedule):
     def get_config(self):
         windows = None if self.windows is None else [list(window) for window in self.windows]
         return {"windows": windows, "overlap": self.overlap}
+
+
+@functools.cache  # asked for every epoch
+def _evenly(epochs, num_layers, overlap):
+    # As fractions: 0.1 is one tenth, and ends that are whole epochs are met exactly.
+    apart = 1 - fractions.Fraction(overlap).limit_denominator(10_000)
+    length = epochs / (1 + (num_layers - 1) * apart)
+    starts = [layer * apart * length for layer in range(num_layers)]
+    firsts = [min(math.ceil(start), epochs - 1) for start in starts]
+    return [
+        (first, max(math.ceil(start + length), first + 1))
+        for first, start in zip(firsts, starts, strict=True)
+    ]

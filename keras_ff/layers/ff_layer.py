@@ -24,6 +24,11 @@ NORMALIZATIONS = {
     "class_groups": ClassGroupNormalization,
 }
 
+IMAGES_ARE_CHANNELS_LAST = (
+    "takes images as (height, width, channels): move the channels of samples to the end, "
+    "np.moveaxis(x, 1, -1), and say so, keras.config.set_image_data_format('channels_last')."
+)
+
 
 @registered
 class FFLayer(keras.layers.Layer):
@@ -69,7 +74,8 @@ class FFLayer(keras.layers.Layer):
 
     Raises:
         ValueError: if the transform is not a Keras layer, a part has an unknown name, a
-            parameter is out of its range, or the goodness of such activities is a constant.
+            parameter is out of its range, the transform or the pooling has its channels first, or
+            the goodness of such activities is a constant.
 
     Example:
 
@@ -120,6 +126,8 @@ class FFLayer(keras.layers.Layer):
         }
         self.normalization = registry.get(normalization, keras.layers.Layer, known, "normalization")
         self.pooling = registry.get(pooling, keras.layers.Layer, {}, "pooling")
+        for part in (self.transform, self.pooling):
+            _check_channels_last(part)
         self.dropout = keras.layers.Dropout(checks.share(dropout, "dropout"), dtype=dtype)
         self.auxiliary = _get_auxiliary(auxiliary)
         # The model's first layer embeds labels; an embedding that learns is among its variables.
@@ -475,6 +483,17 @@ def _check_not_constant(measure, activation):
             "constant: give it a center, MeanOfSquares(center=-1.0), or use 'mean_activity'. "
             f"Received: activation={activation!r}, goodness={measure!r}"
         )
+
+
+def _check_channels_last(part):
+    """Refuse what gives channels first: goodness, classes and units are those of the last axis."""
+    for layer in keras_internals.parts(part) if part is not None else []:
+        first = getattr(layer, "data_format", None) == "channels_first"
+        if first and not isinstance(layer, keras.layers.Flatten):
+            raise ValueError(
+                f"An FF layer {IMAGES_ARE_CHANNELS_LAST} "
+                f"Received: {layer.name!r} with data_format='channels_first'"
+            )
 
 
 def _get_auxiliary(auxiliary):

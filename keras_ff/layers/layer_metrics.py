@@ -28,11 +28,22 @@ def of_classes(goodness, labels):
     return {"goodness": true, "accuracy": most, "class_goodness": goodness}
 
 
+class SilentMetric(keras.metrics.Metric):
+    """What is counted anew in every epoch and summed over replicas, but not logged."""
+
+    def result(self):
+        return {}
+
+
+UNKNOWN = float("inf")
+
+
 class LayerMetrics(keras.metrics.Metric):
     """Weighted means of a layer's metrics; nan, not zero, where nothing was measured.
 
     One Keras metric for all of a layer's, since a deep model has many. Layers are counted from 1;
-    metrics are logged as `layer_{number}/{name}`.
+    metrics are logged as `layer_{number}/{name}`. `waiting_loss` is the loss of a layer whose turn
+    has not come, on one batch at the start of `fit`; infinite where it has not been measured.
     """
 
     def __init__(self, number, metric_names):
@@ -47,6 +58,15 @@ class LayerMetrics(keras.metrics.Metric):
         shape = (len(metric_names),)
         self.total = self.add_variable(shape=shape, initializer="zeros", name="total")
         self.count = self.add_variable(shape=(), initializer="zeros", name="count")
+        unknown = keras.initializers.Constant(UNKNOWN)
+        # Of the first replica: known without the others, so that one of them can save it alone.
+        self.waiting_loss = self.add_variable(
+            shape=(), initializer=unknown, aggregation="only_first_replica", name="waiting_loss"
+        )
+
+    def reset_state(self):
+        self.total.assign(ops.zeros(self.total.shape, "float32"))
+        self.count.assign(0.0)
 
     def update_state(self, metrics, sample_weight):
         """Add the metrics of a batch, a dictionary of tensors, and the weight of their means."""

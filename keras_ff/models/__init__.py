@@ -11,12 +11,14 @@ from keras_ff.models.ff_ensemble import FFEnsemble
 from keras_ff.models.ff_model import FFModel
 from keras_ff.models.recurrent_dense import RecurrentDense
 from keras_ff.models.recurrent_ff_model import RecurrentFFModel
+from keras_ff.models.stages import Stage
 
 __all__ = [
     "FFEnsemble",
     "FFModel",
     "RecurrentDense",
     "RecurrentFFModel",
+    "Stage",
     "cnn",
     "local_receptive_field",
     "mlp",

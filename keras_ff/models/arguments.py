@@ -2,7 +2,9 @@
 
 import keras
 
-from keras_ff.layers.ff_layer import FFLayer
+from keras_ff.labels import LabelMap, Overlay, SpatialPattern, TokenLabels
+from keras_ff.layers import FFAttention, FFLocallyConnected2D
+from keras_ff.layers.ff_layer import IMAGES_ARE_CHANNELS_LAST, FFLayer
 from keras_ff.utils.checks import whole_number
 
 
@@ -30,7 +32,8 @@ def checked_layers(layers):
         if not isinstance(layer, keras.layers.Layer):
             raise ValueError(
                 "`layers` must hold FF layers, such as keras_ff.layers.FFDense(500), and Keras "
-                f"layers between them. Received: {layer!r} at position {position}"
+                "layers among them; `keras.Input` is left out, as samples say their shape. "
+                f"Received: {layer!r} at position {position}"
             )
         if any(layer is earlier for earlier in layers[:position]):
             raise ValueError(
@@ -62,6 +65,21 @@ def checked_layers(layers):
                     f"Received: {own.name!r} in two layers"
                 )
     return layers
+
+
+def check_num_classes_of(ff_layers, num_classes):
+    """Raise ValueError where a layer was built, or its goodness made, for other classes."""
+    for layer in ff_layers:
+        known = [layer.num_classes if layer.built else None]
+        known.append(getattr(layer.goodness, "num_classes", None))
+        for number in known:
+            if number not in (None, num_classes):
+                raise ValueError(
+                    "The layers of a model must be for its classes: make new ones, or carry their "
+                    "weights over by model.rebuild(num_classes=…). "
+                    f"Received: layer {layer.name!r} for {number} classes and "
+                    f"num_classes={num_classes}"
+                )
 
 
 def family(layers):
@@ -119,20 +137,43 @@ def _needs_labels(layer):
     return any(getattr(term, "needs_labels", False) for term in layer.auxiliary)
 
 
-def checked_sample_shape(input_shape):
-    """(None, *sample shape), or a ValueError."""
+def checked_sample_shape(input_shape, least_axes=1):
+    """(None, *sample shape), or a ValueError where a sample has fewer than `least_axes`."""
     if isinstance(input_shape, dict) or any(
         not (size is None or isinstance(size, int)) for size in input_shape
     ):
         raise ValueError(
             f"The model takes one input of shape (batch, ...). Received: {input_shape!r}"
         )
-    if len(input_shape) < 2 or any(not size for size in input_shape[1:]):
+    if len(input_shape) < 1 + least_axes or any(not size for size in input_shape[1:]):
         raise ValueError(
             "Samples must have a known shape of at least one axis, (batch, features) or "
             f"(batch, height, width, channels). Received: {tuple(input_shape)}"
         )
     return (None, *input_shape[1:])
+
+
+def check_channels_last(model, shape):
+    """Raise ValueError where parts that know images would take their channels for rows.
+
+    Args:
+        model: the `FFModel`.
+        shape: shape of a batch behind the layers before the first FF layer.
+    """
+    formats = [getattr(layer, "data_format", None) for layer in model.stack.leading]
+    formats = [keras.config.image_data_format(), *filter(None, formats)]
+    if len(shape) != 4 or formats[-1] == "channels_last":
+        return
+    parts = [model.label_embedding, model.negatives, *model.ff_layers]
+    kinds = (Overlay, SpatialPattern, TokenLabels, LabelMap, FFLocallyConnected2D, FFAttention)
+    known = [part for part in parts if isinstance(part, kinds) or getattr(part, "are_images", 0)]
+    if model.readout.mirrored or model.readout.shift:
+        known.append(model.readout)
+    if known:
+        raise ValueError(
+            f"{type(known[0]).__name__} {IMAGES_ARE_CHANNELS_LAST} "
+            f"Received: samples of shape {tuple(shape[1:])}, 'channels_first'"
+        )
 
 
 def check_loss_scale_fits(layer_schedule, run_eagerly):
@@ -145,3 +186,35 @@ def check_loss_scale_fits(layer_schedule, run_eagerly):
             "mixed_bfloat16 or another layer schedule. "
             f"Received: layer_schedule={layer_schedule!r}"
         )
+
+
+def compiled_by(config):
+    """The arguments of `compile` that a configuration stands for.
+
+    Metrics of older files may take logits; they are given probabilities now.
+    """
+    kinds = ("metrics", "weighted_metrics")
+    metrics = {kind: _without_logits(config[kind]) for kind in kinds if kind in config}
+    return keras.saving.deserialize_keras_object({**config, **metrics})
+
+
+def _without_logits(config):
+    if isinstance(config, list):
+        return [_without_logits(one) for one in config]
+    if not isinstance(config, dict):
+        return config
+    changed = {key: _without_logits(value) for key, value in config.items()}
+    return {**changed, "from_logits": False} if "from_logits" in changed else changed
+
+
+def check_metrics(metrics):
+    """Raise ValueError where a metric of `compile` takes logits; metrics see probabilities."""
+    for metric in keras.tree.flatten(metrics):
+        options = dict(getattr(metric, "keywords", {}))  # of functools.partial
+        if isinstance(metric, (keras.metrics.Metric, keras.losses.Loss)):
+            options = metric.get_config()
+        if options.get("from_logits"):
+            raise ValueError(
+                "Metrics are given probabilities, softmax(scores / temperature): leave "
+                f"`from_logits` out. Received: {metric!r} with from_logits=True"
+            )

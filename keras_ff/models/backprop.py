@@ -10,6 +10,7 @@ from keras_ff.layers.batch import Batch
 from keras_ff.layers.ff_layer import FFLayer
 from keras_ff.layers.opaque import Opaque
 from keras_ff.losses import AUTO_THRESHOLD, Logistic
+from keras_ff.models import other_layers
 from keras_ff.models.stack import Stack
 from keras_ff.utils.registry import registered
 
@@ -32,16 +33,17 @@ def to_backprop(model, carry_weights=True):
     _check_built(model)
     layers = [_as_plain_layer(layer) for layer in model.stack.layers]
     trainable = [layer.trainable for layer in layers]
-    stack = Stack(layers)
+    stack = Stack(layers, model.labels_first)
     for layer, value in zip(layers, trainable, strict=True):
         layer.trainable = value
-    inputs = keras.Input(model.sample_shape)
-    samples = inputs
+    dtype = "string" if other_layers.needs_text(stack.leading) else None
+    inputs = keras.Input(model.sample_shape, dtype=dtype)
+    samples = stack.lead(inputs)
     if model.unsupervised:
-        samples = model.negatives.neutral(inputs)
+        samples = model.negatives.neutral(samples)
     elif model.label_embedding is not None:
         neutral_label = NeutralLabel.like(model.label_embedding, model.num_classes)
-        samples = neutral_label(inputs)
+        samples = neutral_label(samples)
         if model.label_embedding.learned:
             neutral_label.set_weights(model.label_embedding.get_weights())
     batch = Batch(samples, streams=1)
@@ -141,7 +143,7 @@ def _scale_to_threshold(model, index, layer, x, y):
     """Scale a layer's weights by a factor at which its positives' goodness meets the threshold."""
     target = AUTO_THRESHOLD * layer.goodness_unit
     if layer.threshold is not None:
-        target = float(layer.threshold)
+        target = float(ops.convert_to_numpy(layer.threshold))
     elif isinstance(layer.loss, Logistic):
         target = layer.loss.initial_threshold(layer.goodness_unit)
     labels = None if model.unsupervised else ops.cast(y, "int32")
@@ -178,6 +180,7 @@ def _as_plain_layer(layer):
         if isinstance(layer.goodness, keras.layers.Layer):  # whose weights would learn nothing
             config["goodness"] = "mean_of_squares"
     else:
+        config = other_layers.serialized(layer)["config"]
         config = {**config, "trainable": True}  # backpropagation reaches it
     return type(layer).from_config(config)
 

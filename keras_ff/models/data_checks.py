@@ -10,37 +10,68 @@ import types
 import keras
 import numpy as np
 
+from keras_ff.models import data_kinds, other_layers
+
 NO_DATA = "There is no data to work on. Received: a stream without batches"
 
 
 class DataCheck:
     """Checks samples and labels against what a model expects."""
 
-    def __init__(self, num_classes, sample_shape=None):
+    def __init__(
+        self, num_classes, sample_shape=None, least_axes=1, takes_text=False, needs_text=False
+    ):
         self.num_classes = num_classes
         self.sample_shape = sample_shape
+        # Of a sample; and whether it may be text, which the layers before the first one take.
+        self.least_axes = least_axes
+        self.takes_text = takes_text
+        self.needs_text = needs_text
         # What a check inside an input pipeline found. The pipeline raises an error of its own
         # kind; `checking_data` puts this one in its place.
         self.found = None
 
     def samples(self, x):
         """Raise ValueError where samples are not finite numbers of the right shape."""
-        if len(x.shape) < 2:
+        shape = self.sample_shape
+        if shape is not None and tuple(x.shape) == tuple(shape) and len(shape):
+            raise ValueError(
+                f"Samples come in batches, of shape (batch, {', '.join(map(str, shape))}): give a "
+                "single one an axis, x[None], and batch a dataset, dataset.batch(32). "
+                f"Received: a single sample, x of shape {tuple(x.shape)}"
+            )
+        if len(x.shape) < 1 + self.least_axes:
             raise ValueError(
                 "Samples must have a batch axis and at least one more: (batch, features) or "
-                f"(batch, height, width, channels). Received: x of shape {x.shape}"
+                "(batch, height, width, channels); x[None] is a batch of a single sample, x[:, "
+                f"None] are samples of a single feature. Received: x of shape {x.shape}"
             )
-        if x.dtype.kind not in "fiub" and x.dtype.name != "bfloat16":
-            raise ValueError(f"Samples must be numbers. Received: x of dtype {x.dtype}")
-        if self.sample_shape is not None and tuple(x.shape[1:]) != tuple(self.sample_shape):
+        self._sample_values(x)
+        if shape is not None and tuple(x.shape[1:]) != tuple(shape):
             raise ValueError(
-                f"The model was built for samples of shape {tuple(self.sample_shape)}. "
+                f"The model was built for samples of shape {tuple(shape)}. "
                 f"Received: x of shape {x.shape}"
             )
-        if x.dtype.kind not in "iub":
-            finite = np.isfinite(x)
+
+    def _sample_values(self, x):
+        values = data_kinds.sparse_values(x) if data_kinds.is_sparse(x) else x
+        if values.dtype.kind in "OSU" and self.takes_text:
+            return
+        if self.needs_text:
+            raise ValueError(
+                "The layers before the first FF layer take text. "
+                f"Received: x of dtype {values.dtype}"
+            )
+        if values.dtype.kind not in "fiub" and values.dtype.name != "bfloat16":
+            raise ValueError(
+                "Samples must be numbers; of text a layer makes them that stands before the first "
+                "FF layer, keras.layers.TextVectorization or StringLookup. "
+                f"Received: x of dtype {values.dtype}"
+            )
+        if values.dtype.kind not in "iub":
+            finite = np.isfinite(values)
             if not finite.all():
-                bad = x[~finite]
+                bad = values[~finite]
                 raise ValueError(
                     "Samples must be finite. "
                     f"Received: {bad.size} values that are not, the first of them {bad[0]}"
@@ -50,7 +81,16 @@ class DataCheck:
         """Raise ValueError where labels are not whole numbers of 0 to num_classes − 1."""
         classes = self.num_classes
         if y.dtype.kind not in "fiub":
-            raise ValueError(f"Labels must be numbers. Received: y of dtype {y.dtype}")
+            raise ValueError(
+                f"Labels must be numbers from 0 to {classes - 1}; of names they are made by "
+                "np.unique(y, return_inverse=True), or in a dataset by keras.layers.StringLookup. "
+                f"Received: y of dtype {y.dtype}"
+            )
+        if len(y.shape) == 0:
+            raise ValueError(
+                "Samples come in batches: batch a dataset, dataset.batch(32), and give a single "
+                "sample an axis, x[None] and y[None]. Received: y of shape ()"
+            )
         if batch is not None and len(y.shape) and y.shape[0] != batch:
             raise ValueError(
                 f"There must be as many labels as samples. Received: {batch} samples and "
@@ -81,9 +121,28 @@ class DataCheck:
                 f"Received: {y[outside].flat[0]} among others"
             )
 
-    def arrays(self, x, y=None, needs_labels=True):
+    def weights(self, sample_weight, batch):
+        """Raise ValueError where weights are not finite numbers, one for each sample."""
+        if sample_weight.dtype.kind not in "fiub":
+            raise ValueError(
+                "Sample weights must be numbers. Received: sample_weight of dtype "
+                f"{sample_weight.dtype}"
+            )
+        strange = sample_weight[~np.isfinite(sample_weight)]
+        if strange.size:
+            raise ValueError(
+                "Sample weights must be finite. "
+                f"Received: {strange.size} values that are not, the first of them {strange[0]}"
+            )
+        if sample_weight.shape not in ((batch,), (batch, 1)):
+            raise ValueError(
+                f"There must be one weight for each sample, of shape ({batch},). "
+                f"Received: sample_weight of shape {sample_weight.shape}"
+            )
+
+    def arrays(self, x, y=None, sample_weight=None, needs_labels=True):
         """Check whole arrays."""
-        x = _numpy(x)
+        x = x if data_kinds.is_sparse(x) else _numpy(x)
         if not len(x.shape) or x.shape[0] == 0:
             raise ValueError(f"There is no data to work on. Received: x of shape {x.shape}")
         self.samples(x)
@@ -93,14 +152,16 @@ class DataCheck:
             raise ValueError(
                 "Labels are needed: pass y, or a dataset of (x, y) pairs. Received: y=None"
             )
+        if sample_weight is not None:
+            self.weights(_numpy(sample_weight), x.shape[0])
 
     def batch(self, batch, needs_labels=True):
         """Check a batch of a stream: x, (x,), (x, y) or (x, y, sample_weight)."""
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        x, *others = keras.utils.unpack_x_y_sample_weight(batch)
         _refuse_structures(x)
-        self.arrays(x, y, needs_labels)
+        self.arrays(x, *others, needs_labels)
 
-    def data(self, x, y=None, needs_labels=True):
+    def data(self, x, y=None, sample_weight=None, needs_labels=True):
         """Check arrays now, or return a stream that checks its batches as they are drawn."""
         if x is None:
             raise ValueError("There is no data to work on. Received: x=None")
@@ -113,12 +174,13 @@ class DataCheck:
         if isinstance(x, types.GeneratorType):
             return self._generator(x, needs_labels)
         _refuse_structures(x)
-        if hasattr(x, "shape") or hasattr(x, "iloc"):
-            self.arrays(x, y, needs_labels)
+        if hasattr(x, "shape"):
+            self.arrays(x, y, sample_weight, needs_labels)
         return x
 
     def _generator(self, batches, needs_labels):
         for batch in batches:
+            batch = _of_arrays(batch)
             self._remembering(self.batch, batch, needs_labels)
             yield batch
 
@@ -127,25 +189,28 @@ class DataCheck:
 
         if int(dataset.cardinality()) == 0:
             raise ValueError("There is no data to work on. Received: a dataset without elements")
+        self.elements(dataset)
         spec = dataset.element_spec
-        x_spec, y_spec, _ = keras.utils.unpack_x_y_sample_weight(spec)
-        _refuse_structures(x_spec)
+        _, y_spec, _ = keras.utils.unpack_x_y_sample_weight(spec)
         if needs_labels and y_spec is None:
             raise ValueError(
                 f"Labels are needed: a dataset of (x, y) pairs. Received: elements {spec}"
             )
 
-        def on_host(x, *y):
-            self._remembering(self.arrays, x.numpy(), y[0].numpy() if y else None, needs_labels)
+        def on_host(x, *others):
+            arrays = [None if each is None else each.numpy() for each in (x, *others)]
+            self._remembering(self.arrays, *arrays, *[None] * (3 - len(arrays)), needs_labels)
 
         @tf.autograph.experimental.do_not_convert
         def check(*batch):
             x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(
                 batch if isinstance(spec, tuple) else batch[0]
             )
+            x = tf.sparse.to_dense(x) if isinstance(x, tf.SparseTensor) else x
+            given = [each for each in (x, y, sample_weight) if each is not None]
             checked = tf.cond(
-                self._suspicious(x, y),
-                lambda: tf.py_function(on_host, [x] if y is None else [x, y], []),
+                self._suspicious(x, y, sample_weight),
+                lambda: tf.py_function(on_host, given, []),
                 tf.no_op,
             )
             with tf.control_dependencies([checked]):
@@ -164,7 +229,25 @@ class DataCheck:
             checked.batches_with_rows = with_rows.prefetch(tf.data.AUTOTUNE)
         return checked
 
-    def _suspicious(self, x, y):
+    def elements(self, dataset):
+        """Raise ValueError where the elements of a dataset are not batches of samples."""
+        spec = dataset.element_spec
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(spec)
+        _refuse_structures(x)
+        x, y = (None if each is None else each.shape for each in (x, y))
+        if x.rank is None or (y is not None and y.rank is None):
+            return
+        single = y is not None and y.rank == 0
+        single |= self.sample_shape is not None and tuple(x) == tuple(self.sample_shape)
+        # A one-hot label is as long as there are classes, and not as a batch.
+        one_hot = y is not None and tuple(y) == (self.num_classes,)
+        if single or (one_hot and x.rank > 0 and x[0] not in (None, self.num_classes)):
+            raise ValueError(
+                "The dataset gives samples one by one: batch it, dataset.batch(32). "
+                f"Received: elements {spec}"
+            )
+
+    def _suspicious(self, x, y, sample_weight=None):
         """Whether a batch of tensors needs the full check: half the rate of `fit` is saved by it.
 
         True where `arrays` would find a flaw, or where shapes are not known to be right.
@@ -172,9 +255,10 @@ class DataCheck:
         import tensorflow as tf
 
         shape = self.sample_shape
-        right = x.shape.rank is not None and x.shape.rank >= 2
+        right = x.shape.rank is not None and x.shape.rank > self.least_axes
         right = right and (shape is None or tuple(x.shape[1:]) == tuple(shape))
-        if not right or x.dtype == tf.string:
+        allowed = self.takes_text if x.dtype == tf.string else not self.needs_text
+        if not right or not allowed:
             return tf.constant(True)
         flaws = [tf.equal(tf.shape(x)[0], 0)]
         if x.dtype.is_floating:
@@ -194,6 +278,11 @@ class DataCheck:
                 whole = tf.equal(y, tf.floor(y))
                 inside = tf.logical_and(y >= 0, y < self.num_classes)
                 flaws.append(tf.logical_not(tf.reduce_all(tf.logical_and(whole, inside))))
+        if sample_weight is not None:
+            if sample_weight.shape.rank != 1 or not sample_weight.dtype.is_floating:
+                return tf.constant(True)
+            flaws.append(tf.not_equal(tf.shape(x)[0], tf.shape(sample_weight)[0]))
+            flaws.append(tf.logical_not(tf.reduce_all(tf.math.is_finite(sample_weight))))
         return tf.reduce_any(tf.stack(flaws))
 
     def _remembering(self, function, *args):
@@ -222,7 +311,7 @@ class _CheckedPyDataset(keras.utils.PyDataset):
         return self.dataset.num_batches
 
     def __getitem__(self, index):
-        batch = self.dataset[index]
+        batch = _of_arrays(self.dataset[index])
         self.check._remembering(self.check.batch, batch, self.needs_labels)
         return batch
 
@@ -233,13 +322,39 @@ class _CheckedPyDataset(keras.utils.PyDataset):
         self.dataset.on_epoch_end()
 
 
-def checked(model, x, y=None, needs_labels=True):
-    """What `fit` and others are given, checked, unless the model checks nothing."""
-    if not model.check_data:
-        return x
-    if model.unsupervised and model._fitting.schedule.trains_layers and y is None:
-        needs_labels = False
-    return model._data_check.data(x, y, needs_labels)
+def data_check(model):
+    """The check of a model's data."""
+    leading = model.stack.leading
+    return DataCheck(
+        model.num_classes,
+        model.sample_shape,
+        least_axes=0 if leading else 1,
+        takes_text=other_layers.takes_text(leading),
+        needs_text=other_layers.needs_text(leading),
+    )
+
+
+def checked(model, x, y=None, sample_weight=None, needs_labels=True, one_batch=False):
+    """What `fit` and others are given, (x, y, sample_weight), as arrays and checked.
+
+    A model that checks nothing gets them as arrays; `one_batch` is a batch by itself.
+    """
+    x, y, sample_weight = data_kinds.as_arrays(x, y, sample_weight, keep_sparse=not one_batch)
+    if model.check_data:
+        if model.unsupervised and model._fitting.schedule.trains_layers and y is None:
+            needs_labels = False
+        x = model._data_check.data(x, y, sample_weight, needs_labels)
+    return data_kinds.text_as_tensor(x), y, sample_weight
+
+
+def check_class_weight(class_weight, num_classes):
+    """Raise ValueError where the weights of classes are not finite, or of other classes."""
+    for number, weight in (class_weight or {}).items():
+        if number not in range(num_classes) or not np.isfinite(weight):
+            raise ValueError(
+                f"`class_weight` must give classes out of 0 to {num_classes - 1} finite weights. "
+                f"Received: class_weight={class_weight}"
+            )
 
 
 def checking_data(method):
@@ -252,7 +367,7 @@ def checking_data(method):
     def wrapper(self, *args, **kwargs):
         if self._data_check is not None:
             return method(self, *args, **kwargs)
-        check = self._data_check = DataCheck(self.num_classes, self.sample_shape)
+        check = self._data_check = data_check(self)
         try:
             return method(self, *args, **kwargs)
         except Exception as error:
@@ -281,7 +396,16 @@ def len_or_none(dataset):
         return None
 
 
+def _of_arrays(batch):
+    """A batch of a stream, as arrays what is lists, frames or sparse."""
+    if not isinstance(batch, (list, tuple)):
+        return data_kinds.as_arrays(batch)[0]
+    given = data_kinds.as_arrays(*batch) if len(batch) <= 3 else batch
+    return tuple(given[: len(batch)])
+
+
 def _refuse_structures(x):
+    data_kinds.refuse_ragged(x)
     if isinstance(x, (dict, list, tuple)):
         kind = f"a {type(x).__name__} of {len(x)}"
         raise ValueError(
@@ -296,8 +420,6 @@ def _first_bad_row(y):
 
 
 def _numpy(array):
-    if hasattr(array, "iloc"):
-        return array.to_numpy()
     if isinstance(array, np.ndarray):
         return array
     if isinstance(array, (list, tuple, int, float)):

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_ff.models import data_kinds
+from keras_ff.models.arguments import check_metrics, compiled_by
 from keras_ff.models.data_checks import checking_data
 from keras_ff.models.ff_model import FFModel
 from keras_ff.utils import checks
@@ -53,6 +55,7 @@ class FFEnsemble(keras.Model):
         self.members = _checked_members(members)
         self.shares = _checked_shares(shares, len(self.members))
         self.num_classes = self.members[0].num_classes
+        self.stack = self.members[0].stack  # by which data are checked
         self._data_check = None
         self.build((None, *self.sample_shape))
 
@@ -60,6 +63,8 @@ class FFEnsemble(keras.Model):
         """Nothing to create: the members are built."""
 
     def call(self, x, training=False):
+        # In a step of JAX the members' variables have values here, and not where metrics are told.
+        self._temperature = self._mean_temperature()
         scores = [
             share * member(x) for member, share in zip(self.members, self.shares, strict=True)
         ]
@@ -78,33 +83,65 @@ class FFEnsemble(keras.Model):
         """Trainable matrices that a gradient passed at most when the members learned."""
         return max(member.locality for member in self.members)
 
+    def probabilities(self, scores):
+        """`softmax(scores / temperature)`, by the mean of the members' temperatures and shares."""
+        return ops.softmax(scores / self._mean_temperature())
+
+    def _mean_temperature(self):
+        temperatures = [
+            share * ops.convert_to_tensor(member.readout.temperature)
+            for member, share in zip(self.members, self.shares, strict=True)
+        ]
+        return sum(temperatures) / sum(self.shares)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """The compiled metrics of a batch; they are given probabilities."""
+        probabilities = ops.softmax(y_pred / self._temperature)
+        return super().compute_metrics(x, y, probabilities, sample_weight)
+
     def compile(self, optimizer=None, loss=None, **arguments):
-        """As in Keras, but without use for an optimizer: none is kept."""
+        """As in Keras, but without use for an optimizer: none is kept.
+
+        The loss, of scores, defaults to sparse categorical cross-entropy from logits; metrics are
+        given probabilities.
+        """
         del optimizer
+        check_metrics([arguments.get("metrics"), arguments.get("weighted_metrics")])
+        if loss is None:
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         super().compile("sgd", loss, **arguments)  # Keras wants one; this has nothing to be saved
 
     def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.compile(**compiled_by(config))
 
     @checking_data
     def evaluate(self, x=None, y=None, *arguments, **options):
         """Loss and metrics on data; arguments and return value as in Keras."""
+        x, y, _ = data_kinds.as_arrays(x, y, keep_sparse=True)
         return super().evaluate(self._data_check.data(x, y), y, *arguments, **options)
 
     @checking_data
     def predict(self, x, *arguments, **options):
         """Scores of shape (samples, num_classes), as a numpy array; arguments as in Keras."""
+        x, _, _ = data_kinds.as_arrays(x, keep_sparse=True)
         x = self._data_check.data(x, needs_labels=False)
         return super().predict(x, *arguments, **options)
+
+    def predict_proba(self, x, *arguments, **options):
+        """Probabilities of shape (samples, num_classes); arguments as for `predict`."""
+        scores = self.predict(x, *arguments, **options)
+        return ops.convert_to_numpy(self.probabilities(ops.convert_to_tensor(scores)))
 
     @checking_data
     def test_on_batch(self, x, y=None, *arguments, **options):
         """Loss and metrics of one batch; arguments and return value as in Keras."""
+        x, y, _ = data_kinds.as_arrays(x, y)
         return super().test_on_batch(self._data_check.data(x, y), y, *arguments, **options)
 
     @checking_data
     def predict_on_batch(self, x):
         """Scores of one batch, as a numpy array of shape (batch, num_classes)."""
+        x, _, _ = data_kinds.as_arrays(x)
         return super().predict_on_batch(self._data_check.data(x, needs_labels=False))
 
     def export(self, filepath, **options):

@@ -18,8 +18,20 @@ from keras_ff.fast import activation_cache
 from keras_ff.layer_schedules.base import learns, mark_trained
 from keras_ff.layer_schedules.readout_only import ReadoutOnly
 from keras_ff.layers.layer_metrics import LayerMetrics
-from keras_ff.models import arguments, backprop, data_checks, own_callbacks, rebuild, scoring, state
+from keras_ff.models import (
+    arguments,
+    backprop,
+    data_checks,
+    other_layers,
+    own_callbacks,
+    quantization,
+    rebuild,
+    scoring,
+    stages,
+    state,
+)
 from keras_ff.models.data_checks import NO_DATA, checking_data
+from keras_ff.models.fitting import Fitting
 from keras_ff.models.stack import Stack
 from keras_ff.models.streams import VALIDATION_SEED, Streams, checked_samples, class_numbers
 from keras_ff.optimizers import LayerLossScale, LayerOptimizers, OptimizerTemplate
@@ -38,9 +50,12 @@ class FFModel(backends.Trainer, keras.Model):
     goodness. In every other respect it is a `keras.Model`.
 
     Args:
-        layers: list of `keras_ff.layers.FFLayer`, first to last. Between them any Keras layer may
-            stand, differentiable or not (`keras_ff.layers.Opaque` makes one of a function): it is
-            applied as it is and learns nothing, its `trainable` being set to false.
+        layers: list of `keras_ff.layers.FFLayer`, first to last. Before and between them any Keras
+            layer may stand, differentiable or not (`keras_ff.layers.Opaque` makes one of a
+            function): it is applied as it is. Only batch normalisation among them learns, and only
+            its moving statistics, unless it is frozen. Those before the first FF layer,
+            such as `keras.layers.Embedding`, `TextVectorization` or `RandomFlip`, are applied to
+            every sample once, before it gets a label.
         num_classes: integer of at least 2.
         label_embedding: how a class enters the input, a name or object of `keras_ff.labels`;
             `None` for class groups, and for learning without labels from negatives that are
@@ -53,6 +68,8 @@ class FFModel(backends.Trainer, keras.Model):
             `"goodness"`.
         check_data: boolean. Whether data are checked before they are used: arrays whole, streams
             batch by batch. Defaults to `True`.
+        labels_first: boolean. Whether labels are embedded before the Keras layers that stand
+            before the first FF layer, as in files of earlier versions. Defaults to `False`.
         **kwargs: `name`, `dtype`, `trainable`, as for every Keras model.
 
     Call arguments:
@@ -66,13 +83,13 @@ class FFModel(backends.Trainer, keras.Model):
         ValueError: if there are no layers, one is not an `FFLayer` or stands twice, there are
             fewer than two classes, or a part has an unknown name.
 
-    Logs hold `loss`, the sum over the layers that learned (over those trained so far in
-    `evaluate`), the compiled metrics, and for each layer `layer_1/loss`,
-    `layer_1/positive_goodness`, `layer_1/negative_goodness` and `layer_1/pair_accuracy` (the
-    share of pairs in which the positive has more goodness), which are nan for layers that have
-    not been reached. Where scoring takes a pass per class, metrics in training are measured on
-    the first of every `num_classes` samples of a batch, which costs one pass; validation and
-    `evaluate` measure all samples.
+    Logs hold `loss`, the sum over all layers (in training, layers whose turn has not come count
+    with their loss on one batch at the start of `fit`), the compiled metrics, and for each layer
+    `layer_1/loss`, `layer_1/positive_goodness`, `layer_1/negative_goodness` and
+    `layer_1/pair_accuracy` (the share of pairs in which the positive has more goodness), which are
+    nan for layers that have not been reached. Where scoring takes a pass per class, metrics in
+    training are measured on the first of every `num_classes` samples of a batch, which costs one
+    pass; validation and `evaluate` measure all samples.
 
     The weight `layers_trained` counts the layers that have learned so far; only those take part
     in scores (all of them while none has learned).
@@ -98,14 +115,17 @@ class FFModel(backends.Trainer, keras.Model):
         layer_schedule="greedy",
         readout="goodness",
         check_data=True,
+        labels_first=False,
         **kwargs,
     ):
         # The label is embedded in float32; the layers cast their own inputs.
         super().__init__(autocast=False, **kwargs)
         self.num_classes = arguments.checked_num_classes(num_classes)
-        self.stack = Stack(arguments.checked_layers(layers))
+        self.stack = Stack(arguments.checked_layers(layers), labels_first)
+        self.labels_first = bool(labels_first)
         self.ff_layers = self.stack.ff_layers
         self.other_layers = self.stack.others
+        arguments.check_num_classes_of(self.ff_layers, self.num_classes)
         self.class_groups = arguments.family(self.ff_layers)
         self.label_embedding = ff_labels.get(label_embedding)
         self.negatives = ff_negatives.get(negatives)
@@ -115,13 +135,16 @@ class FFModel(backends.Trainer, keras.Model):
         self.layer_devices = self.layer_schedule.devices_of(len(self.ff_layers))
         self.readout = arguments.needed(readouts.get(readout), "readout")
         arguments.check_parts_fit(self)
+        if not labels_first:  # with which files of earlier versions have learned
+            other_layers.check_transforms(self.ff_layers, self.label_embedding is not None)
         self.unsupervised = self.label_embedding is None and not self.class_groups
         self.streams = Streams(
             self.num_classes,
             self.label_embedding,
             self.negatives,
-            self.scores,
+            functools.partial(scoring.scores_of_samples, self),
             self.stack.first_goodness,
+            self.stack.lead,
         )
         # Passes through the network that scoring a sample takes: one, or one per class.
         self.scoring_passes = num_classes
@@ -133,13 +156,12 @@ class FFModel(backends.Trainer, keras.Model):
             for number, layer in enumerate(self.ff_layers, start=1)
         ]
         self.sample_shape = None
-        self._learning_layers = self.layer_schedule.learning_layers(0, 1, len(self.ff_layers))
-        self._data_check = None
-        # What `fit` goes by: its schedule, what runs it, what frozen layers gave; and whether the
-        # last step had labels.
-        self._fitting = types.SimpleNamespace(
-            schedule=self.layer_schedule, runner=None, cache=None, borrowed=None, labelled=True
+        self._learning_layers = self.layer_schedule.learning_layers(
+            0, len(self.ff_layers), len(self.ff_layers)
         )
+        self._data_check = None
+        self._quantized = []  # what `build` is to quantize
+        self._fitting = Fitting(self.layer_schedule)
 
     # --- compile -------------------------------------------------------------------------
 
@@ -164,13 +186,14 @@ class FFModel(backends.Trainer, keras.Model):
                 class groups also Keras's sparse categorical cross-entropy on logits. Defaults to
                 `None`: `"symba"`, and for class groups `"sparse_categorical_crossentropy"`.
             loss_weights: refused; every layer has a loss and an optimizer of its own.
-            metrics, weighted_metrics, run_eagerly, steps_per_execution, jit_compile: as for
-                `keras.Model.compile`.
+            metrics, weighted_metrics: as for `keras.Model.compile`. They are given probabilities,
+                as of `predict_proba`.
+            run_eagerly, steps_per_execution, jit_compile: as for `keras.Model.compile`.
 
         Raises:
             ValueError: if the loss is none of `keras_ff.losses`, does not fit the layers,
-                `loss_weights` is given, or the layer schedule does not go with mixed float16
-                (`Pipelined`; `Alternating` unless it runs eagerly).
+                `loss_weights` is given, a metric has `from_logits=True`, or the layer schedule does
+                not go with mixed float16 (`Pipelined`; `Alternating` unless it runs eagerly).
         """
         if loss_weights is not None:
             raise ValueError(
@@ -180,9 +203,10 @@ class FFModel(backends.Trainer, keras.Model):
         if loss is None:
             loss = "sparse_categorical_crossentropy" if self.class_groups else "symba"
         loss = ff_losses.get(loss)
+        arguments.check_metrics([metrics, weighted_metrics])
         # The layers finish the batches under way as they were compiled.
         self.drain()
-        self._fitting.runner = None
+        self._fitting.forget_steps()
         template = OptimizerTemplate(arguments.needed(optimizer, "optimizer"))
         how = {
             "metrics": metrics,
@@ -219,7 +243,7 @@ class FFModel(backends.Trainer, keras.Model):
         return keras.saving.serialize_keras_object(config)
 
     def compile_from_config(self, config):
-        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.compile(**arguments.compiled_by(config))
         if self.built:
             self.optimizer.build(self.trainable_variables)
 
@@ -239,13 +263,17 @@ class FFModel(backends.Trainer, keras.Model):
 
     def build(self, input_shape):
         """Create all variables for samples of `input_shape[1:]`; the batch axis is ignored."""
-        shape = arguments.checked_sample_shape(input_shape)
+        shape = arguments.checked_sample_shape(
+            input_shape, least_axes=0 if self.stack.leading else 1
+        )
         self.sample_shape = shape[1:]
         self.layers_trained = self.add_weight(
             shape=(), dtype="int32", initializer="zeros", trainable=False, name="layers_trained"
         )
         for layer in self.ff_layers:
             layer.num_classes = self.num_classes
+        shape = self.stack.build_leading(shape, self.layer_devices[0])
+        arguments.check_channels_last(self, shape)
         if self.negatives is not None and self.negatives.are_images:
             shape = self.negatives.output_shape(shape)
         if self.label_embedding is not None:
@@ -265,6 +293,7 @@ class FFModel(backends.Trainer, keras.Model):
             ) from error
         shapes = [layer.activities_shape for layer in self.ff_layers]
         self.readout.build_for(shapes, self.num_classes, self.sample_shape)
+        quantization.apply(self, self._quantized)
         keras_internals.keep_frozen(self)
 
     def build_for(self, x):
@@ -295,11 +324,18 @@ class FFModel(backends.Trainer, keras.Model):
                 f"`learning_layers` must name layers out of 0 to {len(self.ff_layers) - 1}. "
                 f"Received: {indices}"
             )
-        if indices != self._learning_layers:
-            self._learning_layers = indices
-            # Which layers learn is part of the compiled step: no layer above is even computed.
-            if self.train_function is not None:
-                self.make_train_function(force=True)
+        self._learning_layers = indices
+        self._fitting.choose_step(self)
+
+    @property
+    def stages(self):
+        """What the last `fit` did: a list of `keras_ff.models.Stage`, saved with the model."""
+        return list(self._fitting.stages)
+
+    def make_train_function(self, force=False):
+        if self.train_function is None or force:
+            self._fitting.step = self._fitting.step_of(self)
+        return super().make_train_function(force)
 
     # --- one training step ---------------------------------------------------------------
 
@@ -315,51 +351,69 @@ class FFModel(backends.Trainer, keras.Model):
         Returns:
             The logs, a dictionary.
         """
-        batch, metrics = self.begin_step(x, y, sample_weight)
+        samples, batch, metrics = self.begin_step(x, y, sample_weight)
         with self.optimizer.step():
-            of_layers, _ = self._fitting.schedule.step(self, batch)
-            self.end_step(x, y, sample_weight, [*metrics, *of_layers])
+            schedule, waiting = self._fitting.schedule, 0.0
+            of_layers, batch = schedule.step(self, batch)
+            metrics = [*metrics, *of_layers]
+            if metrics:
+                waiting = schedule.waiting_loss(self, batch, self._fitting.begins)
+            self.end_step(samples, y, sample_weight, metrics, waiting)
         return self.get_metrics_result()
 
     def begin_step(self, x, y=None, sample_weight=None):
-        """The batch that the layers learn from, and the metrics of those that it has behind it."""
+        """What a step does before the first layer.
+
+        Returns:
+            The samples behind the Keras layers before the first FF layer; the batch that the layers
+            learn from; and the metrics of those that it has behind it.
+        """
         self._fitting.labelled = y is not None
-        x, rows = self._split(x)
+        x, rows = _with_rows(x, self._fitting.cache)
         x = checked_samples(x, self.sample_shape)
         self.build_for(x)
-        if not self._fitting.schedule.trains_layers:
-            return None, []
+        trains = self._fitting.schedule.trains_layers
+        samples = self.streams.lead(x, training=trains and learns(self, 0), augment=True)
+        if not trains:
+            return samples, None, []
+        labels = class_numbers(y, self.num_classes)
         if self.has_metrics and self.scoring_passes > 1:
             # One in `num_classes` samples, so that as many passes cost as much as one.
             count = (ops.shape(x)[0] + self.num_classes - 1) // self.num_classes
             weight = None if sample_weight is None else sample_weight[:count]
-            self.compute_metrics(x[:count], y[:count], self.scores(x[:count]), weight)
-        batch = self.streams(x, class_numbers(y, self.num_classes), sample_weight)
-        return (batch, []) if rows is None else self._fitting.cache.look_up(batch, rows)
+            judged = self.readout.judged(self.scores(x[:count]), labels[:count], weight)
+            self.compute_metrics(x[:count], y[:count], judged, weight)
+        batch, metrics = self.streams.draw(samples, labels, sample_weight), []
+        if rows is not None:
+            batch, metrics = self._fitting.cache.look_up(batch, rows)
+        return samples, batch, metrics
 
-    def end_step(self, x, y, sample_weight, metrics):
+    def end_step(self, samples, y, sample_weight, metrics, waiting=0.0):
         """What a step does behind the last layer: the readout's own step, and the logs.
 
         Args:
-            x, y, sample_weight: as for `train_on`.
+            samples: as from `begin_step`.
+            y, sample_weight: as for `train_on`.
             metrics: list of dictionaries, the metrics of the first layers.
+            waiting: scalar, the loss of the others. Defaults to `0.0`.
         """
-        x, _ = self._split(x)
-        size, loss = ops.shape(x)[0], 0.0
+        size, loss = ops.shape(samples)[0], waiting
         for index, of_layer in enumerate(metrics):
             self.layer_metrics[index].update_state(of_layer, size)
-            loss = loss + of_layer["loss"] if learns(self, index) else loss
+            loss = loss + of_layer["loss"]
         mark_trained(self, range(len(metrics)))
+        labels, scores = class_numbers(y, self.num_classes), None
         if self.readout.learns and y is not None:
-            features = self.readout.features(scoring.values(self, x), scoring.trained(self))
-            labels = class_numbers(y, self.num_classes)
+            activities = scoring.activities(self, samples)
+            features = self.readout.features(activities, scoring.trained(self))
             scores, head_loss = self.readout.train_step(features, labels, sample_weight)
             loss = loss if metrics else head_loss
-            self.compute_metrics(x, y, scores, sample_weight)
         elif self.class_groups and self.has_metrics:
             goodness = [of_layer["class_goodness"] for of_layer in metrics]
             scores = self.readout(goodness, scoring.trained(self))
-            self.compute_metrics(x, y, scores, sample_weight)
+        if scores is not None:
+            probabilities = self.readout.judged(scores, labels, sample_weight)
+            self.compute_metrics(samples, y, probabilities, sample_weight)
         self._loss_tracker.update_state(loss, sample_weight=size)
 
     def test_on(self, x, y=None, sample_weight=None):
@@ -368,7 +422,8 @@ class FFModel(backends.Trainer, keras.Model):
         Args and returns as for `train_on`.
         """
         self._fitting.labelled = y is not None
-        x, _ = self._split(x)  # rows that `validation_split` has taken off have numbers too
+        # Rows that `validation_split` has taken off have numbers too.
+        x, _ = _with_rows(x, self._fitting.cache)
         x = checked_samples(x, self.sample_shape)
         self.build_for(x)
         labels = class_numbers(y, self.num_classes)
@@ -381,7 +436,7 @@ class FFModel(backends.Trainer, keras.Model):
         for index, of_layer in enumerate(metrics):
             weight = counts[index] * ops.cast(size, "float32")
             self.layer_metrics[index].update_state(of_layer, weight)
-            loss = loss + counts[index] * of_layer["loss"]
+            loss = loss + of_layer["loss"]
         if y is not None and self.readout.learns:
             scores = self.scores(x)
             loss = loss if metrics else self.readout.loss(scores, labels, sample_weight)
@@ -394,12 +449,8 @@ class FFModel(backends.Trainer, keras.Model):
         self._loss_tracker.update_state(loss, sample_weight=size)
         if y is None:
             return self.get_metrics_result()
-        return self.compute_metrics(x, y, scores, sample_weight)
-
-    def _split(self, x):
-        """Samples, and the numbers of their rows where `fit` looks these up."""
-        with_rows = self._fitting.cache is not None and isinstance(x, tuple)
-        return x if with_rows else (x, None)
+        probabilities = self.readout.judged(scores, labels, sample_weight)
+        return self.compute_metrics(x, y, probabilities, sample_weight)
 
     def scores(self, x):
         """Scores of a batch of samples: float32 tensor of shape (batch, num_classes)."""
@@ -436,13 +487,6 @@ class FFModel(backends.Trainer, keras.Model):
         values = super()._flatten_metrics_in_order(others)
         values = values if isinstance(values, list) else [values]
         return [*values, *[logs[name] for name in names]]
-
-    def start_schedule(self, renewed):
-        """What trains in the place of Keras's loop over steps; `None` for most schedules."""
-        if renewed or self._fitting.runner is None:
-            self.drain()
-            self._fitting.runner = self._fitting.schedule.start(self)
-        return self._fitting.runner
 
     def drain(self):
         """Let the layers finish the batches that a delayed layer schedule has under way.
@@ -487,15 +531,20 @@ class FFModel(backends.Trainer, keras.Model):
         """
         self._assert_compile_called("fit")
         schedule = self._fitting.schedule
-        schedule.check(epochs, len(self.ff_layers))
+        epochs = min(epochs, keras.config.max_epochs() or epochs)
+        if schedule.trains_layers:
+            stages.check(schedule, epochs, self.ff_layers)
         if schedule.caches is True and steps_per_epoch is None and activation_cache.can_read(x):
+            if self.check_data:
+                self._data_check.elements(x)
             (x, y, sample_weight), batch_size = activation_cache.read(x)
         self.readout.check_fit(validation_data is not None or validation_split)
-        x = data_checks.checked(self, x, y)
+        data_checks.check_class_weight(class_weight, self.num_classes)
+        x, y, sample_weight = data_checks.checked(self, x, y, sample_weight)
         if validation_data is not None:
-            validation_x, *rest = keras.utils.unpack_x_y_sample_weight(validation_data)
-            validation_x = data_checks.checked(self, validation_x, rest[0])
-            validation_data = keras.utils.pack_x_y_sample_weight(validation_x, *rest)
+            validation_data = keras.utils.pack_x_y_sample_weight(
+                *data_checks.checked(self, *keras.utils.unpack_x_y_sample_weight(validation_data))
+            )
         with activation_cache.during_fit(self, schedule, x) as samples:
             return super().fit(
                 x=samples,
@@ -557,13 +606,11 @@ class FFModel(backends.Trainer, keras.Model):
                 "Only a softmax readout is trained; make the model with readout='softmax'. "
                 f"Received: readout={self.readout!r}"
             )
-        self._fitting.schedule = ReadoutOnly()
-        _remake_steps(self)
+        self._fitting.use(self, ReadoutOnly())
         try:
             return self.fit(x, y, **arguments)
         finally:
-            self._fitting.schedule = self.layer_schedule
-            _remake_steps(self)
+            self._fitting.use(self, self.layer_schedule)
 
     @checking_data
     def evaluate(
@@ -578,11 +625,11 @@ class FFModel(backends.Trainer, keras.Model):
         return_dict=False,
         **kwargs,
     ):
-        """Loss, figures and metrics on data; arguments and return value as in Keras."""
+        """Loss and metrics on data; arguments and return value as in Keras."""
         self._assert_compile_called("evaluate")
         self.drain()
         if "_use_cached_eval_dataset" not in kwargs:  # `fit` has checked its validation data
-            x = data_checks.checked(self, x, y)
+            x, y, sample_weight = data_checks.checked(self, x, y, sample_weight)
             callbacks = own_callbacks.with_progress_bar(callbacks, verbose)
         results = super().evaluate(
             x=x,
@@ -602,29 +649,60 @@ class FFModel(backends.Trainer, keras.Model):
     @checking_data
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
         """Scores of shape (samples, num_classes), as a numpy array; arguments as in Keras."""
-        x = data_checks.checked(self, x, needs_labels=False)
+        x, _, _ = data_checks.checked(self, x, needs_labels=False)
         return super().predict(x, batch_size, verbose, steps, callbacks)
+
+    def predict_proba(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None):
+        """Probabilities of the classes, `softmax(scores / temperature)` (Guo et al. 2017).
+
+        `fit` chooses the one temperature, `model.readout.temperature`, at the end of every epoch:
+        that of the least cross-entropy on the validation data, or, without these, on the training
+        samples that are scored anyway, for compiled metrics or by a softmax readout. Without either
+        it stays 1, and probabilities rank the classes but are not calibrated.
+
+        Args:
+            x, batch_size, verbose, steps, callbacks: as for `predict`.
+
+        Returns:
+            float32 numpy array of shape (samples, num_classes); rows add up to 1.
+
+        Example:
+
+        >>> import numpy as np
+        >>> x = np.random.rand(8, 8, 8, 1)
+        >>> model = FFModel.from_preset("digits_mlp_relu")
+        >>> model.predict_proba(x, verbose=0).sum(axis=1).round(3).tolist()
+        [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+        """
+        scores = self.predict(x, batch_size, verbose, steps, callbacks)
+        return ops.convert_to_numpy(self.readout.probabilities(ops.convert_to_tensor(scores)))
 
     @checking_data
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """One step on one batch, by the layers of `learning_layers`; arguments as in Keras."""
-        x = data_checks.checked(self, x, y)
+        data_checks.check_class_weight(class_weight, self.num_classes)
+        x, y, sample_weight = data_checks.checked(self, x, y, sample_weight, one_batch=True)
         return super().train_on_batch(x, y, sample_weight, class_weight, return_dict)
 
     @checking_data
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
-        """Loss, figures and metrics of one batch; arguments as in Keras."""
-        x = data_checks.checked(self, x, y)
+        """Loss and metrics of one batch; arguments as in Keras."""
+        x, y, sample_weight = data_checks.checked(self, x, y, sample_weight, one_batch=True)
         return super().test_on_batch(x, y, sample_weight, return_dict)
 
     @checking_data
     def predict_on_batch(self, x):
         """Scores of one batch, as a numpy array of shape (batch, num_classes)."""
-        return super().predict_on_batch(data_checks.checked(self, x, needs_labels=False))
+        x, _, _ = data_checks.checked(self, x, needs_labels=False, one_batch=True)
+        return super().predict_on_batch(x)
 
     def export(self, filepath, **kwargs):
         """Write the scoring function for serving; arguments as in Keras."""
-        if self.built:
+        if self.built and other_layers.needs_text(self.stack.leading):
+            shape = (None, *self.sample_shape)
+            signature = [keras.InputSpec(shape=shape, dtype="string")]
+            kwargs = {"input_signature": signature, **kwargs}
+        elif self.built:
             # Keras exports what was called before, and `fit` does not call the model.
             self(ops.zeros((1, *self.sample_shape)))
         super().export(filepath, **kwargs)
@@ -800,18 +878,22 @@ class FFModel(backends.Trainer, keras.Model):
         serialize = keras.saving.serialize_keras_object
         return {
             **super().get_config(),
-            "layers": [serialize(layer) for layer in self.stack.layers],
+            "layers": [other_layers.serialized(layer) for layer in self.stack.layers],
             "num_classes": self.num_classes,
             "label_embedding": serialize(self.label_embedding),
             "negatives": serialize(self.negatives),
             "layer_schedule": serialize(self.layer_schedule),
             "readout": serialize(self.readout),
             "check_data": self.check_data,
+            "labels_first": self.labels_first,
+            "quantization": quantization.recorded(self),
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        config = dict(config)
+        # Files of earlier versions do not say.
+        config = {"labels_first": True, **config}
+        quantized = config.pop("quantization", [])
         layers = config["layers"]
         if layer_schedules.get(config["layer_schedule"]).places_layers:
             layers = _unbuilt(layers)
@@ -819,17 +901,14 @@ class FFModel(backends.Trainer, keras.Model):
             keras.saving.deserialize_keras_object(layer, custom_objects=custom_objects)
             for layer in layers
         ]
-        return cls(**config)
+        model = cls(**config)
+        model._quantized = quantized
+        return model
 
 
-def _remake_steps(model):
-    """Have the compiled steps made anew, of which the schedule is a part."""
-    for function, make in (
-        (model.train_function, model.make_train_function),
-        (model.test_function, model.make_test_function),
-    ):
-        if function is not None:
-            make(force=True)
+def _with_rows(x, cache):
+    """Samples, and the numbers of their rows where `fit` looks up what frozen layers gave."""
+    return x if cache is not None and isinstance(x, tuple) else (x, None)
 
 
 def _unbuilt(config):

@@ -3,10 +3,10 @@
 import keras
 
 from keras_ff.fast.activation_cache import ActivationCacheCallback
-from keras_ff.models.layer_schedule_callback import LayerScheduleCallback
+from keras_ff.models import stage_callbacks
 from keras_ff.models.progress_bar import ProgressBar
 
-OWN = (LayerScheduleCallback, ActivationCacheCallback)
+OWN = (*stage_callbacks.OWN, ActivationCacheCallback)
 
 
 def for_fit(model, schedule, epochs, callbacks, verbose, validation_data):
@@ -14,19 +14,22 @@ def for_fit(model, schedule, epochs, callbacks, verbose, validation_data):
 
     Callbacks that have a method `show_validation_data` are given the validation data of `fit`.
     """
-    first = LayerScheduleCallback(schedule, epochs)
+    given = (
+        callbacks.callbacks if isinstance(callbacks, keras.callbacks.CallbackList) else callbacks
+    )
+    # What an earlier `fit` put into a list would go by that one's epochs.
+    users = [one for one in _as_list(given) if not isinstance(one, OWN)]
+    first, within, last = stage_callbacks.around(schedule, epochs, users)
     # Behind a user's callbacks, which may exchange weights at the start of an epoch.
-    last = ActivationCacheCallback()
+    together = [first, *within, last, ActivationCacheCallback()]
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        for callback in (first, last):
-            callback.set_model(model)
-            callback.set_params(callbacks.params)
-        # What an earlier `fit` put into the list would go by that one's epochs.
-        users = [one for one in callbacks.callbacks if not isinstance(one, OWN)]
-        callbacks.callbacks[:] = [first, *users, last]
+        for callback in together:
+            if isinstance(callback, OWN):
+                callback.set_model(model)
+                callback.set_params(callbacks.params)
+        callbacks.callbacks[:] = together
     else:
-        users = _as_list(callbacks)
-        callbacks = with_progress_bar([first, *users, last], verbose)
+        callbacks = with_progress_bar(together, verbose)
     for callback in users:
         if validation_data is not None and hasattr(callback, "show_validation_data"):
             callback.show_validation_data(validation_data)

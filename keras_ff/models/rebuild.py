@@ -3,6 +3,7 @@
 import keras
 
 from keras_ff import readouts
+from keras_ff.models import quantization
 from keras_ff.utils import checks
 
 CLASSES = "num_classes"
@@ -32,6 +33,7 @@ def rebuild(model, num_classes=None, readout=None):
     if readout is not None:
         readout = keras.saving.serialize_keras_object(readouts.get(readout))
         config["config"]["readout"] = readout
+        quantization.leave_out_readout(config["config"])
     other = keras.saving.deserialize_keras_object(config)
     other.build((None, *model.sample_shape))
     _carry(model, other, with_readout=readout is None)

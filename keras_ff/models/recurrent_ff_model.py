@@ -1,5 +1,6 @@
 """RecurrentFFModel: layers with inputs from the layer above as well as from the one below."""
 
+import functools
 import math
 
 from keras import ops
@@ -9,7 +10,7 @@ from keras_ff.labels.label_embedding import SMALLEST_ENERGY
 from keras_ff.layer_schedules import Simultaneous
 from keras_ff.layers import LengthNormalization
 from keras_ff.layers.batch import Batch
-from keras_ff.models import arguments
+from keras_ff.models import arguments, scoring
 from keras_ff.models.ff_model import FFModel
 from keras_ff.models.recurrent_dense import RecurrentDense
 from keras_ff.models.stack import Stack
@@ -109,8 +110,9 @@ class RecurrentFFModel(FFModel):
             self.num_classes,
             self.label_embedding,
             self.negatives,
-            self.scores,
+            functools.partial(scoring.scores_of_samples, self),
             first_goodness=None,
+            lead=self.stack.lead,
             stack=self.stack,
         )
 
@@ -147,7 +149,11 @@ class _RecurrentStack(Stack):
         # Of the sample, of every layer, and of the label.
         self.widths = None
 
-    def enter(self, batch, training=False):
+    @staticmethod
+    def check_built_for(layer, shape):
+        """Nothing: the model itself builds the layers, which have inputs from above too."""
+
+    def enter(self, batch, training=False, augment=False):
         """The batch of inputs of the next layer, in all iterations at once."""
         return batch.replace(inputs=batch.skips[batch.layer])
 
@@ -205,8 +211,8 @@ class _RecurrentStreams(Streams):
         super().__init__(*args, **kwargs)
         self.stack = stack
 
-    def __call__(self, x, labels=None, sample_weight=None, seed=None):
-        batch = super().__call__(x, labels, sample_weight, seed)
+    def draw(self, samples, labels=None, sample_weight=None, seed=None):
+        batch = super().draw(samples, labels, sample_weight, seed)
         history = self.stack.iterate(batch, self.stack.iterations, training=seed is None)
 
         def together(tensors):

@@ -1,14 +1,20 @@
 """What the layers give for samples that are to be scored."""
 
+import functools
+
 from keras import ops
 
-from keras_ff.layers.batch import Batch
 from keras_ff.readouts import layer_choice
 
 
 def trained(model):
     """Which of a model's layers may count in scores: boolean tensor of shape (layers,)."""
     return layer_choice.trained(model.layers_trained, len(model.ff_layers))
+
+
+def layers_trained(model):
+    """How many of a model's layers have been trained so far: an integer, outside of any graph."""
+    return int(ops.convert_to_numpy(model.layers_trained))  # also of a copy for each replica
 
 
 def values(model, x):
@@ -18,8 +24,19 @@ def values(model, x):
     (batch, num_classes).
     """
     if model.readout.reads_activities:
-        return model.stack.activities(Batch(model.streams.embed(x), streams=1))
+        return activities(model, model.streams.lead(x))
     return class_goodness(model, x)
+
+
+def activities(model, samples):
+    """Activities of led samples with a neutral label, per layer."""
+    return model.stack.activities(model.streams.neutral(samples))
+
+
+def scores_of_samples(model, samples):
+    """Scores of led samples by a readout of activities: float32 of shape (batch, num_classes)."""
+    values_of = functools.partial(activities, model)
+    return model.readout.scores(values_of, samples, trained(model))
 
 
 def class_goodness(model, x):

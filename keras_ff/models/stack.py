@@ -1,11 +1,14 @@
 """The stack: the FF layers of a model, and the Keras layers that stand before each of them."""
 
+import math
+
 import keras
 from keras import ops
 
 from keras_ff import fast
 from keras_ff.layers.batch import Batch
 from keras_ff.layers.ff_layer import FFLayer
+from keras_ff.models import other_layers
 from keras_ff.utils import keras_internals
 from keras_ff.utils.devices import on_device
 
@@ -14,10 +17,12 @@ class Stack:
     """The layers of a model in their order, some of them `FFLayer`s.
 
     No gradient crosses from one FF layer to the next, so whatever stands between them needs none:
-    it is applied as it is, and learns nothing.
+    it is applied as it is, and learns nothing but the statistics of batch normalisations. What
+    stands before the first FF layer sees samples alone; the label joins behind it, unless
+    `labels_first`.
     """
 
-    def __init__(self, layers):
+    def __init__(self, layers, labels_first=False):
         self.layers = layers
         self.ff_layers = [layer for layer in layers if isinstance(layer, FFLayer)]
         # How many layers back the longest skip connection begins; 0 where there is none.
@@ -29,18 +34,55 @@ class Stack:
                 self.before.append(waiting)
                 waiting = []
             else:
-                layer.trainable = False
+                other_layers.check(layer)
+                other_layers.freeze(layer)
                 waiting.append(layer)
         if waiting:
             raise ValueError(
                 "Nothing learns from what stands behind the last FF layer. "
                 f"Received: {waiting[0].name!r} as the last of `layers`"
             )
+        self.leading = []
+        if not labels_first:
+            self.leading, self.before[0] = self.before[0], []
 
     @property
     def others(self):
         """The layers that are no FF layers."""
-        return [layer for waiting in self.before for layer in waiting]
+        return [*self.leading, *(layer for waiting in self.before for layer in waiting)]
+
+    @property
+    def augments(self):
+        """Whether samples or activities are varied at random before the last FF layer's own."""
+        before = [self.leading, *self.before[:-1]]
+        return any(other_layers.augments(layer) for waiting in before for layer in waiting)
+
+    def build_leading(self, shape, device):
+        """Build the layers before the first FF layer; returns the shape of samples behind them."""
+        received, dtype = tuple(shape), "float32"
+        if other_layers.needs_text(self.leading):
+            dtype = "string"
+        for layer in self.leading:
+            try:
+                with on_device(device):
+                    if not layer.built:
+                        layer.build(shape)
+                    outputs = other_layers.output_spec(layer, shape, dtype)
+                    other_layers.freeze(layer)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"Layer {layer.name!r}, which stands before the first FF layer, cannot take "
+                    f"such samples. Received: samples of shape {received[1:]}: {error}"
+                ) from error
+            shape, dtype = tuple(outputs.shape), outputs.dtype
+        if len(shape) < 2 or None in shape[1:]:
+            raise ValueError(
+                "The layers before the first FF layer must give samples of a known shape of at "
+                "least one axis; text, for one, has it with "
+                "TextVectorization(output_sequence_length=…) or (pad_to_max_tokens=True). "
+                f"Received: samples of shape {received[1:]}, which become {shape[1:]}"
+            )
+        return shape
 
     def build(self, shape, devices):
         """Build every layer on its device for samples of `shape`, labels embedded."""
@@ -51,8 +93,10 @@ class Stack:
                     for other in waiting:
                         if not other.built:
                             other.build(shape)
-                        shape = _output_shape(other, shape)
+                        shape = tuple(other_layers.output_spec(other, shape).shape)
+                        other_layers.freeze(other)
                     shapes.append(tuple(shape))
+                    self.check_built_for(layer, shape)
                     if not layer.built:
                         layer.build(shape)
                     activities = layer.compute_output_shape(shape)
@@ -68,6 +112,21 @@ class Stack:
         self.input_shapes = shapes
 
     @staticmethod
+    def check_built_for(layer, shape):
+        """Raise ValueError where an FF layer was built for inputs of another shape."""
+        known = (layer.get_build_config() or {}).get("input_shape") if layer.built else None
+        if known is None:
+            return
+        shapes = [tuple(each[1:]) for each in (known, shape)]
+        if layer.flattens:
+            shapes = [math.prod(each) for each in shapes]
+        if shapes[0] != shapes[1]:
+            raise ValueError(
+                f"Layer {layer.name!r} was built for inputs of shape {tuple(known[1:])}, as in "
+                f"another model; make a new one. Received: inputs of shape {tuple(shape[1:])}"
+            )
+
+    @staticmethod
     def _skip_shape(layer, shapes):
         if not layer.span:
             return None
@@ -78,13 +137,22 @@ class Stack:
             )
         return shapes[-layer.span]
 
-    def enter(self, batch, training=False):
-        """The batch as the FF layer takes it that comes next: behind the layers between."""
+    def lead(self, x, training=False, augment=False):
+        """Samples behind the layers before the first FF layer; arguments as for `enter`."""
+        return _through(self.leading, x, training, augment)
+
+    def enter(self, batch, training=False, augment=False):
+        """The batch as the FF layer takes it that comes next: behind the layers between.
+
+        Args:
+            batch: a `keras_ff.layers.Batch`.
+            training: boolean. Whether the FF layer learns from it. Defaults to `False`.
+            augment: boolean. Whether it is a training step, whichever layers learn: layers that
+                augment samples draw in each of them. Defaults to `False`.
+        """
         layer, before = self.ff_layers[batch.layer], self.before[batch.layer]
         if before:
-            inputs = layer.embed(batch)
-            for other in before:
-                inputs = other(inputs, **keras_internals.training_argument(other, training))
+            inputs = _through(before, layer.embed(batch), training, augment)
             batch = batch.replace(inputs=inputs, stream_labels=None, perturbation=None)
         if self.reach:
             inputs = layer.embed(batch)
@@ -127,7 +195,12 @@ def _learns(label_embedding):
     return label_embedding is not None and label_embedding.learned
 
 
-def _output_shape(layer, shape):
-    """Shape of what any Keras layer returns; many leave it to Keras to find out."""
-    outputs = layer.compute_output_spec(keras.KerasTensor(shape, dtype="float32"))
-    return tuple(outputs.shape)
+def _through(layers, inputs, training, augment):
+    """What Keras layers make of inputs, one after the other."""
+    for layer in layers:
+        if isinstance(layer, keras.Sequential):
+            inputs = _through(layer.layers, inputs, training, augment)
+            continue
+        active = training or (augment and other_layers.augments(layer))
+        inputs = layer(inputs, **keras_internals.training_argument(layer, active))
+    return inputs

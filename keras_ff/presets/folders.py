@@ -35,7 +35,7 @@ def register(folder):
     >>> model.save_to_preset("my_presets/small")
     >>> register("my_presets")
     >>> keras_ff.zoo.list_presets()["small"].parameters
-    601
+    602
     """
     path = path_of(folder).resolve()
     if not path.is_dir():

@@ -1,8 +1,11 @@
 """A model goes out as a preset: configuration, weights, metadata, card."""
 
+import contextlib
+import glob
 import json
 import os
 import pathlib
+import shutil
 import tempfile
 
 import keras
@@ -12,7 +15,7 @@ from keras_ff.presets.card import card
 from keras_ff.presets.folders import is_preset
 from keras_ff.presets.names import CARD_FILE, CONFIG_FILE, FORMAT, METADATA_FILE, WEIGHTS_FILE
 from keras_ff.presets.preset import Preset
-from keras_ff.utils.files import path_of
+from keras_ff.utils.files import held, path_of
 
 
 def save(model, path, weights="float16", config=None, **known):
@@ -45,7 +48,7 @@ def save(model, path, weights="float16", config=None, **known):
     >>> model.build((None, 8, 8, 1))
     >>> preset = save(model, "presets/small", weights="int8", description="An untrained network.")
     >>> preset.name, preset.parameters, preset.storage
-    ('small', 601, 'int8')
+    ('small', 602, 'int8')
     """
     files = contents(model, weights)
     return write(path, files, {"storage": weights, **metadata.of_model(model, config, known)})
@@ -92,7 +95,12 @@ def write(path, files, metadata):
     described[CARD_FILE] = checksums.description(text)
     files[METADATA_FILE] = as_json({**metadata, "files": described})
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as temporary:
+    prefix = f".{path.name}."
+    _remove_left(path.parent, prefix)
+    with (
+        tempfile.TemporaryDirectory(prefix=prefix, dir=path.parent) as temporary,
+        held(pathlib.Path(temporary)),
+    ):
         new = pathlib.Path(temporary) / "new"
         new.mkdir()
         for name, content in files.items():
@@ -101,6 +109,14 @@ def write(path, files, metadata):
             os.replace(path, pathlib.Path(temporary) / "old")
         os.replace(new, path)
     return Preset.at(path)
+
+
+def _remove_left(folder, prefix):
+    """Remove what processes that were killed have left of their writing, and nobody holds."""
+    for left in folder.glob(f"{glob.escape(prefix)}????????"):
+        with contextlib.suppress(ValueError, OSError), held(left) as is_held:
+            if is_held and {each.name for each in left.iterdir()} <= {"new", "old"}:
+                shutil.rmtree(left)
 
 
 def as_json(content):

@@ -1,6 +1,7 @@
 """Weights in little room: a `.npz` of numpy, never pickled."""
 
 import io
+import math
 import zipfile
 import zlib
 
@@ -12,6 +13,8 @@ import numpy as np
 STEPS = {"int6": 31, "int8": 127}
 STORAGES = (*STEPS, "float16", "float32")  # by size
 SCALE = ".scale"
+# Bytes before an array's own in a file of numpy, at most.
+LARGEST_HEADER = 10_000
 
 
 def packed(model, storage):
@@ -66,10 +69,12 @@ def unpack(content, model, where):
         ValueError: if the content is not such a file, or its weights are not those of the
             model, all of which then stay as they were.
     """
-    arrays = _arrays(content, where)
+    arrays = _arrays(content, model, where)
     is_format_1 = any(name[:3].isdigit() for name in arrays)
     needed, spare = _named_in_format_1(model) if is_format_1 else _named(model)
     found = {name for name in arrays if not name.endswith(SCALE)}
+    if TEMPERATURE not in found:  # as in older presets
+        needed.pop(TEMPERATURE, None)
     named = {name: one for name, one in {**needed, **spare}.items() if name in {*needed, *found}}
     if found != set(named):
         raise ValueError(
@@ -87,6 +92,8 @@ def unpack(content, model, where):
         variable.assign(values[name].astype(_plain_dtype(variable)))
 
 
+TEMPERATURE = "temperature"
+
 # The parts of an FF layer that may have weights, by their attributes.
 PARTS = (
     "label_embedding",
@@ -101,7 +108,7 @@ PARTS = (
 
 def _named(model):
     """A model's weights by paths that do not depend on other parts: needed ones, and spare ones."""
-    named = {"layers_trained": model.layers_trained}
+    named = {"layers_trained": model.layers_trained, TEMPERATURE: model.readout.temperature}
     for number, layer in enumerate(model.all_layers):
         for part in PARTS:
             held = getattr(layer, part, None)
@@ -127,7 +134,7 @@ def _of_part(path, part, named):
 
 def _named_in_format_1(model):
     """The same by their places among all, as presets of format 1 name them."""
-    weights = model.weights
+    weights = [one for one in model.weights if one is not model.readout.temperature]
     if model.readout.chooses:
         # The choice of layers stood behind the first weight, and what it was counted from.
         choice = model.readout.layer_choice
@@ -195,13 +202,52 @@ def _narrowed(array, storage, variable):
     return array.astype(storage)
 
 
-def _arrays(content, where):
+def _arrays(content, model, where):
     try:
+        _check_sizes(content, model)
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     # What a file that is none leads to.
     except (ValueError, OSError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{where} is not a file of weights: {error}.") from error
+
+
+def _check_sizes(content, model):
+    """Raise ValueError where arrays are larger than the model's, before they are unpacked.
+
+    A file of a few kilobytes may otherwise fill the memory.
+    """
+    sizes = [math.prod(one.shape) for one in model.weights]
+    largest = max(*sizes, len(model.ff_layers) ** 2, 1)
+    # Arrays are scaled by others, which are smaller, and some terms of a loss may be spare.
+    left = 2 * sum(sizes) + largest
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for entry in archive.infolist():
+            with archive.open(entry) as file:
+                shape, dtype = _header(file)
+            if dtype.kind not in "fiub":
+                raise ValueError(f"{entry.filename!r} holds no numbers, but {dtype}")
+            bytes_needed = math.prod(shape) * dtype.itemsize
+            left -= math.prod(shape)
+            too_large = math.prod(shape) > largest or left < 0
+            if too_large or entry.file_size > bytes_needed + LARGEST_HEADER:
+                raise ValueError(
+                    f"{entry.filename!r} of shape {shape} would unpack to more than the weights of "
+                    "the network"
+                )
+
+
+def _header(file):
+    """Shape and type of an array of numpy, as the beginning of its file says."""
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    version = np.lib.format.read_magic(file)
+    if version not in read:
+        raise ValueError(f"an array of numpy's format {version}")
+    shape, _, dtype = read[version](file)
+    return shape, dtype
 
 
 def _values(arrays, name):

@@ -1,8 +1,10 @@
 """Readout: the base of the readouts."""
 
 import keras
+from keras import ops
 
 from keras_ff.readouts import test_time_augmentation
+from keras_ff.readouts.temperature import TemperatureFit
 from keras_ff.utils import checks
 
 
@@ -10,6 +12,7 @@ class Readout(keras.layers.Layer):
     """Base of the readouts: Keras layers that turn goodness or activities into scores.
 
     A readout is called with values per layer, and knows nothing of the model that they are from.
+    Its weight `temperature` turns scores into probabilities; 1 until `fit` chooses it.
 
     Args:
         mirrored: boolean. Test-time augmentation by mirror images.
@@ -29,6 +32,7 @@ class Readout(keras.layers.Layer):
             raise ValueError(f"`mirrored` must be a boolean. Received: mirrored={mirrored!r}")
         self.mirrored = mirrored
         self.shift = checks.whole_number(shift, "shift", minimum=0)
+        self.temperature = None
 
     def build_for(self, activities_shapes, num_classes, sample_shape):
         """Create the readout's weights for a model whose FF layers are built.
@@ -49,6 +53,37 @@ class Readout(keras.layers.Layer):
                     "(height, width, channels). "
                     f"Received: samples of shape {tuple(sample_shape)}"
                 )
+
+    def build_temperature(self):
+        """Create what turns scores into probabilities, the last of a readout's own weights."""
+        if self.temperature is None:
+            self.temperature = self.add_weight(
+                shape=(), initializer="ones", dtype="float32", trainable=False, name="temperature"
+            )
+            self.temperature_fit = TemperatureFit()
+
+    def probabilities(self, scores):
+        """`softmax(scores / temperature)` (Guo et al. 2017), of shape (batch, num_classes)."""
+        return ops.softmax(scores / self.temperature)
+
+    def judged(self, scores, labels, sample_weight=None):
+        """Probabilities, when the temperature has been judged by the labels, (batch,) integers."""
+        self.temperature_fit.update_state(scores, labels, sample_weight)
+        return self.probabilities(scores)
+
+    def choose_temperature(self, num_classes):
+        """Settle the temperature, by all that has been judged, unless the readout is frozen."""
+        found = self.temperature_fit.best(num_classes) if self.trainable else None
+        if found is not None:
+            # From the variable itself, so that it stays where several processes of JAX had it.
+            self.temperature.assign(ops.full_like(ops.convert_to_tensor(self.temperature), found))
+
+    def load_own_variables(self, store):
+        # What older files lack stays as it is.
+        whole = {}
+        self.save_own_variables(whole)
+        known = set(store.keys())  # stores of files are no dictionaries
+        super().load_own_variables({**whole, **{key: store[key] for key in known}})
 
     def check_fit(self, has_validation_data):
         """Raise ValueError where `fit` lacks validation data that the readout needs."""

@@ -1,5 +1,6 @@
 """Goodness: scores by the goodness of every class."""
 
+import numpy as np
 from keras import ops
 
 from keras_ff.readouts import layer_choice
@@ -69,6 +70,7 @@ class Goodness(Readout):
                 name="layer_choice",
             )
             self.layer_hits = layer_choice.LayerHits(num_layers)
+        self.build_temperature()
         self.built = True
 
     def check_fit(self, has_validation_data):
@@ -111,9 +113,13 @@ class Goodness(Readout):
             self.layer_hits.update_state(goodness, labels)
 
     def choose_layers(self, trained):
-        """Let the run of layers with most hits count from now on; of equals the longest."""
+        """Let the run of layers with most hits count from now on; of equals the longest.
+
+        The temperature goes along with the spread of the scores.
+        """
         if not self.chooses:
             return
+        before = ops.convert_to_numpy(self.layer_choice)
         hits = ops.convert_to_numpy(self.layer_hits.hits)
         trained = ops.convert_to_numpy(trained)
         runs = [
@@ -122,12 +128,15 @@ class Goodness(Readout):
             if trained[first:end].all()
         ]
         _, length, first = max(runs)
-        self.layer_choice.assign([first <= index < first + length for index in range(len(trained))])
+        choice = [int(first <= index < first + length) for index in range(len(trained))]
+        self.layer_choice.assign(choice)
+        self.temperature.assign(self.temperature * self._spread(choice) / self._spread(before))
 
-    def load_own_variables(self, store):
-        # Files of before hold the choice among the model's own weights, which reads it.
-        if len(store.keys()):
-            super().load_own_variables(store)
+    def _spread(self, choice):
+        """The standard deviation of the scores that a choice of layers gives, as judged."""
+        first, length = np.argmax(choice), np.sum(choice)
+        variance = ops.convert_to_numpy(self.layer_hits.variance)
+        return float(variance[self.layer_hits.runs.index((first, first + length))]) ** 0.5 or 1.0
 
     def get_config(self):
         layers = self.layers

@@ -2,8 +2,9 @@
 
 import numbers
 
-import keras
 from keras import ops
+
+from keras_ff.layers.layer_metrics import SilentMetric
 
 ALL = "all"
 VALIDATION = "validation"
@@ -62,12 +63,8 @@ def runs(num_layers):
     return [(first, end) for first in range(num_layers) for end in range(first + 1, num_layers + 1)]
 
 
-class LayerHits(keras.metrics.Metric):
-    """How many samples every run of layers gets right by itself.
-
-    A metric, so that it is counted anew in every evaluation and summed over replicas; it logs
-    nothing.
-    """
+class LayerHits(SilentMetric):
+    """How many samples every run of layers gets right by itself, and how far its scores spread."""
 
     def __init__(self, num_layers):
         super().__init__(name="layer_hits", dtype="int32")
@@ -75,14 +72,17 @@ class LayerHits(keras.metrics.Metric):
         self.hits = self.add_variable(
             shape=(len(self.runs),), initializer="zeros", dtype="int32", name="hits"
         )
+        self.variance = self.add_variable(
+            shape=(len(self.runs),), initializer="zeros", dtype="float32", name="variance"
+        )
 
     def update_state(self, goodness, labels):
         """Count a batch; `goodness` is every layer's, of shape (batch, num_classes)."""
-        hits = []
+        hits, variance = [], []
         for first, end in self.runs:
-            best = ops.argmax(sum(goodness[first:end]), axis=1)
+            scores = sum(goodness[first:end])
+            best = ops.argmax(scores, axis=1)
             hits.append(ops.sum(ops.cast(ops.equal(best, ops.cast(labels, best.dtype)), "int32")))
+            variance.append(ops.sum(ops.var(scores, axis=1)))
         self.hits.assign_add(ops.stack(hits))
-
-    def result(self):
-        return {}
+        self.variance.assign_add(ops.stack(variance))

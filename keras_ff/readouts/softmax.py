@@ -118,6 +118,7 @@ class Softmax(Readout):
         self.head.build((None, features))
         if self.standardization is not None:
             self.standardization.build((None, features))
+        self.build_temperature()
         self.built = True
         keras_internals.keep_frozen(self)
 

@@ -1,5 +1,6 @@
 """Training runs: one folder per run, one file per epoch, to be resumed after any interruption."""
 
+import contextlib
 import time
 
 import keras
@@ -9,6 +10,7 @@ from keras_ff.callbacks import FFTensorBoard
 from keras_ff.recipes import TrainingConfig
 from keras_ff.training.checkpoint import MODEL_FILE, READOUT_SECONDS, Checkpoint, load, save
 from keras_ff.training.results import classification_metrics, report
+from keras_ff.utils import files
 from keras_ff.utils.files import for_json, path_of, read_json, write_json, write_whole
 from keras_ff.utils.text_tables import plainly
 
@@ -83,9 +85,11 @@ def train(
         more.
 
     Raises:
-        ValueError: if the folder holds a run and `resume` is false, if that run has another
-            configuration or `command`, or if data or model cannot be made as the configuration
-            says.
+        ValueError: if another process trains in the folder, if it holds a run and `resume` is
+            false, if that run has another configuration or `command`, or if data or model cannot
+            be made as the configuration says.
+        OSError: if the folder cannot be written, as on a full disk. What was written before is
+            whole, and is gone on with by `resume`.
 
     Example:
 
@@ -95,11 +99,34 @@ def train(
     """
     distribution = distributions.get(distribution)
     folder = path_of(folder)
-    finished = _state_of(folder, config, resume, distribution.is_chief)
-    if finished is not None:
-        _check_command(finished.get("command"), command)
-        return finished
-    keras.utils.set_random_seed(config.seed)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"A run needs a folder; {str(folder)!r} is a file.")
+    # Of several workers, who share the folder, the first one holds it.
+    with files.held(folder) if distribution.is_chief else contextlib.nullcontext():
+        finished = _state_of(folder, config, resume, distribution.is_chief)
+        if finished is not None:
+            _check_command(finished.get("command"), command)
+            return finished
+        keras.utils.set_random_seed(config.seed)
+        model, run, data = _begun(config, folder, data_dir, distribution, new_model, command)
+        if distribution.is_chief:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / CONFIG_FILE, config.to_dict())
+            if command is not None and not (folder / MODEL_FILE).exists():
+                # The configuration alone does not say what is trained.
+                save(model, run, folder / MODEL_FILE)
+        if READOUT_SECONDS not in run:
+            with distribution.training():
+                _fit(
+                    model, run, config, data, folder, verbose, distribution, tensorboard, callbacks
+                )
+            if config.readout_epochs is not None:
+                model = _with_head(model, run, config, data_dir, folder, verbose, distribution)
+        return _finish(distribution.measurable(model), run, data, folder, distribution.is_chief)
+
+
+def _begun(config, folder, data_dir, distribution, new_model, command):
+    """The model, the state and the data of a run: those that a folder holds, or new ones."""
     if (folder / MODEL_FILE).exists():
         with distribution.scope():
             model, run = load(folder / MODEL_FILE)
@@ -110,28 +137,16 @@ def train(
             )
         check_same(run["config"], config)
         _check_command(run.get("command"), command)
-        data = config.load_data(run["epoch"], data_dir)
-    else:
-        data = config.load_data(0, data_dir)
-        image_shape = data[0].element_spec[0].shape[1:]
-        num_classes = datasets.info(config.dataset, data_dir=data_dir).num_classes
-        with distribution.scope():
-            model = (new_model or config.new_model)(image_shape, num_classes, len(data[0]))
-        run = {"config": config.to_dict(), "epoch": 0, "seconds": 0.0, "history": {}}
-        if command is not None:
-            run["command"] = command
-    if distribution.is_chief:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / CONFIG_FILE, config.to_dict())
-        if command is not None and not (folder / MODEL_FILE).exists():
-            # The configuration alone does not say what is trained.
-            save(model, run, folder / MODEL_FILE)
-    if READOUT_SECONDS not in run:
-        with distribution.training():
-            _fit(model, run, config, data, folder, verbose, distribution, tensorboard, callbacks)
-        if config.readout_epochs is not None:
-            model = _with_head(model, run, config, data_dir, folder, verbose, distribution)
-    return _finish(distribution.measurable(model), run, data, folder, distribution.is_chief)
+        return model, run, config.load_data(run["epoch"], data_dir)
+    data = config.load_data(0, data_dir)
+    image_shape = data[0].element_spec[0].shape[1:]
+    num_classes = datasets.info(config.dataset, data_dir=data_dir).num_classes
+    with distribution.scope():
+        model = (new_model or config.new_model)(image_shape, num_classes, len(data[0]))
+    run = {"config": config.to_dict(), "epoch": 0, "seconds": 0.0, "history": {}}
+    if command is not None:
+        run["command"] = command
+    return model, run, data
 
 
 def check_same(saved, chosen):
@@ -168,8 +183,6 @@ def _check_command(saved, chosen):
 
 def _state_of(folder, config, resume, is_chief):
     """The metrics of a run that is complete, `None` where there is something left to do."""
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"A run needs a folder; {str(folder)!r} is a file.")
     signs = [MODEL_FILE, METRICS_FILE]
     if is_chief:  # which may just have written it, seen from another worker
         signs.append(CONFIG_FILE)

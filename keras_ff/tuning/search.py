@@ -1,7 +1,7 @@
 """A search in a folder: by a tuner of KerasTuner, which can be resumed after any interruption."""
 
+import contextlib
 import dataclasses
-import json
 import os
 import warnings
 
@@ -9,10 +9,10 @@ import keras
 import keras_tuner
 
 from keras_ff import training
-from keras_ff.tuning import snapshots
+from keras_ff.tuning import own_data, snapshots
 from keras_ff.tuning.hyper_model import FFHyperModel
 from keras_ff.tuning.layer_wise import LayerHyperModel, samples_in_memory
-from keras_ff.utils import checks, registry
+from keras_ff.utils import checks, files, registry
 from keras_ff.utils.files import for_json, path_of
 
 SEARCH_FILE = "search.json"
@@ -189,6 +189,13 @@ def _check(trials, tuner, known):
 def _searched(hyper_model, folder, trials, tuner, resume, verbose, seed):
     """A tuner of KerasTuner that has searched in a folder."""
     folder = path_of(folder)
+    # Chief and workers share the folder.
+    with contextlib.nullcontext() if IN_COMPANY in os.environ else files.held(folder):
+        return _search(hyper_model, folder, trials, tuner, resume, verbose, seed)
+
+
+def _search(hyper_model, folder, trials, tuner, resume, verbose, seed):
+    """As `_searched`, in a folder that is held."""
     callbacks = []
     if IN_COMPANY in os.environ:
         folder.mkdir(parents=True, exist_ok=True)
@@ -250,7 +257,7 @@ def _begin(folder, hyper_model, settings, resume):
     path = folder / SEARCH_FILE
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        files.write_json(path, record)
     elif not resume:
         raise ValueError(
             f"The folder {str(folder)!r} holds a search already: add --resume (`resume=True`) to "
@@ -295,7 +302,7 @@ def results(tuner, hyper_model):
         values = {
             key: float(value) if isinstance(value, float) else value  # which may be numpy's
             for key, value in trial.hyperparameters.values.items()
-            if not key.startswith("tuner/")
+            if not key.startswith("tuner/") and key not in own_data.NAMES
         }
         config = hyper_model.config(trial.hyperparameters)
         score = None if trial.score is None else float(trial.score)

@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, and JSON."""
 
+import contextlib
 import json
 import math
 import os
@@ -15,6 +16,50 @@ def path_of(path):
     if not path:
         raise ValueError("A path must not be empty. Received: ''")
     return pathlib.Path(os.path.expanduser(path))
+
+
+@contextlib.contextmanager
+def held(folder):
+    """A context in which no other process holds a folder, which is made where it is missing.
+
+    It ends with the process, however that ends, and leaves nothing behind: no file marks it, and a
+    folder that was made and stayed empty is removed. Its value is whether the folder is held, which
+    it is not where the system has no such locks.
+
+    Raises:
+        ValueError: if another process, or another thread, holds the folder.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = _lock(folder)
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+        with contextlib.suppress(OSError):  # what is not empty stays
+            for path in missing:
+                path.rmdir()
+
+
+def _lock(folder):
+    """The descriptor of a folder that is locked as long as it is open, or `None`."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise ValueError(
+            f"Another process is at work in {str(folder)!r}: wait for it, or choose another folder."
+        ) from error
+    except OSError:  # a file system without locks
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def write_json(path, content):
@@ -43,11 +88,19 @@ def for_json(content):
 
 
 def write_whole(path, write):
-    """Have `write` write to a file beside `path`, which then takes the place of `path`."""
+    """Have `write` write to a file beside `path`, which then takes the place of `path`.
+
+    Where that fails, as on a full disk, `path` stays as it was and nothing is left beside it.
+    """
     temporary = path.with_name(f"{path.stem}.partial{path.suffix}")
-    write(temporary)
-    _flush_to_disk(temporary, os.O_RDWR)
-    os.replace(temporary, path)
+    try:
+        write(temporary)
+        _flush_to_disk(temporary, os.O_RDWR)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
     if os.name == "posix":  # elsewhere folders cannot be opened
         _flush_to_disk(path.parent, os.O_RDONLY)
 

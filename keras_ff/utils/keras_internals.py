@@ -13,6 +13,7 @@ PRIVATE = {
         "_clear_losses": "penalties of a call that Keras does not see are forgotten as it does",
         "_flatten_layers": "all layers within one, however deep",
         "_losses": "penalties of a layer by itself, without those of the layers within it",
+        "_seed_generators": "whether a layer itself, and none within it, draws at random",
         "_tracker": "a learned threshold or label map comes after the layer was built",
         "_untrack_variable": "a threshold that is not learned any more is forgotten",
     },
@@ -47,6 +48,7 @@ PRIVATE = {
         "_stateful_handle_finite_grads": "overridden: layers may have no gradient",
         "_stateful_handle_non_finite_grads": "one of the branches of `_common_apply`",
     },
+    "Tuner": {"_build_hypermodel": "a model of the data that a search was given is built by it"},
     "Variable": {"_value": "a compiled step works on other variables in its place"},
     "TensorBoard callback": {
         "_should_trace": "profiling keeps the batches it was asked for",
@@ -67,6 +69,25 @@ def keep_frozen(layer):
     if not layer.trainable:
         layer.trainable = True  # what is false already Keras does not set again
         layer.trainable = False
+
+
+def parts(layer):
+    """A layer and all layers within it, however deep."""
+    return list(layer._flatten_layers())
+
+
+def is_preprocessing(layer):
+    """Whether it is one of Keras's preprocessing layers, which have no public base, or a subclass.
+
+    Those are of samples: augmentation, resizing, cropping, vocabularies, categories, spectra.
+    """
+    kinds = [kind.__module__ for kind in type(layer).__mro__]
+    return any(kind.startswith("keras.src.layers.preprocessing.") for kind in kinds)
+
+
+def draws(layer):
+    """Whether a layer by itself, without those within it, draws at random."""
+    return bool(layer._seed_generators)
 
 
 def training_argument(layer, training):

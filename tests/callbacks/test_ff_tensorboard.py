@@ -1,7 +1,11 @@
 """FFTensorBoard: what stands in the event files is what was measured."""
 
+import json
 import math
+import os
 import re
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -17,6 +21,7 @@ from keras_ff.layers import FFConv2D, FFDense
 from keras_ff.recipes import TrainingConfig
 from keras_ff.training import checkpoint
 from keras_ff.visualization import style
+from tests.helpers import ROOT
 
 CLASSES, IMAGE, SAMPLES = 3, (6, 6, 1), 45
 NAMES = ["ant", "bee", "cat"]
@@ -597,3 +602,89 @@ def test_the_command_says_how_to_look_inside(tmp_path, capsys):
     metadata = Events(folder / "validation").events.SummaryMetadata("_hparams_/session_start_info")
     content = plugin_data_pb2.HParamsPluginData.FromString(metadata.plugin_data.content)
     assert content.session_start_info.hparams["units"].string_value == "12,8"
+
+
+# Under strategies, and of data of every kind.
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow("tf.distribute is TensorFlow's")
+def test_two_devices_are_measured_as_one(tmp_path):
+    """With validation data of unknown length."""
+    script = ROOT / "tests" / "scripts" / "board.py"
+    done = subprocess.run(
+        [sys.executable, script, tmp_path],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    there, here = json.loads(done.stdout.splitlines()[-1])
+    for one, same in zip(there, here, strict=True):
+        np.testing.assert_allclose(one, same, rtol=1e-5)
+    events = Events(tmp_path / "validation")
+    assert events.of("layer_1/accuracy alone")[0] == [0, 1, 2, 3]
+    assert events.last("layer_2/accuracy alone") == pytest.approx(here[1][1])
+    assert events.of("layer_2/distribution of activities")[0][-1] == 3
+    assert (tmp_path / "train" / "layer_2_activities.tsv").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow("tf.distribute is TensorFlow's")
+@pytest.mark.parametrize("schedule", ["greedy", "simultaneous"])
+@pytest.mark.parametrize("strategy", ["MirroredStrategy", "OneDeviceStrategy"])
+def test_under_a_strategy(strategy, schedule, tmp_path):
+    import tensorflow as tf
+
+    device = ["CPU:0"] if strategy == "MirroredStrategy" else "CPU:0"
+    with getattr(tf.distribute, strategy)(device).scope():
+        model = new_model(layer_schedule=schedule, **ALL)
+        model.compile(keras.optimizers.Adam(0.01), metrics=["accuracy"])
+    fit(model, FFTensorBoard(tmp_path, class_names=NAMES, **ALWAYS), epochs=2)
+    events = Events(tmp_path / "validation")
+    measured = measurements.measure(model, *data(4))
+    assert events.last("layer_2/accuracy alone") == pytest.approx(measured.accuracy_alone()[1])
+    assert events.picture("layer_1/filters")[0] == 1
+
+
+class Numbered(keras.utils.PyDataset):
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    @property
+    def num_batches(self):
+        return self.number
+
+    def __getitem__(self, index):
+        x, y = data(4)
+        rows = slice(15 * (index % 3), 15 * (index % 3) + 15)
+        return x[rows], y[rows]
+
+
+def unknown():
+    import tensorflow as tf
+
+    x, y = data(4)
+    return tf.data.Dataset.from_tensor_slices((x, y)).batch(15).filter(lambda *batch: True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("validation", "steps"),
+    [
+        (lambda: Numbered(3), None),
+        (lambda: Numbered(None), 3),
+        (unknown, None),
+        (lambda: unknown().repeat(), 3),
+    ],
+    ids=["PyDataset", "endless PyDataset", "of unknown length", "endless"],
+)
+def test_validation_data_of_every_kind_are_measured(validation, steps, tmp_path):
+    board = FFTensorBoard(tmp_path, sample_count=SAMPLES, picture_freq=0)
+    model = new_model(**ALL)
+    fit(model, board, epochs=1, validation_data=validation(), validation_steps=steps)
+    np.testing.assert_array_equal(board.samples[0], data(4)[0])
+    expected = measurements.measure(model, *data(4)).accuracy_alone()
+    found = Events(tmp_path / "validation").last("layer_1/accuracy alone")
+    assert found == pytest.approx(expected[0])

@@ -8,7 +8,7 @@ import pytest
 from keras_ff import cli
 from keras_ff.cli import printing
 from keras_ff.version import __version__
-from tests.helpers.command_line import SMALL, Command, refused
+from tests.helpers.command_line import Command, refused
 
 
 @pytest.mark.parametrize(
@@ -39,12 +39,12 @@ def test_wrong_options_end_with_a_sentence(words, sentence, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.slow
 def test_warnings_are_sentences_too(tmp_path):
-    words = (*SMALL[2:], "--layers", "3", "--units", "8", "--layer-schedule", "greedy")
-    command = Command("train", *words, "--out", tmp_path / "run")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "metadata.json").write_text("{")
+    command = Command("zoo", "list", "--folder", tmp_path)
     assert command.code == 0
-    assert command.err.startswith("keras-ff: Greedy training over 2 epochs reaches layer 2 of 3")
+    assert command.err.startswith("keras-ff: A preset was left out: ")
     assert command.err.count("\n") == 1
 
 

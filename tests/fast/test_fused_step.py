@@ -175,7 +175,7 @@ def counted(monkeypatch):
 
 
 def trained(name, compiled, monkeypatch, policy="float32", batch_size=6, **compile_arguments):
-    """A model after an epoch of two steps, with the logs."""
+    """A model after an epoch of two steps, with the logs; plain steps are taken eagerly."""
     far = 0 if compiled else 10**9
     monkeypatch.setattr(fused_step, "LEAST_ACTIVITIES", far)
     # Only where it is what is tested, for compiling takes its time.
@@ -186,7 +186,8 @@ def trained(name, compiled, monkeypatch, policy="float32", batch_size=6, **compi
     make, settings = MODELS[name]
     settings = {"negatives": RandomLabels(seed=1), **settings()}
     model = keras_ff.FFModel(make(), CLASSES, layer_schedule="simultaneous", **settings)
-    arguments = {"optimizer": keras.optimizers.SGD(0.05), **compile_arguments}
+    arguments = {"optimizer": keras.optimizers.SGD(0.05), "run_eagerly": not compiled}
+    arguments |= compile_arguments
     model.compile(**arguments)
     taken = counted(monkeypatch)
     history = model.fit(

@@ -15,10 +15,13 @@ from keras_ff.lab.experiments.table import Cell, Table
 from keras_ff.recipes import TrainingConfig
 from tests.helpers import ROOT
 
+pytestmark = pytest.mark.usefixtures("eager_functions")
+
 
 def small(**changed):
-    chosen = {"units": (40,), "epochs": 10, "dtype_policy": "float32", **changed}
-    return TrainingConfig.for_dataset("digits", **chosen)
+    """Trained in thirty steps, in the quick budget in three."""
+    chosen = {"units": (40,), "epochs": 10, "batch_size": 512, "learning_rate": 0.02}
+    return TrainingConfig.for_dataset("digits", dtype_policy="float32", **chosen | changed)
 
 
 def small_table():
@@ -116,7 +119,7 @@ def test_an_interrupted_cell_ends_as_an_undisturbed_one(name, folders, tmp_path)
     found = reproduce(folders, lines, names=[name], budget="full", resume=True)[f"{name}-seed_0"]
     assert len(found["validation_accuracy_by_epoch"]) == 10
     assert "epoch 5/10" in lines[1]
-    assert found["test"]["accuracy"] > 0.8
+    assert found["test"]["accuracy"] > 0.6
     elsewhere = {"folder": tmp_path / "undisturbed", "runs": tmp_path / "undisturbed_runs"}
     undisturbed = reproduce(elsewhere, names=[name], budget="full")[f"{name}-seed_0"]
     assert {**found, "seconds": 0} == {**undisturbed, "seconds": 0}

@@ -10,6 +10,7 @@ import keras_ff
 from keras_ff import layer_schedules
 from keras_ff.layer_schedules import Greedy, Simultaneous, Windows
 from keras_ff.layers import FFDense
+from keras_ff.models import stages
 from tests.helpers.schedules import course
 
 
@@ -35,8 +36,7 @@ def test_every_schedule_is_a_pure_function(name, epochs, layers):
 @pytest.mark.parametrize(
     ("schedule", "epochs", "layers", "reached"),
     [
-        (Greedy(), 2, 3, 2),
-        (Greedy(), 1, 5, 1),
+        (Greedy(1), 1, 5, 1),
         (Greedy([2, 1]), 2, 2, 1),
         (Greedy(3), 6, 3, 2),
         (Windows([(0, 2), (1, 4), (3, 6)]), 3, 3, 2),
@@ -45,15 +45,16 @@ def test_every_schedule_is_a_pure_function(name, epochs, layers):
     ids=repr,
 )
 def test_a_warning_where_layers_stay_untrained(schedule, epochs, layers, reached):
-    expected = rf"over {epochs} epochs reach(es)? layer {reached} of {layers}"
+    expected = rf"over {epochs} epochs reaches layer {reached} of {layers}"
     with pytest.warns(UserWarning, match=expected):
-        schedule.check(epochs, layers)
+        stages.check(schedule, epochs, [FFDense(2) for _ in range(layers)])
 
 
 @pytest.mark.parametrize(
     ("schedule", "epochs"),
     [
-        (Greedy(), 3),
+        (Greedy(), 1),
+        (Greedy(), 2),
         (Greedy(), 10),
         (Greedy(1), 3),
         (Greedy(3), 7),
@@ -68,14 +69,21 @@ def test_a_warning_where_layers_stay_untrained(schedule, epochs, layers, reached
 def test_no_warning_where_all_are_reached(schedule, epochs):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        schedule.check(epochs, 3)
+        stages.check(schedule, epochs, [FFDense(2) for _ in range(3)])
     assert caught == []
+
+
+def test_frozen_layers_take_no_epochs_and_raise_no_warning(recwarn):
+    frozen = FFDense(2)
+    frozen.trainable = False
+    stages.check(Greedy(5), 10, [frozen, FFDense(2), FFDense(2)])
+    assert not recwarn.list
+    with pytest.warns(UserWarning, match="over 5 epochs reaches layer 2 of 3"):
+        stages.check(Greedy(5), 5, [frozen, FFDense(2), FFDense(2)])
 
 
 @pytest.mark.parametrize("entries", [[1, 2], [1, 2, 3, 4]])
 def test_a_list_must_hold_an_entry_a_layer(entries):
-    with pytest.raises(ValueError, match=rf"3 here.*Received: {len(entries)} numbers"):
-        Greedy(entries).check(9, 3)
     with pytest.raises(ValueError, match=rf"3 here.*Received: {len(entries)} numbers"):
         Greedy(entries).learning_layers(0, 9, 3)
 
@@ -139,7 +147,7 @@ def test_fit_goes_on_where_it_stood():
 @pytest.mark.slow
 def test_fit_warns_where_layers_stay_untrained():
     with pytest.warns(UserWarning, match="over 1 epochs reaches layer 1 of 3"):
-        moved, _, model = fitted("greedy", 1)
+        moved, _, model = fitted(Greedy(1), 1)
     assert moved == [(0,)]
     assert int(model.layers_trained) == 1
 

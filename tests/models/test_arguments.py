@@ -206,3 +206,88 @@ def test_a_misspelt_name_in_a_model(argument, wrong, name):
 def test_an_argument_that_does_not_exist(make):
     with pytest.raises(ValueError, match=re.escape("'labeling': 'append'")):
         make(4, labeling="append")
+
+
+# --- layers of another model --------------------------------------------------------------------
+
+
+def test_a_layer_that_was_built_for_other_classes():
+    layer = FFDense(6)
+    model_of([layer]).build((None, 6))
+    refused(lambda: model_of([layer], classes=2), "rebuild(num_classes=…)", "for 3 classes")
+
+
+@pytest.mark.parametrize("name", ["ClassGroups", "LocalClassifier"])
+def test_a_goodness_that_was_made_for_other_classes(name):
+    layer = FFDense(10, goodness=getattr(goodness, name)(num_classes=5))
+    settings = {"label_embedding": None, "negatives": None}
+    refused(lambda: model_of([layer], classes=2, **settings), "for 5 classes", "num_classes=2")
+
+
+@pytest.mark.parametrize("make", [FFDense, keras_ff.layers.FFConv2D])
+def test_a_layer_that_was_built_for_other_samples(make):
+    layer = make(6)
+    settings = {"label_embedding": "spatial_pattern"}
+    model_of([layer], **settings).build((None, 6, 6, 1))
+    again = model_of([layer], **settings)
+    refused(lambda: again.build((None, 6, 5, 1)), "(6, 6, 1)", "(6, 5, 1)")
+    model_of([layer], **settings).build((None, 6, 6, 1))
+
+
+# --- channels first -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def channels_first():
+    keras.config.set_image_data_format("channels_first")
+    yield
+    keras.config.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: keras_ff.layers.FFConv2D(6),
+        lambda: FFLayer(keras.layers.Conv2D(6, 3)),
+        lambda: FFLayer(keras.Sequential([keras.layers.Conv2D(6, 3), keras.layers.Flatten()])),
+        lambda: FFLayer(keras.layers.Dense(6), pooling=keras.layers.MaxPooling2D()),
+        lambda: FFLayer(keras.layers.DepthwiseConv2D(3), goodness="class_groups"),
+    ],
+    ids=["FFConv2D", "FFLayer", "sequential", "pooling", "class groups"],
+)
+def test_channels_first_in_a_layer(make, channels_first):
+    refused(make, "(height, width, channels)", "np.moveaxis(x, 1, -1)", "channels_first")
+
+
+def test_channels_first_in_one_layer_alone():
+    transform = keras.layers.Conv2D(6, 3, data_format="channels_first", name="conv")
+    refused(lambda: FFLayer(transform), "'conv' with data_format='channels_first'")
+
+
+CHANNELS_FIRST = [
+    {"label_embedding": "overlay"},
+    {"label_embedding": "label_map"},
+    {"label_embedding": "spatial_pattern"},
+    {"label_embedding": "token_labels"},
+    {"label_embedding": None, "negatives": "hybrid_images", "readout": "softmax"},
+    {"readout": readouts.Goodness(mirrored=True)},
+    {"layers": [keras_ff.layers.FFLocallyConnected2D(3)], "label_embedding": "overlay"},
+]
+
+
+@pytest.mark.parametrize("settings", CHANNELS_FIRST, ids=str)
+def test_channels_first_in_samples(settings, channels_first):
+    refused(lambda: model_of(**settings).build((None, 3, 8, 8)), "channels_first", "(3, 8, 8)")
+
+
+def test_channels_first_where_no_axis_is_meant(channels_first):
+    """Rows of all pixels are the same in any order."""
+    model_of().build((None, 3, 8, 8))
+    model_of(label_embedding="overlay").build((None, 20))
+    model_of(label_embedding="spatial_pattern").build((None, 8, 8))
+
+
+def test_samples_that_a_leading_layer_gives_channels_first():
+    leading = keras.layers.MaxPooling2D(2, data_format="channels_first")
+    model = model_of([leading, FFDense(4)], label_embedding="overlay")
+    refused(lambda: model.build((None, 3, 8, 8)), "Overlay takes images", "(3, 4, 4)")

@@ -160,6 +160,108 @@ def test_text_is_refused(refused, two_classes):
     refused("Received: x of dtype <U", "fit", x.astype(str), y)
 
 
+@pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch", "test_on_batch"])
+def test_sample_weights(method, refused, two_classes):
+    x, y = two_classes
+    weights = np.ones(len(x))
+    for bad, message in (
+        (with_value(weights, np.nan), r"finite. Received: 1 values that are not, .* nan"),
+        (with_value(weights, np.inf), r"finite. Received: 1 values that are not, .* inf"),
+        (weights[:29], r"one weight for each sample.*Received: sample_weight of shape \(29,\)"),
+        (np.ones((len(x), 2)), r"Received: sample_weight of shape \(30, 2\)"),
+        (weights.astype(str), r"must be numbers. Received: sample_weight of dtype <U"),
+    ):
+        refused(message, method, x, y, sample_weight=bad)
+
+
+def test_sample_weights_of_validation_data(refused, two_classes):
+    x, y = two_classes
+    weights = with_value(np.ones(len(x)), np.nan)
+    refused("weights must be finite", "fit", x, y, validation_data=(x, y, weights))
+
+
+@pytest.mark.parametrize("kind", STREAMS)
+def test_sample_weights_in_a_stream(kind, refused, two_classes, stream):
+    x, y = two_classes
+    weights = with_value(np.ones(len(x), "float32"), np.nan, place=3)
+    refused("weights must be finite", "evaluate", stream(kind, x, y, weights))
+
+
+def test_sample_weights_of_any_shape_that_fits(new_model, two_classes):
+    x, y = two_classes
+    model = new_model()
+    weights = np.linspace(0.5, 1.5, len(x))
+    values = [
+        model.evaluate(x, y, sample_weight=each, verbose=0, return_dict=True)["loss"]
+        for each in (weights, weights[:, None], weights.astype("float32"))
+    ]
+    np.testing.assert_allclose(values, values[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [{0: 1.0, 1: np.nan}, {0: 1.0, 2: 1.0}, {1: np.inf}], ids=str)
+def test_class_weights(bad, refused, two_classes):
+    for method in ("fit", "train_on_batch"):
+        refused(
+            "`class_weight` must give classes out of 0 to 1", method, *two_classes, class_weight=bad
+        )
+
+
+def test_a_single_sample(refused, two_classes):
+    x, y = two_classes
+    message = r"batches, of shape \(batch, 6\): .*x\[None\].*Received: a single sample, x of shape"
+    refused(message, "predict", x[0])
+    refused(message, "predict_on_batch", x[0])
+    refused(message, "evaluate", x[0], y[0])
+
+
+def test_a_single_sample_that_the_model_is_called_with(model, two_classes):
+    with pytest.raises(ValueError, match=r"x\[None\] is one of a single sample"):
+        model(two_classes[0][0])
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+@pytest.mark.parametrize("schedule", ["greedy", "simultaneous"])
+def test_a_dataset_that_is_not_batched(schedule, one_hot, three_classes):
+    import tensorflow as tf
+
+    x, y = three_classes
+    layers = [keras_ff.layers.FFDense(4) for _ in range(2)]
+    model = keras_ff.FFModel(layers, num_classes=3, layer_schedule=schedule)
+    model.compile(metrics=["accuracy"], run_eagerly=True)
+    labels = np.eye(3, dtype="float32")[y] if one_hot else y
+    single = tf.data.Dataset.from_tensor_slices((x, labels))
+    with pytest.raises(ValueError, match=r"one by one: batch it, dataset\.batch\(32\)"):
+        model.fit(single, verbose=0)
+    with pytest.raises(ValueError, match="one by one"):
+        model.fit(x, y, validation_data=single, verbose=0)
+    assert not model.built
+
+
+@pytest.mark.parametrize("method", ["fit", "evaluate", "predict"])
+def test_other_streams_that_are_not_batched(method, model, two_classes):
+    x, y = two_classes
+    labels = () if method == "predict" else (y,)
+
+    def samples():
+        yield from zip(x, *labels, strict=True)
+
+    with pytest.raises(ValueError, match="come in batches"):
+        getattr(model, method)(samples(), verbose=0)
+    if method != "predict":
+        single = keras_ff.FFModel([keras_ff.layers.FFDense(4)], num_classes=2)
+        single.compile(run_eagerly=True)
+        with pytest.raises(ValueError, match="is a batch of a single sample"):
+            getattr(single, method)(samples(), verbose=0)
+
+
+def test_a_batch_as_large_as_there_are_classes_is_none_of_single_samples(new_model, two_classes):
+    """Though labels of shape (2,) could be one that is one-hot."""
+    import tensorflow as tf
+
+    batches = tf.data.Dataset.from_tensor_slices(two_classes).batch(2, drop_remainder=True)
+    assert np.isfinite(new_model().evaluate(batches, verbose=0)).all()
+
+
 @pytest.mark.slow
 def test_whole_numbers_of_any_type_are_taken(new_model, two_classes):
     x, y = two_classes

@@ -45,7 +45,7 @@ def test_summary_of_a_model_that_is_not_built():
 def test_count_params(new_model):
     model = new_model(3, units=(16, 8))
     # And the count of trained layers, which is a weight that is not trained.
-    assert model.count_params() == (9 + 1) * 16 + (16 + 1) * 8 + 1
+    assert model.count_params() == (9 + 1) * 16 + (16 + 1) * 8 + 2  # layers trained, temperature
     assert sum(math.prod(weight.shape) for weight in model.trainable_weights) == 296
 
 
@@ -70,7 +70,8 @@ def test_weights(new_model):
     model = new_model()
     shapes = [tuple(weight.shape) for weight in model.trainable_weights]
     assert shapes == [(8, 16), (16,), (16, 16), (16,)]
-    assert [weight.name for weight in model.non_trainable_weights] == ["layers_trained"]
+    names = [weight.name for weight in model.non_trainable_weights]
+    assert names == ["layers_trained", "temperature"]
     values = model.get_weights()
     model.set_weights([value + 1 for value in values])
     for value, changed in zip(values, model.get_weights(), strict=True):
@@ -124,9 +125,9 @@ def test_a_layer_that_is_not_trainable(new_model, fit, two_classes, values, same
     for one, other in zip(values(free.ff_layers[0].variables), start, strict=True):
         if one.dtype == np.float32:
             assert np.abs(one - other).max() > 1e-3
-    # The loss is that of the layers that learn; the frozen one still tells how it does.
-    assert history["loss"] == pytest.approx(history["layer_2/loss"])
-    assert np.isfinite(history["layer_1/loss"]).all()
+    # The loss counts all layers; the frozen one still tells how it does.
+    both = np.add(history["layer_1/loss"], history["layer_2/loss"])
+    assert history["loss"] == pytest.approx(both)
 
 
 @pytest.mark.slow
@@ -164,7 +165,7 @@ def test_a_model_that_is_not_trainable(new_model, fit, two_classes, values, same
     learned = [weight for weight in model.weights if weight.name != "layers_trained"]
     start = values(learned)
     fit(model, *two_classes)
-    assert len(start) == 6
+    assert len(start) == 7
     same(values(learned), start)
 
 
@@ -194,14 +195,17 @@ def test_regularisers_join_the_loss_and_the_step(new_model, two_classes, values)
         )
 
 
-def test_regularisers_of_a_layer_that_does_not_learn_stay_out(new_model, two_classes):
+def test_regularisers_of_all_layers_count(new_model, two_classes):
     model = new_model(
         layer={"kernel_regularizer": keras.regularizers.L2(1.0)},
         model={"layer_schedule": "greedy"},
     )
     model.learning_layers = [1]
     logs = model.train_on_batch(*two_classes, return_dict=True)
-    assert logs["loss"] == pytest.approx(logs["layer_2/loss"], rel=1e-6)
+    expected = logs["layer_1/loss"] + logs["layer_2/loss"]
+    assert logs["loss"] == pytest.approx(expected, rel=1e-6)
+    penalty = np.sum(np.square(model.ff_layers[0].kernel))
+    assert logs["layer_1/loss"] > penalty > 1.0
 
 
 @pytest.mark.slow

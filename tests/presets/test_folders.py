@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from keras_ff import FFModel, layers, zoo
-from tests.helpers.presets import DIGITS, flip_a_byte, rewrite, scores
+from tests.helpers.presets import DIGITS, flip_a_byte, replace, rewrite, scores
 
 pytestmark = pytest.mark.usefixtures("packaged_presets_alone")
 
@@ -195,6 +195,21 @@ def test_spoiled_presets_are_refused_before_anything_is_read(spoil, sentence, co
     monkeypatch.setattr(keras.saving, "deserialize_keras_object", read)
     with pytest.raises(ValueError, match=sentence):
         FFModel.from_preset(copy)
+
+
+@pytest.mark.parametrize("member", ["../secret/other", "other", "."])
+def test_members_are_no_paths(member, copy, tmp_path, monkeypatch):
+    """A configuration of an ensemble names presets, not folders, wherever it is loaded."""
+    monkeypatch.chdir(tmp_path)
+    for place in (tmp_path / "secret", tmp_path):
+        shutil.copytree(copy, place / "other")
+    (tmp_path / "presets").mkdir()
+    ensemble = shutil.copytree(copy, tmp_path / "presets" / "ensemble")
+    described = {"preset": member, "share": 1.0, "sha256": {}}
+    replace(ensemble, "config.json", json.dumps({"members": [described]}).encode())
+    rewrite(ensemble, storage="members")
+    with pytest.raises(ValueError, match="There is no preset of this name"):
+        zoo.get(ensemble).members()
 
 
 def test_a_folder_with_other_files_is_not_what_the_card_says(copy):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 
 import keras
 import numpy as np
@@ -133,9 +134,55 @@ def one_array(folder):
     replace(folder, "weights.npz", file.getvalue())
 
 
+def zeros(shape, number):
+    """A file of an array that says it has a shape, and holds as many zeros as it likes."""
+    file, header = io.BytesIO(), {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with (
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("layers_trained.npy", "w") as entry,
+    ):
+        np.lib.format.write_array_header_1_0(entry, header)
+        entry.write(bytes(4 * number))
+    return file.getvalue()
+
+
+def that_grows(folder):
+    """Eight megabytes in eight kilobytes, as it might be eight gigabytes in eight megabytes."""
+    content = zeros((2**21,), 2**21)
+    assert len(content) < 10_000
+    replace(folder, "weights.npz", content)
+
+
+def that_grows_in_many_arrays(folder):
+    """Each as large as the largest weight."""
+    arrays = {str(number): np.zeros((74, 200), "float32") for number in range(20)}
+    replace(folder, "weights.npz", as_npz(**arrays))
+
+
+def that_grows_behind_its_array(folder):
+    replace(folder, "weights.npz", zeros((), 2**21))
+
+
+def that_says_it_is_large(folder):
+    """A header alone, for which numpy would ask for four terabytes."""
+    replace(folder, "weights.npz", zeros((2**20, 2**20), 0))
+
+
+def of_text(folder):
+    replace(folder, "weights.npz", as_npz(layers_trained=np.array(["a" * 1000])))
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
+        (that_grows, r"not a file of weights: .* would unpack to more than the weights"),
+        (that_grows_in_many_arrays, r"would unpack to more than the weights"),
+        (that_grows_behind_its_array, r"would unpack to more than the weights"),
+        (
+            that_says_it_is_large,
+            r"of shape \(1048576, 1048576\) would unpack to more",
+        ),
+        (of_text, r"holds no numbers, but <U1000"),
         (of_another_network, r"'ff_dense/dense/kernel' has the shape \(74, 200\).* \(74, 8\)"),
         (of_a_shorter_network, r"weights of another network: this one has layers_trained"),
         (pickled, r"not a file of weights"),
@@ -161,6 +208,92 @@ def test_foreign_configurations_are_refused(config, sentence, copy):
     replace(copy, "config.json", config)
     with pytest.raises(ValueError, match=sentence):
         FFModel.from_preset(copy)
+
+
+def function(module, name):
+    return {"module": module, "class_name": "function", "config": name, "registered_name": name}
+
+
+def of_class(module, name, **config):
+    return {"module": module, "class_name": name, "config": config, "registered_name": None}
+
+
+def vocabulary(kind, folder):
+    layer = keras.saving.serialize_keras_object(kind(vocabulary=[1, 2]))
+    layer["config"]["vocabulary"] = str(folder / "words.txt")
+    return layer
+
+
+# What stands in a configuration, as the activation of a layer or as a layer before it.
+HOSTILE = {
+    "a function": (lambda folder: function("os", "system"), "'function' of 'os'"),
+    "a class": (
+        lambda folder: of_class("subprocess", "Popen", args=["touch", str(folder / "opened")]),
+        "'Popen' of 'subprocess'",
+    ),
+    "numpy": (lambda folder: function("numpy", "load"), "'function' of 'numpy'"),
+    "one that Keras has": (
+        lambda folder: function("keras.utils", "get_file"),
+        "not a modeling function",
+    ),
+    "one that keras_ff has": (
+        lambda folder: function("keras_ff.training", "load"),
+        "Could not locate function",
+    ),
+    "a callback": (
+        lambda folder: of_class("keras.callbacks", "CSVLogger", filename=str(folder / "opened")),
+        "missing a `from_config",
+    ),
+    "a lambda": (
+        lambda folder: {"class_name": "__lambda__", "config": {"value": "AAAA"}},
+        "deserialization of a Python lambda",
+    ),
+    "a Lambda layer": (
+        lambda folder: keras.saving.serialize_keras_object(keras.layers.Lambda(lambda x: x)),
+        "is a Python lambda",
+    ),
+    "a vocabulary's path": (
+        lambda folder: vocabulary(keras.layers.IntegerLookup, folder),
+        "vocabulary file outside of the model archive",
+    ),
+    "a saved model's path": (
+        lambda folder: of_class("keras.layers", "TFSMLayer", filepath=str(folder / "saved")),
+        "loads an external SavedModel",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_configurations_are_refused(kind, copy, tmp_path, monkeypatch):
+    """Nothing is run, and no path in them is opened."""
+    made, sentence = HOSTILE[kind]
+    (tmp_path / "words.txt").write_text("ant\nbee\n")
+    config = json.loads((copy / "config.json").read_text())
+    layers_of = config["config"]["layers"]
+    if kind.endswith("path") or kind == "a Lambda layer":
+        layers_of.insert(0, made(tmp_path))
+    else:
+        layers_of[0]["config"]["activation"] = made(tmp_path)
+    replace(copy, "config.json", json.dumps(config).encode())
+    monkeypatch.setattr("os.system", lambda *words: pytest.fail("was run"))
+    with pytest.raises(ValueError, match=sentence):
+        FFModel.from_preset(copy)
+    assert not (tmp_path / "opened").exists()
+
+
+def test_what_the_program_has_registered_may_stand_in_a_preset(tmp_path):
+    @keras.saving.register_keras_serializable("test_loading")
+    class Twice(keras.layers.Layer):
+        def call(self, x):
+            return 2 * x
+
+    model = FFModel([layers.FFLayer(keras.layers.Dense(8), activation=Twice())], num_classes=10)
+    model.build((None, 4))
+    model.save_to_preset(tmp_path / "own", "float32")
+    x = np.random.default_rng(0).random((3, 4), "float32")
+    np.testing.assert_array_equal(
+        scores(FFModel.from_preset(tmp_path / "own"), x), scores(model, x)
+    )
 
 
 def test_other_models_are_refused(copy):

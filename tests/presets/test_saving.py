@@ -1,5 +1,6 @@
 """Presets that are saved: what is stored, what is refused, what is replaced."""
 
+import errno
 import json
 import types
 
@@ -10,6 +11,7 @@ import pytest
 import keras_ff
 from keras_ff import FFModel, layers, zoo
 from keras_ff.presets import storage
+from keras_ff.utils import files
 from tests.helpers.presets import scores
 
 pytestmark = pytest.mark.usefixtures("packaged_presets_alone")
@@ -113,6 +115,36 @@ def test_weights_that_cannot_be_kept_are_refused(value, kind, sentence, tmp_path
     with pytest.raises(ValueError, match=sentence):
         model.save_to_preset(tmp_path / "preset", kind)
     assert not (tmp_path / "preset").exists()
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    """But not what one that is at work is writing."""
+    model = FFModel([layers.FFDense(8)], num_classes=10)
+    model.build((None, 4))
+    for name in ("left", "busy"):
+        (tmp_path / f".preset.{name:_>8}" / "new").mkdir(parents=True)
+    (tmp_path / ".preset.versions").mkdir()
+    (tmp_path / ".preset.versions" / "first.txt").write_text("mine")
+    with files.held(tmp_path / ".preset.____busy"):
+        model.save_to_preset(tmp_path / "preset")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"preset", ".preset.____busy", ".preset.versions"}
+
+
+def test_a_full_disk_leaves_the_preset_that_was_there(tmp_path, monkeypatch):
+    model = FFModel([layers.FFDense(8)], num_classes=10)
+    model.build((None, 4))
+    model.save_to_preset(tmp_path / "preset", "int8")
+
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        model.save_to_preset(tmp_path / "preset", "float32")
+    zoo.get(tmp_path / "preset").check()
+    assert zoo.get(tmp_path / "preset").storage == "int8"
+    assert [path.name for path in tmp_path.iterdir()] == ["preset"]
 
 
 @pytest.mark.slow

@@ -24,6 +24,7 @@ def test_names_are_paths():
         "layers/0/transform/0_kernel",
         "layers/0/transform/1_bias",
         "readout/0_layer_choice",
+        "temperature",
     }
 
 

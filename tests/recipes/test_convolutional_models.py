@@ -92,7 +92,7 @@ def test_peer_normalization_is_refused_for_convolutions():
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["mlp", "cnn", "resnet"])
 def test_supervised_contrast_has_a_head_in_every_layer(architecture):
-    units = (20,) if architecture == "resnet" else (20, 40)
+    units = (10,) if architecture == "resnet" else (20, 40)
     chosen = {"architecture": architecture, "units": units, "goodness": "class_groups"}
     sides = {} if architecture == "mlp" else {"supervised_contrast_regions": 2}
     config = TrainingConfig.for_dataset("digits", supervised_contrast=0.5, **sides, **chosen)

@@ -17,6 +17,8 @@ from keras_ff import cli, datasets, measurements, report, training
 from keras_ff.recipes import TrainingConfig
 from keras_ff.report import page
 
+pytestmark = pytest.mark.usefixtures("eager_functions")
+
 SMALL = {"units": (24, 16), "epochs": 2, "batch_size": 256, "learning_rate": 0.01}
 
 

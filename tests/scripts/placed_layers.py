@@ -42,7 +42,7 @@ def trained(devices, units, **settings):
     layers = [FFDense(units, dropout=0.1, normalization=one) for one in normalizations]
     model = keras_ff.FFModel(layers, 10, layer_schedule=Pipelined(devices), **settings)
     model.compile(keras.optimizers.Adam(1e-3), metrics=["accuracy"])
-    return model, model.fit(x, y, epochs=2, **places).history
+    return model, model.fit(x, y, epochs=1, **places).history
 
 
 def difference(one, other):
@@ -58,8 +58,8 @@ def devices_of(model):
 
 for units, settings in (
     (16, {}),
-    (512, {"label_embedding": "overlay"}),  # in fused kernels
-    (16, {"negatives": "hard_labels", "readout": "softmax"}),
+    # In fused kernels.
+    (512, {"label_embedding": "overlay", "negatives": "hard_labels", "readout": "softmax"}),
 ):
     one, metrics = trained(None, units, **settings)
     worked.clear()

@@ -10,6 +10,8 @@ from keras_ff.tuning import FFHyperModel
 from tests.helpers import mostly_slow
 from tests.helpers.tuning import base, parameters
 
+pytestmark = pytest.mark.usefixtures("eager_functions")
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
@@ -27,7 +29,9 @@ def test_thresholds_and_margins_are_in_units_of_the_goodness(goodness, scale, un
 
 @mostly_slow("tuner", ["random", "bayesian"], quick=())
 def test_a_search_begins_with_what_the_base_has(tuner, tmp_path):
-    usual = base(epochs=1, goodness_scale=8.0, threshold=2.4, margin=0.8, learning_rate=2e-3)
+    usual = base(
+        epochs=1, batch_size=512, goodness_scale=8.0, threshold=2.4, margin=0.8, learning_rate=2e-3
+    )
     names = ["threshold", "margin", "learning_rate"]
     found = tuning.tune(usual, names, tmp_path, trials=2, tuner=tuner, verbose=0)
     first, second = sorted(found, key=lambda one: int(one.trial))

@@ -11,11 +11,13 @@ from keras_ff.fast.activation_cache import ActivationCache
 from keras_ff.recipes import TrainingConfig
 from keras_ff.tuning import LayerHyperModel
 
-SEARCH = {"threshold": (0.2, 0.6), "learning_rate": (3e-3, 1e-2)}
+pytestmark = pytest.mark.usefixtures("eager_functions")
+
+SEARCH = {"threshold": (0.2, 0.6), "learning_rate": (1e-2, 3e-2)}
 
 
 def base(**chosen):
-    settings = {"units": (24, 20, 16), "epochs": 6, "loss": "logistic", **chosen}
+    settings = {"units": (24, 20, 16), "epochs": 6, "batch_size": 256, "loss": "logistic", **chosen}
     return TrainingConfig.for_dataset(**settings)
 
 
@@ -61,7 +63,7 @@ def test_each_layer_is_searched_above_the_best_of_those_below(searched):
         for candidate, one in enumerate(sorted(found, key=lambda one: int(one.trial))):
             assert one.values["layers_below"] == candidate
             usual = {name: one.values[name] for name in SEARCH}
-            assert usual == pytest.approx({"threshold": 0.5, "learning_rate": 3e-3})
+            assert usual == pytest.approx({"threshold": 0.5, "learning_rate": 1e-2})
     assert layers[-1][0].config.layer_schedule == "greedy"
     assert layers[-1][0].score > 0.5
 
@@ -70,17 +72,17 @@ def test_each_layer_is_searched_above_the_best_of_those_below(searched):
 def test_a_search_begins_with_what_suited_each_candidate_below():
     first = LayerHyperModel(base(), SEARCH)
     found = [
-        first.config(parameters(threshold=threshold, learning_rate=4e-3))
+        first.config(parameters(threshold=threshold, learning_rate=2e-2))
         for threshold in (0.3, 0.55)
     ]
     hyper_model = LayerHyperModel(base(), SEARCH, [None, None], found)
     assert hyper_model.beginnings() == [
         {"layers_below": 1},
-        pytest.approx({"threshold": 0.3, "learning_rate": 4e-3, "layers_below": 0}),
-        pytest.approx({"threshold": 0.55, "learning_rate": 4e-3, "layers_below": 1}),
+        pytest.approx({"threshold": 0.3, "learning_rate": 2e-2, "layers_below": 0}),
+        pytest.approx({"threshold": 0.55, "learning_rate": 2e-2, "layers_below": 1}),
     ]
     one = LayerHyperModel(base(), SEARCH, [None], found[:1])
-    assert one.beginnings() == [pytest.approx({"threshold": 0.3, "learning_rate": 4e-3})]
+    assert one.beginnings() == [pytest.approx({"threshold": 0.3, "learning_rate": 2e-2})]
 
 
 @pytest.mark.slow
@@ -116,14 +118,14 @@ def test_a_trial_stands_on_the_candidate_that_its_values_name():
     first = LayerHyperModel(base(), SEARCH)
     models, found = [], []
     for threshold in (0.3, 0.55):
-        below = parameters(threshold=threshold, learning_rate=4e-3)
+        below = parameters(threshold=threshold, learning_rate=2e-2)
         models.append(first.build(below))
         first.fit(below, models[-1], verbose=0)
         found.append(first.config(below))
     hyper_model = LayerHyperModel(base(), SEARCH, models, found)
     losses = []
     for candidate in (0, 1, 0):
-        hp = parameters(threshold=0.4, learning_rate=4e-3, layers_below=candidate)
+        hp = parameters(threshold=0.4, learning_rate=2e-2, layers_below=candidate)
         model = hyper_model.build(hp)
         losses.append(hyper_model.fit(hp, model, verbose=0)["loss"])
         for value, known in zip(
@@ -216,7 +218,7 @@ def test_the_command_line(tmp_path, capsys):
     folder = tmp_path / "search"
     arguments = ["tune", "--layer-wise", "--out", str(folder), "--search", "threshold,margin"]
     arguments += ["--units", "24", "--layers", "2", "--epochs", "2", "--trials", "2"]
-    arguments += ["--candidates", "1"]
+    arguments += ["--candidates", "1", "--batch-size", "256"]
     assert cli.main([*arguments, "--tuner", "random"]) == 0
     output = capsys.readouterr().out
     assert "Layer 1 of 2" in output and "Layer 2 of 2" in output

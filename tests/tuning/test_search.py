@@ -20,6 +20,8 @@ from keras_ff.tuning import FFHyperModel
 from tests.helpers import ROOT
 from tests.helpers.tuning import base
 
+pytestmark = pytest.mark.usefixtures("eager_functions")
+
 OBJECTIVE = keras_tuner.Objective("val_accuracy", "max")
 
 
@@ -27,9 +29,15 @@ def tuner_of(kind, folder, hyper_model, **arguments):
     return kind(hyper_model, objective=OBJECTIVE, directory=folder, seed=0, **arguments)
 
 
+def small(**chosen):
+    """What is trained in a second: one layer, for three steps."""
+    settings = {"units": (24,), "epochs": 1, "batch_size": 512, "learning_rate": 0.01, **chosen}
+    return base(**settings)
+
+
 def search(folder, **resume):
     names = ["threshold", "margin"]
-    return tuning.tune(base(units=(24,), epochs=1), names, folder, 2, "random", verbose=0, **resume)
+    return tuning.tune(small(), names, folder, 2, "random", verbose=0, **resume)
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +72,7 @@ def test_a_readout_that_learns_after_the_layers_is_not_searched():
 
 @pytest.mark.slow
 def test_a_random_search_and_its_best_model(tmp_path):
-    hyper_model = FFHyperModel(base(), {"threshold": (0.2, 0.6), "margin": None})
+    hyper_model = FFHyperModel(small(epochs=2), {"threshold": (0.2, 0.6), "margin": None})
     tuner = tuner_of(keras_tuner.RandomSearch, tmp_path, hyper_model, max_trials=2)
     tuner.search(verbose=0)
     results = tuning.results(tuner, hyper_model)
@@ -81,7 +89,7 @@ def test_a_random_search_and_its_best_model(tmp_path):
 @pytest.mark.slow
 def test_data_of_ones_own(tmp_path):
     train, validation, _ = datasets.load("digits", batch_size=64)
-    hyper_model = FFHyperModel(base(), ["threshold"])
+    hyper_model = FFHyperModel(small(), ["threshold"])
     tuner = tuner_of(keras_tuner.RandomSearch, tmp_path, hyper_model, max_trials=1)
     tuner.search(train.take(3), validation_data=validation, epochs=1, verbose=0)
     assert len(tuning.results(tuner, hyper_model)) == 1
@@ -97,7 +105,7 @@ def test_hyperband(schedule, tmp_path):
             epochs.append((kwargs.get("initial_epoch", 0), kwargs["epochs"]))
             return super().fit(hp, model, *args, **kwargs)
 
-    hyper_model = Recorded(base(units=(24,), layer_schedule=schedule), ["threshold"])
+    hyper_model = Recorded(small(epochs=3, layer_schedule=schedule), ["threshold"])
     tuner = tuner_of(keras_tuner.Hyperband, tmp_path, hyper_model, max_epochs=3, factor=3)
     tuner.search(verbose=0)
     assert {end for _, end in epochs} == {1, 3}
@@ -107,7 +115,7 @@ def test_hyperband(schedule, tmp_path):
 
 @pytest.mark.slow
 def test_a_grid(tmp_path):
-    hyper_model = FFHyperModel(base(units=(24,), epochs=1), {"activation": ["relu", "tanh"]})
+    hyper_model = FFHyperModel(small(), {"activation": ["relu", "tanh"]})
     tuner = tuner_of(keras_tuner.GridSearch, tmp_path, hyper_model, max_trials=9)
     tuner.search(verbose=0)
     found = {one.values["activation"] for one in tuning.results(tuner, hyper_model)}
@@ -117,7 +125,7 @@ def test_a_grid(tmp_path):
 @pytest.mark.slow
 def test_trials_that_fail_are_marked_and_the_search_goes_on(tmp_path):
     search = {"learning_rate": [1e7, 1e9, 3e-3]}
-    hyper_model = FFHyperModel(base(epochs=8), search)
+    hyper_model = FFHyperModel(small(epochs=8), search)
     tuner = tuner_of(keras_tuner.GridSearch, tmp_path, hyper_model, max_trials=3)
     tuner.search(verbose=0)
     results = tuning.results(tuner, hyper_model)
@@ -131,8 +139,8 @@ def test_trials_that_fail_are_marked_and_the_search_goes_on(tmp_path):
 @pytest.mark.slow
 def test_a_killed_search_goes_on_to_the_same_number_of_trials(tmp_path):
     folder = tmp_path / "search"
-    command = ["-m", "keras_ff.cli", "tune", "--out", str(folder), "--trials", "3"]
-    command += ["--units", "24", "--layers", "1", "--epochs", "2", "--tuner", "random"]
+    command = ["-m", "keras_ff.cli", "tune", "--out", str(folder), "--trials", "2"]
+    command += ["--units", "24", "--layers", "1", "--epochs", "1", "--tuner", "random"]
     process = subprocess.Popen(
         [sys.executable, *command],
         cwd=ROOT,
@@ -156,7 +164,7 @@ def test_a_killed_search_goes_on_to_the_same_number_of_trials(tmp_path):
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
     trials = [json.loads(path.read_text()) for path in folder.glob("trials/trial_*/trial.json")]
-    assert [trial["status"] for trial in trials] == ["COMPLETED"] * 3
+    assert [trial["status"] for trial in trials] == ["COMPLETED"] * 2
     best = max(trial["score"] for trial in trials)
     assert f"Best: validation accuracy {100 * best:.2f} %" in ended.stdout
 
@@ -234,7 +242,7 @@ def test_a_record_that_was_cut_off_is_restored(file, searched, tmp_path):
 def test_the_command_line_says_how_to_train_the_best(layers, tmp_path, capsys):
     folder = tmp_path / "search"
     arguments = ["tune", "--out", str(folder), "--search", "margin,label-strength"]
-    arguments += ["--units", "24", "--layers", layers, "--epochs", "3"]
+    arguments += ["--units", "24", "--layers", layers, "--epochs", "3", "--batch-size", "512"]
     arguments += ["--trials", "2", "--tuner", "random"]
     assert cli.main(arguments) == 0
     output = capsys.readouterr().out
@@ -257,7 +265,7 @@ def test_the_command_line_says_how_to_train_the_best(layers, tmp_path, capsys):
 @pytest.mark.slow
 def test_a_bayesian_search_gives_plain_numbers(tmp_path):
     # The last one is drawn by what came of the others.
-    results = tuning.tune(base(units=(24,), epochs=1), ["margin"], tmp_path, trials=4, verbose=0)
+    results = tuning.tune(small(), ["margin"], tmp_path, trials=4, verbose=0)
     assert len(results) == 4
     for one in results:
         assert type(one.values["margin"]) is type(one.config.margin) is float

@@ -5,6 +5,7 @@ import pathlib
 import tempfile
 
 import keras
+import keras_tuner
 import pytest
 
 import keras_ff
@@ -58,6 +59,7 @@ OWNERS = {
     "Optimizer": averaged,
     "MultiOptimizer": multi_optimizer,
     "LossScaleOptimizer": lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()),
+    "Tuner": lambda: keras_tuner.Tuner,
     "Variable": lambda: keras.Variable(0.0),
     "TensorBoard callback": board,
     "Epoch iterator": epoch_iterator,

@@ -70,7 +70,7 @@ def test_a_preset_holds_the_metrics_of_its_members_together(own, data):
 
     assert preset.validation_accuracy == pytest.approx(accuracy(x, y))
     assert preset.test_accuracy == pytest.approx(accuracy(test_x, test_y))
-    assert preset.parameters == sum(zoo.get(name).parameters for name in NAMES)
+    assert preset.parameters == sum(member.count_params() for member in members)
     assert (preset.storage, preset.dataset, preset.activation) == ("members", "digits", None)
     assert preset.metadata["layers"] == 4 and preset.bytes < 10_000
     assert {path.name for path in preset.folder.iterdir()} == {

@@ -65,7 +65,7 @@ def _case(depth, units, batch_size, policy, what):
 def _costs(depth, units, batch_size, rounds):
     """Seconds of every layer's step and of a batch's move, bytes of a batch and of all weights."""
     model, batch = _under_way(depth, units, batch_size)
-    pipeline = model.start_schedule(False)
+    pipeline = model._fitting.start(model, False)
     waiting = list(pipeline.waiting[:-1])
     waiting[0] = (*batch, None)
     parts = [part for part in keras.tree.flatten(waiting[1]) if keras.ops.is_tensor(part)]
@@ -88,7 +88,7 @@ def _under_way(depth, units, batch_size, devices=None):
     model.compile("adam")
     model.build((None, 28, 28))
     batch = training_step.drawn(model, batch_size)
-    pipeline = model.start_schedule(False)
+    pipeline = model._fitting.start(model, False)
     for _ in range(depth + 1):
         pipeline.advance(*batch)
     return model, batch
@@ -102,7 +102,7 @@ def on_two_devices(depth, units, batch_size, rounds):
     halves = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(processor, halves)
     model, batch = _under_way(depth, units, batch_size, ["cpu:0", "cpu:1"])
-    pipeline = model.start_schedule(False)
+    pipeline = model._fitting.start(model, False)
     work, worked, steps, shares = pipeline._work_on_device, [], [], []
 
     def timed(run):

@@ -1,0 +1,19 @@
+"""Warnings that name the line of the user's program."""
+
+import inspect
+import os
+import sys
+import warnings
+
+_OURS = tuple(
+    os.path.join(os.path.dirname(os.path.abspath(sys.modules[name].__file__)), "")
+    for name in ("keras_ff", "keras")
+)
+
+
+def warn(message, category=UserWarning):
+    """Warn at the nearest line that lies neither in keras_ff nor in Keras."""
+    level, frame = 2, inspect.currentframe().f_back
+    while frame is not None and os.path.abspath(frame.f_code.co_filename).startswith(_OURS):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
