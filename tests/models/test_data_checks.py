@@ -254,6 +254,7 @@ def test_other_streams_that_are_not_batched(method, model, two_classes):
             getattr(single, method)(samples(), verbose=0)
 
 
+@pytest.mark.slow
 def test_a_batch_as_large_as_there_are_classes_is_none_of_single_samples(new_model, two_classes):
     """Though labels of shape (2,) could be one that is one-hot."""
     import tensorflow as tf

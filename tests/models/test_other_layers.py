@@ -217,6 +217,7 @@ def test_a_batch_normalization_learns_its_statistics_with_the_layer_behind_it(po
     assert not moves(weights["moving_mean"], lambda: model.train_on_batch(x, LABELS))
 
 
+@pytest.mark.slow
 def test_statistics_come_near_those_of_the_data():
     normalization = layers.BatchNormalization(momentum=0.5)
     model = model_of(normalization, FFDense(5))
@@ -342,6 +343,7 @@ def test_text_becomes_numbers_in_the_model(shape):
     assert model.predict(x.tolist(), verbose=0).shape == (6, 3)
 
 
+@pytest.mark.slow
 @TABLES
 def test_a_vocabulary_travels_with_the_configuration():
     """Presets and copies hold configurations and weights, and nothing else."""

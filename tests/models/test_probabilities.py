@@ -114,6 +114,7 @@ def test_metrics_see_probabilities():
     assert values["accuracy"] == pytest.approx(np.mean(probabilities.argmax(axis=1) == y))
 
 
+@pytest.mark.slow
 def test_without_validation_data_training_samples_choose():
     how = {"epochs": 2, "batch_size": 100, "verbose": 0}
     model = made(eager=True)

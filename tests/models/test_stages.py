@@ -155,6 +155,7 @@ def test_a_stage_that_is_not_stopped_has_its_share_and_no_more(data):
     )
 
 
+@pytest.mark.slow
 def test_restored_weights_are_those_of_each_stages_best_epoch(data):
     model = model_of()
     stop = keras.callbacks.EarlyStopping(
@@ -225,6 +226,7 @@ def test_a_learning_rate_falls_for_the_layers_that_learn(data):
     assert sum(name.startswith("learning_rate_") for name in history) == LAYERS
 
 
+@pytest.mark.slow
 def test_any_other_stop_ends_fit_with_a_warning(data):
     class Limit(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

@@ -121,6 +121,7 @@ def test_a_trial_learns_from_the_data_that_are_given(monkeypatch):
             hyper_model.fit(hp, other, x, y, validation_data=(x, y), verbose=0)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_searched_on_ends_the_search(tmp_path):
     """Not as three trials that failed."""
     hyper_model = FFHyperModel(base(**SETTINGS), ["threshold"])
