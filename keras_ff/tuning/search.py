@@ -208,7 +208,7 @@ def _search(hyper_model, folder, trials, tuner, resume, verbose, seed):
         hyper_model,
         trials,
         objective=OBJECTIVE,
-        seed=seed,
+        seed=seed + 1,  # it takes 0 for none, and draws one
         directory=folder,
         project_name=snapshots.RECORDS,
         # A search goes on, whatever becomes of its trials.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -16,7 +17,7 @@ import pytest
 import keras_ff
 from keras_ff import cli, datasets, tuning
 from keras_ff.recipes import TrainingConfig
-from keras_ff.tuning import FFHyperModel
+from keras_ff.tuning import FFHyperModel, search as searches
 from tests.helpers import ROOT
 from tests.helpers.tuning import base
 
@@ -68,6 +69,20 @@ def test_what_cannot_be_searched_is_refused(search, message):
 def test_a_readout_that_learns_after_the_layers_is_not_searched():
     with pytest.raises(ValueError, match="Received: readout_epochs=3"):
         FFHyperModel(base(readout="softmax", readout_epochs=3), ["threshold"])
+
+
+@pytest.mark.parametrize("tuner", ["random", "bayesian"])
+def test_the_seed_zero_decides_what_is_drawn_as_any_other_does(tuner, tmp_path, monkeypatch):
+    monkeypatch.setattr(keras_tuner.Tuner, "search", lambda self, **how: None)
+    drawn = []
+    for seed in (1, 2):
+        random.seed(seed)
+        found = searches._search(
+            FFHyperModel(small(), ["threshold"]), tmp_path / str(seed), 2, tuner, False, 0, seed=0
+        )
+        found.oracle.beginnings = []
+        drawn.append(found.oracle.populate_space("0"))
+    assert drawn[0] == drawn[1] and drawn[0]["values"]
 
 
 @pytest.mark.slow
