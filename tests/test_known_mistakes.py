@@ -9,7 +9,7 @@ import keras_ff
 from keras_ff import goodness, labels, losses
 from keras_ff.layers import FFConv2D, FFDense, LengthNormalization
 from keras_ff.negatives import RandomLabels
-from tests.helpers import drawn
+from tests.helpers import drawn, mostly_slow
 from tests.helpers.either_backend import gradient_table, value_and_gradients
 
 # Contrastive ones; class groups have a file of their own.
@@ -346,7 +346,7 @@ def test_8_goodness_summed_over_the_batch(measure):
     assert np.all(np.array(positive)[1:] != np.array(other)[1:])
 
 
-@pytest.mark.parametrize("readout", ["goodness", "softmax"])
+@mostly_slow("readout", ["goodness", "softmax"])
 @pytest.mark.parametrize("classes", [2, 3, 12])
 def test_8_ten_classes_hard_coded(classes, readout):
     model = dense_model(6, classes=classes, readout=readout)
@@ -393,7 +393,7 @@ def test_8_a_last_short_batch_dropped():
     np.testing.assert_allclose(scores, model(x), rtol=1e-5)
 
 
-@pytest.mark.parametrize("readout", ["goodness", "softmax"])
+@mostly_slow("readout", ["goodness", "softmax"])
 def test_8_accuracy_divided_by_another_sets_size(readout):
     model = dense_model(6, 5, classes=3, metrics=["accuracy"], readout=readout)
     x, y = samples(20, classes=3)
@@ -439,7 +439,7 @@ def test_9_layers_in_training_see_what_they_see_in_scoring():
         np.testing.assert_allclose(batch.inputs, scored, rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("readout", ["goodness", "softmax"])
+@mostly_slow("readout", ["goodness", "softmax"])
 def test_9_dropout_while_scoring(readout):
     model = dense_model(40, 40, layer={"dropout": 0.5}, readout=readout)
     x, y = samples()
@@ -541,7 +541,7 @@ def test_11_log_of_one_plus_exp_written_out(name):
 # --- 12. the test set ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("readout", ["goodness", "softmax"])
+@mostly_slow("readout", ["goodness", "softmax"])
 def test_12_data_for_testing_used_in_training(readout):
     """Whatever is measured on other data along the way, training ends at the same bits.
 

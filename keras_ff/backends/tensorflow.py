@@ -120,7 +120,7 @@ def sums_biases(dtype):
 
     def count():
         shapes = (1, 64, 64, 4), (3, 3, 4, 4), (4,)
-        _, of_bias = tf.function(gradients)(*(tf.ones(shape, dtype) for shape in shapes))
+        _, of_bias = tf.function(gradients, autograph=False)(*(tf.ones(shape, dtype) for shape in shapes))
         return float(of_bias[0])
 
     # A thread of its own is outside of whatever is being traced here, tapes included.
@@ -137,7 +137,7 @@ def control_dependency(done, tensor):
 def compiled(function, variables=tuple):
     """A function of tensors that is compiled when it is first called."""
     del variables  # found by TensorFlow itself
-    return tf.function(function, reduce_retracing=True)
+    return tf.function(function, reduce_retracing=True, autograph=False)
 
 
 def cond(condition, branches):

@@ -30,7 +30,7 @@ def in_order(images, labels, batch_size, to_float):
         samples = slice(index * batch_size, (index + 1) * batch_size)
         return to_float(images[samples]), labels[samples]
 
-    return _ahead(tf.data.Dataset.range(num_batches).map(batch))
+    return _ahead(_mapped(tf.data.Dataset.range(num_batches), batch))
 
 
 def shuffled(images, labels, batch_size, seed, initial_epoch, augment, to_float):
@@ -51,8 +51,9 @@ def shuffled(images, labels, batch_size, seed, initial_epoch, augment, to_float)
         order = tf.random.experimental.stateless_shuffle(
             tf.range(num_samples), seed=tf.stack([seed, epoch]), alg="philox"
         )
-        return tf.data.Dataset.range(num_batches).map(
-            lambda index: (epoch, index, order[index * batch_size : (index + 1) * batch_size])
+        return _mapped(
+            tf.data.Dataset.range(num_batches),
+            lambda index: (epoch, index, order[index * batch_size : (index + 1) * batch_size]),
         )
 
     def batch(epoch, index, rows):
@@ -64,10 +65,11 @@ def shuffled(images, labels, batch_size, seed, initial_epoch, augment, to_float)
         x, y = batch(epoch, index, rows)
         return (x, rows), y
 
-    epochs = tf.data.Dataset.from_tensors(0).map(epoch_now).flat_map(batches_of)
+    as_it_is = tf.autograph.experimental.do_not_convert
+    epochs = _mapped(tf.data.Dataset.from_tensors(0), epoch_now).flat_map(as_it_is(batches_of))
 
     def batches(make):
-        made = epochs.map(make, num_parallel_calls=PARALLEL, deterministic=True)
+        made = _mapped(epochs, make, num_parallel_calls=PARALLEL, deterministic=True)
         return _ahead(made.apply(tf.data.experimental.assert_cardinality(num_batches)))
 
     dataset = batches(batch)
@@ -91,6 +93,13 @@ class _SamplesByRow:
 
     def __getitem__(self, rows):
         return self._to_float(self._images[rows])
+
+
+def _mapped(dataset, function, **how):
+    """`dataset.map` without AutoGraph, which takes seconds for what needs no conversion."""
+    import tensorflow as tf
+
+    return dataset.map(tf.autograph.experimental.do_not_convert(function), **how)
 
 
 def _ahead(batches):

@@ -217,6 +217,7 @@ class DataCheck:
                 x = tf.identity(x)
             return keras.utils.pack_x_y_sample_weight(x, y, sample_weight)
 
+        @tf.autograph.experimental.do_not_convert
         def check_with_rows(x, *others):
             samples, *others = check(x[0], *others)
             return (samples, x[1]), *others

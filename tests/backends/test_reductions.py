@@ -84,6 +84,7 @@ def test_values_of_samples_and_their_gradients(shape, figure):
     np.testing.assert_allclose(gradient, 2 * share * by_figures * exact, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("center", [False, True])
 def test_normalization_by_length(shape, center):
@@ -129,6 +130,7 @@ def test_a_goodness_of_ones_own_is_measured_on_whole_groups():
     np.testing.assert_array_equal(in_kernel(goodness, x), split(x, 4).max((1, 3)).astype("float32"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("classes", [2, 3])
 def test_normalization_of_groups(shape, classes):

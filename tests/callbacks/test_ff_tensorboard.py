@@ -460,6 +460,7 @@ def test_flat_samples_have_no_pictures_of_themselves(tmp_path):
     assert (tmp_path / "train" / "layer_1_activities.tsv").exists()
 
 
+@pytest.mark.slow
 def test_without_held_out_samples_there_is_what_the_logs_hold(tmp_path):
     x, y = data()
     history = new_model().fit(x, y, batch_size=15, verbose=0, callbacks=[FFTensorBoard(tmp_path)])

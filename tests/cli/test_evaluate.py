@@ -143,15 +143,15 @@ def another_keras_model(model, path):
         (missing, "There is no model file"),
     ],
 )
-def test_models_that_cannot_be_read_end_with_a_sentence(spoil, sentence, trained, tmp_path):
+def test_models_that_cannot_be_read_end_with_a_sentence(spoil, sentence, own_model, tmp_path):
     path = tmp_path / "spoiled.keras"
-    spoil(trained[1] / "model.keras", path)
+    spoil(own_model, path)
     said = refused("evaluate", path, "--dataset", "digits")
     assert sentence in said and "spoiled.keras" in said
     assert len(said) < 400
 
 
-def test_a_dataset_of_other_classes_or_images_is_refused(trained, monkeypatch, tmp_path):
+def test_a_dataset_of_other_classes_or_images_is_refused(tmp_path):
     model = keras_ff.FFModel([keras_ff.layers.FFDense(8)], num_classes=3)
     model.compile()
     model.build((None, 8, 8, 1))

@@ -297,6 +297,7 @@ def test_datasets_that_end_are_read():
         activation_cache.read(data.filter(lambda x, y: False))
 
 
+@pytest.mark.slow
 def test_labels_of_a_dataset_are_checked_as_ever():
     train, _, _ = keras_ff.datasets.load("digits")
     model = keras_ff.FFModel([FFDense(4), FFDense(4)], num_classes=9)

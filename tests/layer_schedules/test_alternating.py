@@ -164,6 +164,7 @@ def test_alternating_with_class_groups_and_sample_weights():
     assert moved(half, weights_of(trained(8))) == (0, 1, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow("what is gathered for one loss scale cannot leave a branch under JAX")
 def test_alternating_under_mixed_float16():
     """Steps that are skipped for an overflow are none: the pairs are those of the next one."""

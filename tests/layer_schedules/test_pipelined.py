@@ -174,6 +174,7 @@ def test_layers_are_one_step_behind_each_other(monkeypatch):
     assert taught == []
 
 
+@pytest.mark.slow
 def test_train_on_batch_with_drain_is_simultaneous():
     models = pipelined_and_simultaneous(STACKS["labels"][0])
     for seed in range(4):

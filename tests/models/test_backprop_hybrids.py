@@ -237,6 +237,7 @@ def test_images_without_channels_under_a_label_map():
     np.testing.assert_allclose(network(x), np.full((12, CLASSES), 0.5), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_under_mixed_bfloat16():
     """The head computes in float32."""
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -323,6 +324,7 @@ TARGETS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("embedding", ["append", "overlay"])
 @mostly_slow("name", TARGETS, quick=(0, 2))
 def test_the_goodness_of_positives_meets_the_threshold(name, embedding):
@@ -423,6 +425,7 @@ def test_there_and_back_without_training_nothing_changes():
         np.testing.assert_allclose(new, old, rtol=2e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_it_learns_on_from_what_came_back():
     model = model_of([FFDense(5), FFDense(4)])
     x, y = drawn(SHAPE), labels()

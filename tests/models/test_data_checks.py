@@ -187,6 +187,7 @@ def test_sample_weights_in_a_stream(kind, refused, two_classes, stream):
     refused("weights must be finite", "evaluate", stream(kind, x, y, weights))
 
 
+@pytest.mark.slow
 def test_sample_weights_of_any_shape_that_fits(new_model, two_classes):
     x, y = two_classes
     model = new_model()

@@ -77,7 +77,7 @@ def polars_kinds(polars, x, y):
 
 
 @mostly_slow(
-    "kind", ["series", "a column", "dummies", "nullable", "objects", "weights"], quick=(1, 2)
+    "kind", ["series", "a column", "dummies", "nullable", "objects", "weights"], quick=(1,)
 )
 def test_pandas(kind, data, learned, expected):
     pandas = pytest.importorskip("pandas")
@@ -148,6 +148,7 @@ def test_a_series_of_samples_is_refused(data, learned):
 # --- lists --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @mostly_slow(
     "make",
     [
@@ -187,6 +188,7 @@ def test_entries_in_any_order():
     np.testing.assert_array_equal(data_kinds.dense(found), [[2, 0, 1], [0, 7, 0]])
 
 
+@pytest.mark.slow
 def test_sparse_labels(data, learned, expected):
     x, y = data
     assert_same(learned(x, sparse.csr_matrix(np.eye(CLASSES)[y])), expected)
@@ -219,6 +221,7 @@ def test_sparse_tensors_under_the_default_schedule(data, new_model):
     assert int(model.layers_trained) == 2
 
 
+@pytest.mark.slow
 def test_sparse_samples_without_checks(data, learned, expected, new_model):
     x, y = data
     model = new_model(num_classes=CLASSES, model={"check_data": False})
@@ -247,6 +250,7 @@ def test_ragged_samples_are_refused(data, learned):
 # --- streams ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_batches_of_frames(data, new_model, expected):
     pandas = pytest.importorskip("pandas")
     x, y = data

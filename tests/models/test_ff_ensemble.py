@@ -48,6 +48,7 @@ def samples():
     return np.random.default_rng(0).normal(size=(30, *SHAPE)).astype("float32")
 
 
+@pytest.mark.slow
 @mostly_slow("shares", [None, (3, 1)], quick=(1,))
 def test_scores_are_averaged_with_shares(shares, samples):
     members = [built(contrastive()), built(class_groups())]

@@ -94,6 +94,7 @@ def test_stop_training(new_model, fit, two_classes):
 # --- files ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_model_checkpoint(new_model, fit, two_classes, tmp_path, remember, same):
     model = new_model(metrics=["accuracy"])
     every = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}-{loss:.3f}.keras")

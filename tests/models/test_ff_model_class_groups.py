@@ -122,6 +122,7 @@ def test_every_activation_learns(digits, activation):
     assert model.evaluate(x[1400:], y[1400:], verbose=0, return_dict=True)["accuracy"] > 0.9
 
 
+@pytest.mark.slow
 def test_evaluate_scores_as_predict_does_in_one_pass(digits):
     x, y = digits[0][:200], digits[1][:200]
     model = dense_model()

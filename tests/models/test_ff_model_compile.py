@@ -53,6 +53,7 @@ def test_jit_compile(new_model, fit, two_classes, values, same, compiled_step):
     np.testing.assert_allclose(model.predict(x, verbose=0), model(x), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_jit_compile_draws_new_negatives_every_batch(new_model, three_classes):
     model = new_model(
         3, units=(8,), run_eagerly=False, jit_compile=True, optimizer=keras.optimizers.SGD(0.0)
@@ -184,6 +185,7 @@ def test_mixed_float16_unscales_the_step(new_model, two_classes, values, same):
     assert np.abs(values(plain.trainable_variables)[0] - start[0]).max() > 1e-2
 
 
+@pytest.mark.slow
 def test_learning_rate_callbacks_reach_the_layers_in_mixed_float16(new_model, fit, two_classes):
     keras.config.set_dtype_policy("mixed_float16")
     model = new_model()
@@ -228,6 +230,7 @@ def test_defaults(two_classes):
     assert isinstance(model.loss, keras_ff.losses.SymBa)
 
 
+@pytest.mark.slow
 def test_compile_again_starts_with_new_optimizers(new_model, two_classes, values, same):
     optimizer = keras.optimizers.SGD(0.1, momentum=0.9)
     model, other = new_model(optimizer=optimizer), new_model(optimizer=optimizer)

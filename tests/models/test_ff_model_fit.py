@@ -215,6 +215,7 @@ def test_validation_data(source, new_model, fit, two_classes, tf_dataset, py_dat
         assert history[f"val_{name}"][-1] == pytest.approx(value, abs=1e-6), name
 
 
+@pytest.mark.slow
 @mostly_slow("frequency, times", [(2, 2), ([1, 5], 2), (3, 1)], quick=(0,))
 def test_validation_freq(frequency, times, new_model, fit, two_classes):
     x, y = two_classes
@@ -265,6 +266,7 @@ def test_sample_weight_weighs_the_loss(new_model, two_classes, weights_of_sample
     assert abs(expected.sum() - by_sample.mean(axis=1).sum()) > 0.01
 
 
+@pytest.mark.slow
 @mostly_slow("readout", ["goodness", "softmax"], quick=(0,))
 def test_sample_weight_of_zero_for_all_leaves_the_weights(
     readout, new_model, fit, two_classes, values, same
@@ -299,6 +301,7 @@ def test_sample_weight_of_zero_makes_a_sample_count_for_nothing(
     assert farthest(weights, values(new_model(model=arguments).trainable_variables)) > 1e-3
 
 
+@pytest.mark.slow
 @mostly_slow("one_hot", [False, True], quick=(0,))
 def test_class_weight(one_hot, new_model, fit, two_classes, values, same, reference):
     x, y = two_classes
@@ -446,6 +449,7 @@ def test_history(new_model, fit, two_classes, losses_by_hand):
     )
 
 
+@pytest.mark.slow
 def test_history_of_greedy_is_nan_for_layers_not_reached(new_model, fit, two_classes):
     model = new_model(units=(8, 8, 8), model={"layer_schedule": "greedy"})
     history = fit(model, *two_classes, epochs=3, validation_data=two_classes).history

@@ -186,6 +186,7 @@ def test_a_layer_that_leaves_its_output_shape_to_keras():
     assert model.ff_layers[1].kernel.shape == (10, 4)
 
 
+@pytest.mark.slow
 def test_layers_between_train_with_the_layer_behind_them_alone():
     watching = [Watching() for _ in range(3)]
     layers = [watching[0], dense(), watching[1], dense(), watching[2], dense()]

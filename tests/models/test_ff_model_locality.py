@@ -131,6 +131,7 @@ def test_gradients_stay_in_their_layers_within_the_models_own_step(layer_losses)
         assert of_scores == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", range(1, LAYERS))
 def test_a_layer_learns_as_if_there_were_none_above_it(depth):
     x, y = batch()
@@ -186,6 +187,7 @@ def test_layers_that_do_not_learn_stay_bit_identical(name, learning):
             assert int(layer.optimizer.iterations) == 1
 
 
+@pytest.mark.slow
 @mostly_slow("eager", [True, False], quick=(0,))
 def test_greedy_moves_one_layer_at_a_time(eager):
     model = keras_ff.FFModel(dense_layers("batch"), 2, layer_schedule="greedy")

@@ -96,6 +96,7 @@ def test_a_former_name_is_logged_for_one_release_more(new_model, fit, two_classe
     assert history["layer_1/pair_accuracy"][-1] > 0
 
 
+@pytest.mark.slow
 def test_weighted_metrics(new_model, three_classes):
     x, y = three_classes
     weight = np.linspace(0.0, 2.0, 30)
@@ -108,6 +109,7 @@ def test_weighted_metrics(new_model, three_classes):
     assert abs(weighted - hits.mean()) > 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("readout", ["goodness", "softmax"])
 def test_weighted_metrics_in_training(readout, new_model, three_classes):
     x, y = three_classes

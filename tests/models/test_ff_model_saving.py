@@ -143,6 +143,7 @@ def test_training_goes_on_in_mixed_float16(new_model, fit, three_classes, values
     assert isinstance(loaded.optimizer, keras.optimizers.LossScaleOptimizer)
 
 
+@pytest.mark.slow
 def test_training_goes_on_by_train_on_batch(new_model, two_classes, values, same, tmp_path):
     model = new_model(model={"layer_schedule": "greedy"}, optimizer="adam")
     model.learning_layers = [1]

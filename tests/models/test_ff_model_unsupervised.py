@@ -202,6 +202,7 @@ def test_labels_given_to_fit_train_the_head_and_no_layer(streamed):
     np.testing.assert_array_equal(without.readout.head.kernel, np.zeros((4, 3)))
 
 
+@pytest.mark.slow
 def test_validation_without_labels():
     history = encoder().fit(drawn(SHAPE), validation_data=drawn(SHAPE, seed=2), verbose=0).history
     assert {"val_loss", "val_layer_2/loss"} <= set(history)
@@ -209,6 +210,7 @@ def test_validation_without_labels():
     assert np.isfinite(list(history.values())).all()
 
 
+@pytest.mark.slow
 @mostly_slow("schedule", ["greedy", "alternating", "pipelined"], quick=(0,))
 def test_every_schedule_learns_without_labels(schedule):
     model = encoder(layer_schedule=schedule)
@@ -239,6 +241,7 @@ def test_compiled_steps_without_labels():
 # --- the readout alone ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @mostly_slow("name", SOURCES, quick=(0,))
 def test_fit_readout_moves_the_head_alone(name):
     """Layers, their statistics, optimizers and all generators stay bit-identical."""

@@ -63,6 +63,7 @@ def learned(name, eager):
     return model, before, model.predict(X, verbose=0)
 
 
+@pytest.mark.slow
 @mostly_slow("name", MODELS, quick=(0, 2))
 def test_it_learns(name, floatx):
     floatx("float64")

@@ -116,6 +116,7 @@ def test_each_layer_learns_from_its_own_loss_in_every_iteration_and_from_nothing
     np.testing.assert_allclose(float(logs["loss"]), total, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_evaluation_measures_the_same_losses_and_trains_nothing():
     model = recurrent()
     x, y = samples()

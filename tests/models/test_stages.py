@@ -102,7 +102,7 @@ def test_training_goes_on_with_the_recorded_stage(so_far, epoch, expected):
 
 def test_the_loss_is_that_of_all_layers(data):
     model = model_of()
-    history = fitted(model, data, 6, batch_size=30, validation_data=data).history
+    history = fitted(model, data, 6, batch_size=60, validation_data=data).history
     of_layers = [np.array(history[f"val_layer_{number}/loss"]) for number in (1, 2, 3)]
     # Logs of layers begin with their turn; the loss counts them from the first epoch on.
     assert np.isnan(of_layers[2][:4]).all() and np.isfinite(of_layers[2][4:]).all()
@@ -115,6 +115,7 @@ def test_the_loss_is_that_of_all_layers(data):
     assert waiting[0] == pytest.approx(waiting[1]) and waiting[0] > 0.5  # two layers near log 2
 
 
+@pytest.mark.slow
 def test_evaluate_counts_layers_that_wait(data):
     model = model_of()
     model.fit(*data, epochs=LAYERS, steps_per_epoch=1, verbose=0, initial_epoch=LAYERS - 1)
@@ -175,6 +176,7 @@ def test_restored_weights_are_those_of_each_stages_best_epoch(data):
         np.testing.assert_array_equal(kernel, expected)
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_is_a_whole_network(data, tmp_path):
     """Though the monitor never again was as good as in the first epoch."""
     model = model_of()

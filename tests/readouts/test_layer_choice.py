@@ -143,6 +143,7 @@ def test_any_run_may_be_the_best(best):
     assert model.evaluate(rows(), y, verbose=0, return_dict=True)["accuracy"] == 1.0
 
 
+@pytest.mark.slow
 def test_of_runs_that_are_equally_good_the_longest_is_chosen():
     y = np.arange(SAMPLES) % CLASSES
     right = np.eye(CLASSES)[y]
@@ -265,6 +266,7 @@ def test_evaluate_on_other_data_does_not_choose():
     assert choice(model) == [0, 1]
 
 
+@pytest.mark.slow
 def test_evaluate_leaves_every_weight_as_it_was():
     model, valid, test = other_data()
     model.fit(*valid, verbose=0, validation_data=valid)

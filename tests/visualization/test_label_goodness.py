@@ -7,6 +7,7 @@ from keras_ff import measurements, visualization
 from tests.helpers.pictures import layer_of, measured_of, rendered
 
 
+@pytest.mark.slow
 def test_a_label_is_shown_above_the_mean_over_labels(measured):
     figure = rendered(visualization.label_goodness(measured, ["ant", "bee", "cat"]))
     first, second = (axes for axes in figure.axes if axes.get_title())
