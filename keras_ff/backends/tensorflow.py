@@ -120,7 +120,9 @@ def sums_biases(dtype):
 
     def count():
         shapes = (1, 64, 64, 4), (3, 3, 4, 4), (4,)
-        _, of_bias = tf.function(gradients, autograph=False)(*(tf.ones(shape, dtype) for shape in shapes))
+        _, of_bias = tf.function(gradients, autograph=False)(
+            *(tf.ones(shape, dtype) for shape in shapes)
+        )
         return float(of_bias[0])
 
     # A thread of its own is outside of whatever is being traced here, tapes included.
