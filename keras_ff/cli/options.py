@@ -74,6 +74,7 @@ _OPTIONS = {
         "dataset": (str, "NAME", "digits (default) or a dataset of TFDS"),
         "data_dir": tuple(DATA_DIR.values()),
         "validation_share": (float, "SHARE", "of the training samples"),
+        "samples": (int, "N", "size of the training set, the validation part included"),
         "standardize": (bool, None, "subtract each channel's mean, divide by its deviation"),
         "shift": (int, "PIXELS", "shift training images at random"),
         "rotate": (float, "DEGREES", "turn training images at random"),

@@ -39,8 +39,8 @@ def add_to(commands):
     parser.add_argument("table", nargs="?", metavar="TABLE", help="its name, as listed without it")
     names = {"dest": "names", "type": lambda text: text.split(","), "metavar": "NAME,…"}
     parser.add_argument("--cells", **names, help="these cells alone")
-    budgets = "full (default), or quick: a tenth of the epochs, with results of its own"
-    parser.add_argument("--budget", metavar="NAME", default="full", help=budgets)
+    budgets = "two_cores (default); full: the sources' own; quick: a tenth of the epochs"
+    parser.add_argument("--budget", metavar="NAME", default="two_cores", help=budgets)
     parser.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N - 1 (default: 1)")
     parser.add_argument(
         "--resume", action="store_true", help="resume a training that was interrupted"

@@ -25,6 +25,8 @@ class DataConfig:
         dataset: string, a name for `keras_ff.datasets.load`.
         batch_size: integer.
         validation_share: float in [0, 1), share of the training samples kept for validation.
+        samples: integer, size of the training set, its validation part included, or `None` for
+            all of it.
         standardize: boolean. Whether channels are standardised.
         shift, rotate, flip, crop, colors, erase: how training images vary, as `augment` of
             `keras_ff.datasets.load` says; 0, `False` or `None` for not at all.
@@ -44,6 +46,7 @@ class DataConfig:
     dataset: str = digits.NAME
     batch_size: int = 128
     validation_share: float = 1 / 6
+    samples: int | None = None
     standardize: bool = True
     shift: int = 0
     rotate: float | None = None
@@ -59,6 +62,8 @@ class DataConfig:
         arguments.integer(self.batch_size, "batch_size", minimum=1)
         arguments.integer(self.seed, "seed", minimum=0, maximum=2**32 - 1)
         checks.share(self.validation_share, "validation_share")
+        if self.samples is not None:
+            arguments.integer(self.samples, "samples", minimum=1)
         arguments.augmentation(self._augment())
         object.__setattr__(self, "image_size", arguments.size(self.image_size))
 
@@ -93,6 +98,7 @@ class DataConfig:
             self.dataset,
             self.batch_size,
             validation_share=self.validation_share,
+            samples=self.samples,
             seed=self.seed,
             standardize=self.standardize,
             augment=self._augment(),

@@ -69,6 +69,7 @@ def load(
     batch_size=128,
     *,
     validation_share=1 / 6,
+    samples=None,
     seed=0,
     standardize=True,
     augment=None,
@@ -89,7 +90,7 @@ def load(
     The validation part is cut from the training set, never from the test set, with the classes in
     their proportions. The test part is TFDS's `test` split; where that is missing or has no
     labels, `validation`; where that is missing too, and for `"digits"`, a fifth of the images,
-    cut in the same manner. `seed` decides both cuts.
+    cut in the same manner. `seed` decides all cuts.
 
     Each iteration over the training pipeline is an epoch: the first is epoch `initial_epoch`, the
     next `initial_epoch + 1`, and so on. Order and augmentation depend on `seed` and the epoch
@@ -104,6 +105,9 @@ def load(
             to `128`.
         validation_share: float in [0, 1). Share of the training set that becomes the validation
             part; 0 leaves the training set whole. Defaults to `1 / 6` (10,000 of MNIST's 60,000).
+        samples: integer of at least 1, or `None`. Size of the training set, the validation part
+            included: as many of its samples, drawn by `seed` with the classes in their
+            proportions. The test part stays whole. Defaults to `None`: all of them.
         seed: integer from 0 to 2³² − 1. Decides the cuts, the order of the training samples and
             their augmentation. Defaults to `0`.
         standardize: boolean. Whether to subtract each channel's mean and divide by its standard
@@ -147,6 +151,8 @@ def load(
     arguments.check_name(name)
     batch_size = arguments.integer(batch_size, "batch_size", minimum=1)
     validation_share = checks.share(validation_share, "validation_share")
+    if samples is not None:
+        samples = arguments.integer(samples, "samples", minimum=1)
     seed = arguments.integer(seed, "seed", minimum=0, maximum=2**32 - 1)
     initial_epoch = arguments.integer(initial_epoch, "initial_epoch", minimum=0)
     image_size = arguments.size(image_size)
@@ -158,10 +164,13 @@ def load(
         training, test, white = *tfds_images.samples(name, data_dir, image_size), 255
     _check_pixels(augment, training[0].shape)
     if test is None:
-        training, test = splits.cut(*training, TEST_SHARE, seed, "A test set")
+        size = round(TEST_SHARE * len(training[1]))
+        training, test = splits.cut(*training, size, seed, "A test set")
+    training = _some(training, samples, seed)
     validation = None
     if validation_share:
-        training, validation = splits.cut(*training, validation_share, seed, "A validation part")
+        size = round(validation_share * len(training[1]))
+        training, validation = splits.cut(*training, size, seed, "A validation part")
     to_float = standardization.to_float(training[0], white, standardize)
 
     return (
@@ -169,6 +178,17 @@ def load(
         None if validation is None else pipelines.in_order(*validation, batch_size, to_float),
         pipelines.in_order(*test, batch_size, to_float),
     )
+
+
+def _some(training, samples, seed):
+    """As many samples of the training set, or a ValueError where it has fewer."""
+    count = len(training[1])
+    if samples is None or samples == count:
+        return training
+    if samples > count:
+        raise ValueError(f"The training set has {count} samples. Received: samples={samples}")
+    _, training = splits.cut(*training, samples, seed, "A part of the training set")
+    return training
 
 
 def _check_pixels(augment, shape):

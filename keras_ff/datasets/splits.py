@@ -5,11 +5,10 @@ import numpy as np
 from keras_ff.datasets.errors import reason
 
 
-def cut(images, labels, share, seed, what):
-    """Cut a stratified share off: ((images, labels) of the rest, (images, labels) of the cut)."""
+def cut(images, labels, size, seed, what):
+    """Cut `size` stratified samples off: (images, labels) of the rest, and of the cut."""
     from sklearn.model_selection import train_test_split
 
-    size = round(share * len(labels))
     try:
         rest, part = train_test_split(
             np.arange(len(labels)), test_size=size, stratify=labels, random_state=seed

@@ -72,6 +72,13 @@ def save(model, run, path):
     write_whole(path, write)
 
 
+def add_epoch(history, epoch, logs):
+    """Add the logs of an epoch to a history; nan stands for what an epoch did not log."""
+    for name in {**history, **logs}:
+        values = history.setdefault(name, [float("nan")] * epoch)
+        values.append(float(logs.get(name, float("nan"))))
+
+
 class Checkpoint(keras.callbacks.Callback):
     """Writes the model with the record of its run after every epoch, one worker for all."""
 
@@ -85,8 +92,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.begin = time.perf_counter() - self.run["seconds"]
 
     def on_epoch_end(self, epoch, logs=None):
-        for name, value in logs.items():
-            self.run["history"].setdefault(name, []).append(float(value))
+        add_epoch(self.run["history"], epoch, logs)
         self.run["epoch"] = epoch + 1
         self.run["seconds"] = time.perf_counter() - self.begin
         self.write(self.model)

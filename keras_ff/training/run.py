@@ -44,6 +44,7 @@ def train(
     callbacks=(),
     new_model=None,
     command=None,
+    validation_freq=1,
 ):
     """Train a model by a configuration, into a folder that then holds all about the run.
 
@@ -78,6 +79,8 @@ def train(
             configuration then says of data, epochs and seed alone. Defaults to `None`.
         command: string, what trains such a model, for the records. Defaults to `None`: the
             configuration's own command.
+        validation_freq: integer, epochs from one validation to the next, as for
+            `keras.Model.fit`; the others have nan in the history. Defaults to `1`.
 
     Returns:
         What `metrics.json` holds, a dictionary: `test_accuracy` and `validation_accuracy` as
@@ -116,10 +119,9 @@ def train(
                 # The configuration alone does not say what is trained.
                 save(model, run, folder / MODEL_FILE)
         if READOUT_SECONDS not in run:
+            how = {"verbose": verbose, "validation_freq": validation_freq}
             with distribution.training():
-                _fit(
-                    model, run, config, data, folder, verbose, distribution, tensorboard, callbacks
-                )
+                _fit(model, run, config, data, folder, how, distribution, tensorboard, callbacks)
             if config.readout_epochs is not None:
                 model = _with_head(model, run, config, data_dir, folder, verbose, distribution)
         return _finish(distribution.measurable(model), run, data, folder, distribution.is_chief)
@@ -200,8 +202,8 @@ def _state_of(folder, config, resume, is_chief):
     return None
 
 
-def _fit(model, run, config, data, folder, verbose, distribution, tensorboard, others):
-    """Train the epochs that are left, and write the trained model."""
+def _fit(model, run, config, data, folder, how, distribution, tensorboard, others):
+    """Train the epochs that are left, and write the trained model; `how` is for `fit`."""
     training, validation, _ = data
     checkpoint = Checkpoint(run, folder, distribution)
     callbacks = [checkpoint, *others]
@@ -218,7 +220,7 @@ def _fit(model, run, config, data, folder, verbose, distribution, tensorboard, o
         initial_epoch=run["epoch"],
         validation_data=validation and distribution.part(validation),
         callbacks=callbacks,
-        verbose=verbose,
+        **how,
     )
     run["samples"] = sum(len(y) for _, y in training)
     checkpoint.write(model)

@@ -36,6 +36,17 @@ class TestParts:
         assert [len(joined(part)[1]) for part in (train, validation)] == [1294, 144]
         assert counted(joined(test)) == counted(raw_digits()[2])
 
+    def test_fewer_samples_keep_the_classes_in_their_proportions_and_the_test_set_whole(self):
+        train, validation, test = datasets.load(samples=600, standardize=False)
+        sizes = [len(joined(part)[1]) for part in (train, validation, test)]
+        assert sizes == [500, 100, 359]
+        some = counted(joined(train)) + counted(joined(validation))
+        assert not some - counted(raw_digits()[0]) - counted(raw_digits()[1])
+        classes = np.bincount(np.concatenate([joined(train)[1], joined(validation)[1]]))
+        np.testing.assert_allclose(classes, np.bincount(all_digits()[1]) * 600 / 1797, atol=2)
+        other, _, _ = datasets.load(samples=600, seed=1, standardize=False)
+        assert counted(joined(other)) != counted(joined(train))
+
     @pytest.mark.slow
     def test_seed_decides_the_cuts(self):
         first = [counted(part) for part in raw_digits()]

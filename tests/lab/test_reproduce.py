@@ -1,16 +1,20 @@
 """Published tables, trained again: cells, their files, interruptions, and the page of results."""
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
+import keras
 import pytest
 
+import keras_ff
 from keras_ff import cli
-from keras_ff.lab.experiments import cells, results_page, tables
+from keras_ff.lab.experiments import cells, networks, results_page, tables
 from keras_ff.lab.experiments.table import Cell, Table
 from keras_ff.recipes import TrainingConfig
 from tests.helpers import ROOT
@@ -45,6 +49,13 @@ def folders(tmp_path, monkeypatch):
     return {"folder": tmp_path / "results", "runs": tmp_path / "runs"}
 
 
+def rows_of(table, folder, *budget):
+    """The rows of a table as the terminal shows it, dictionaries."""
+    head, *lines = results_page.text(table, folder, *budget).splitlines()
+    columns = re.split(r"\s{2,}", head.strip())
+    return [dict(zip(columns, re.split(r"\s{2,}", line.strip()), strict=True)) for line in lines]
+
+
 def reproduce(folders, lines=None, **chosen):
     tell = [].append if lines is None else lines.append
     chosen = {"budget": "quick", **chosen}
@@ -66,7 +77,11 @@ def test_every_cell_is_trained_and_measured_on_all_parts(folders):
     ]
     for result in found.values():
         assert result["epochs"] == 1 and result["seconds"] > 0
-        assert len(result["validation_accuracy_by_epoch"]) == 1
+        assert len(result["curves"]["val_accuracy"]) == 1
+        assert (result["network"], result["images"]) in (
+            ("dense 40, relu", 1198),
+            ("dense 40, tanh", 1198),
+        )
         for part in cells.PARTS:
             assert 0.15 < result[part]["accuracy"] <= 1 and result[part]["loss"] > 0
         assert result["test"]["accuracy"] != result["training"]["accuracy"]
@@ -80,9 +95,11 @@ def test_every_cell_is_trained_and_measured_on_all_parts(folders):
 
 @pytest.mark.slow
 def test_what_nobody_published_has_no_difference(folders, tmp_path):
-    reproduce(folders, names=["relu-class_groups"], budget="full")
-    row = results_page.text(small_table(), folders["folder"]).splitlines()[2].split()
-    assert row[:4] == ["relu", "class", "groups", "–"] and float(row[4]) > 50 and row[5] == "–"
+    reproduce(folders, names=["relu-class_groups"], budget="two_cores")
+    row = rows_of(small_table(), folders["folder"])[1]
+    assert row["activation"] == "relu" and row["family"] == "class groups"
+    assert row["source test"] == "–" and float(row["test"]) > 50
+    assert "difference" not in row  # nor in any other row
     results_page.write(tmp_path / "RESULTS.md", folders["folder"])
     assert (tmp_path / "docs" / "pictures" / "table_small.png").stat().st_size > 5000
     results_page.write(tmp_path / "RESULTS.md", folders["folder"], tmp_path / "elsewhere")
@@ -114,14 +131,16 @@ def test_an_interrupted_cell_ends_as_an_undisturbed_one(name, folders, tmp_path)
     with pytest.raises(Interrupted):
         cells.reproduce(small_table(), [name], **folders, tell=stop)
     with pytest.raises(ValueError, match="--resume"):
-        reproduce(folders, names=[name], budget="full")
+        reproduce(folders, names=[name], budget="two_cores")
     lines = []
-    found = reproduce(folders, lines, names=[name], budget="full", resume=True)[f"{name}-seed_0"]
-    assert len(found["validation_accuracy_by_epoch"]) == 10
+    found = reproduce(folders, lines, names=[name], budget="two_cores", resume=True)[
+        f"{name}-seed_0"
+    ]
+    assert len(found["curves"]["val_accuracy"]) == 10
     assert "epoch 5/10" in lines[1]
     assert found["test"]["accuracy"] > 0.8
     elsewhere = {"folder": tmp_path / "undisturbed", "runs": tmp_path / "undisturbed_runs"}
-    undisturbed = reproduce(elsewhere, names=[name], budget="full")[f"{name}-seed_0"]
+    undisturbed = reproduce(elsewhere, names=[name], budget="two_cores")[f"{name}-seed_0"]
     assert {**found, "seconds": 0} == {**undisturbed, "seconds": 0}
 
 
@@ -154,17 +173,96 @@ def test_seeds_differ_and_are_averaged(folders):
     found = reproduce(folders, names=["relu-contrastive"], seeds=2)
     accuracies = [100 * result["test"]["accuracy"] for result in found.values()]
     assert [result["seed"] for result in found.values()] == [0, 1]
-    row = results_page.text(small_table(), folders["folder"], "quick").splitlines()[1].split()
-    assert row[:3] == ["relu", "contrastive", "50.00"]
-    assert float(row[3]) == pytest.approx(sum(accuracies) / 2, abs=0.006)
-    assert row[4] == "±"
-    assert float(row[6]) == pytest.approx(sum(accuracies) / 2 - 50, abs=0.006)
+    row = rows_of(small_table(), folders["folder"], "quick")[0]
+    assert row["source test"] == "50.00"
+    mean, spread = map(float, row["test"].split(" ± "))
+    assert mean == pytest.approx(sum(accuracies) / 2, abs=0.006)
+    assert spread == pytest.approx(abs(accuracies[0] - accuracies[1]) / 2**0.5, abs=0.006)
+    assert float(row["difference"]) == pytest.approx(sum(accuracies) / 2 - 50, abs=0.006)
+
+
+def source_network(sample_shape, num_classes, epochs, steps, width=24):
+    """A network as published: its optimizer tells what it was made for."""
+    model = keras_ff.FFModel([keras_ff.layers.FFDense(width)], num_classes, negatives="all_labels")
+    rate = keras.optimizers.schedules.PolynomialDecay(0.02, epochs * steps, end_learning_rate=0.01)
+    model.compile(keras.optimizers.Adam(rate), metrics=networks.metrics())
+    return model
+
+
+def plain_network(sample_shape, num_classes, epochs, steps):
+    model = keras.Sequential(
+        [
+            keras.layers.Flatten(),
+            keras.layers.Dense(20, activation="relu"),
+            keras.layers.Dense(num_classes, activation="softmax"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=networks.metrics())
+    return model
+
+
+def test_a_budget_decides_how_long_and_on_what_a_cell_is_trained():
+    whole = TrainingConfig(dataset="digits", epochs=600)
+    some = TrainingConfig(dataset="digits", epochs=30, samples=500)
+    cell = Cell("relu", some, 97.0, full={"config": whole}, validation_freq=10)
+    assert cell.within("two_cores") is cell
+    assert cell.within("full").config == whole and cell.within("full").validation_freq == 10
+    quick = cell.within("quick")
+    assert quick.config == dataclasses.replace(some, epochs=3) and quick.validation_freq == 1
+
+
+@pytest.mark.slow
+def test_a_sources_own_network_is_trained_within_fewer_epochs(folders):
+    data = TrainingConfig(dataset="digits", batch_size=512, epochs=4)
+    whole = TrainingConfig(dataset="digits", batch_size=512, epochs=6)
+    own = {"as_published": True, "source_epochs": 6}
+    table = dataclasses.replace(
+        small_table(),
+        cells=(
+            Cell(
+                "relu",
+                data,
+                97.0,
+                network=source_network,
+                full={
+                    "config": whole,
+                    "network": functools.partial(source_network, width=48),
+                },
+                validation_freq=3,
+                measures_layers=True,
+                **own,
+            ),
+            Cell("relu", data, 98.0, True, network=plain_network, comparable=False, **own),
+        ),
+    )
+    names = ("relu-contrastive-as_published", "relu-backpropagation-as_published")
+    for budget, width, epochs in (("two_cores", 24, 4), ("full", 48, 6)):
+        cells.reproduce(table, budget=budget, **folders, tell=lambda line: None)
+        path = cells.path_of(table, table.cells[0], 0, budget, folders["folder"])
+        found = json.loads(path.read_text())
+        assert (found["epochs"], found["network"]) == (epochs, f"dense {width}, relu")
+        assert [value is None for value in found["curves"]["val_accuracy"]] == (
+            [True, True, False, True] if epochs == 4 else 2 * [True, True, False]
+        )
+        assert 0 < found["test"]["cross_entropy"] < 3
+        assert found["config"]["dataset"] == "digits"
+    (layer,) = found["layers"]
+    assert 0.2 < layer["probe"] <= 1 and 0.2 < layer["accuracy"] <= 1
+    first, second = rows_of(table, folders["folder"])
+    assert first["recipe"] == "as published" and first["source epochs"] == "6"
+    assert (first["images"], first["epochs"]) == ("1,198", "4")
+    assert len(first["losses"].split(" / ")) == 3
+    assert second["difference"] == "not comparable" and second["network"] == "dense 20, relu"
+    assert [cell.name for cell in table.cells] == list(names)
+    assert "| relu | 1 |" in results_page._layers(
+        table, results_page.reproductions(table, **{"folder": folders["folder"]})
+    )
 
 
 def test_unknown_names_are_named(folders):
     with pytest.raises(ValueError, match="relu-class_groups"):
         reproduce(folders, names=["relu"])
-    with pytest.raises(ValueError, match="full, quick"):
+    with pytest.raises(ValueError, match="two_cores, full, quick"):
         reproduce(folders, budget="slow")
     with pytest.raises(ValueError, match="li_chen2023_widths"):
         tables.get("li_chen2023_width")

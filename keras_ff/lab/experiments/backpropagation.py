@@ -1,5 +1,6 @@
 """Backpropagation by the configuration of a Forward-Forward network, to stand beside it."""
 
+import functools
 import pathlib
 import time
 
@@ -8,17 +9,19 @@ import keras
 from keras_ff import datasets, training
 from keras_ff.models.state import generator_states
 from keras_ff.optimizers.learning_rates import ConstantThenLinear
+from keras_ff.training.checkpoint import add_epoch
 
 NETWORK_FILE = "network.keras"
 
 
-def train(config, folder, data_dir=None, callbacks=()):
+def train(config, folder, data_dir=None, callbacks=(), validation_freq=1, new_model=None):
     """Train the network of a configuration by backpropagation; go on with what is in the folder.
 
     The layers, their normalisation and dropout, the data, the batches and the learning rate are
     those of the configuration; a softmax head takes the place of goodness, the cross-entropy that
-    of the layers' losses. Weights are not averaged. After every epoch the folder gets the network
-    and the record of its training: the `seconds` it took, and its `history`.
+    of the layers' losses. Weights are not averaged. `new_model` makes another network, as of
+    `keras_ff.training.train`, compiled for backpropagation. After every epoch the folder gets the
+    network and the record of its training: the `seconds` it took, and its `history`.
 
     Example:
 
@@ -39,7 +42,10 @@ def train(config, folder, data_dir=None, callbacks=()):
     keras.utils.set_random_seed(config.seed)
     samples, validation, _ = config.load_data(epoch, data_dir)
     if network is None:
-        network = _new_network(config, samples, data_dir)
+        image_shape = tuple(samples.element_spec[0].shape[1:])
+        num_classes = datasets.info(config.dataset, data_dir=data_dir).num_classes
+        make = new_model or functools.partial(_new_network, config)
+        network = make(image_shape, num_classes, len(samples))
     else:
         for state, value in zip(generator_states(network), record["generators"], strict=True):
             state.assign(value)
@@ -48,6 +54,7 @@ def train(config, folder, data_dir=None, callbacks=()):
         initial_epoch=epoch,
         epochs=config.epochs,
         validation_data=validation,
+        validation_freq=validation_freq,
         callbacks=[_Recorder(record, path), *callbacks],
         shuffle=False,  # the pipeline does
         verbose=0,
@@ -55,13 +62,11 @@ def train(config, folder, data_dir=None, callbacks=()):
     return network, record
 
 
-def _new_network(config, samples, data_dir):
+def _new_network(config, image_shape, num_classes, steps_per_epoch):
     """The network of a configuration, compiled for backpropagation."""
-    image_shape = samples.element_spec[0].shape[1:]
-    num_classes = datasets.info(config.dataset, data_dir=data_dir).num_classes
-    model = config.new_model(tuple(image_shape), num_classes, len(samples))
+    model = config.new_model(image_shape, num_classes, steps_per_epoch)
     network = model.to_backprop(carry_weights=False)
-    rate = ConstantThenLinear(config.learning_rate, config.epochs * len(samples))
+    rate = ConstantThenLinear(config.learning_rate, config.epochs * steps_per_epoch)
     network.compile(
         keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
     )
@@ -81,8 +86,7 @@ class _Recorder(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.record["seconds"] = time.perf_counter() - self.begin
-        for name, value in logs.items():
-            self.record["history"].setdefault(name, []).append(float(value))
+        add_epoch(self.record["history"], epoch, logs)
         states = generator_states(self.model)
         self.record["generators"] = [keras.ops.convert_to_numpy(state).tolist() for state in states]
         training.save(self.model, self.record, self.path)

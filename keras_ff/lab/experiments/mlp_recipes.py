@@ -15,6 +15,7 @@ OFFSET = ("sigmoid", "t_distribution", "elu", "tanh")
 # and 53 % after 4 (seed 0). In class groups, where silent units have gradients too, it had 89 % of
 # validation samples of MNIST after 14 epochs and 87 % after 29.
 PEER_NORMALIZATION = {"relu_full_grad": 1e-5}
+SVHN = "svhn_cropped_10k"
 STAND_IN = (
     "`svhn_cropped_10k` is a stand-in for SVHN, not comparable with it: the first 10,000 images of "
     "its cropped test set, 8,000 to train on and 2,000 to test on. TFDS does not have it."

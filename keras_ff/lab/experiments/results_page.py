@@ -14,32 +14,51 @@ from keras_ff.utils.files import path_of
 PICTURES = pathlib.Path("docs/pictures")
 # Curves of one row share a colour and a marker.
 STROKES = {"class groups": "-", "contrastive": "--", "backpropagation": ":"}
-LAST_NUMBERS = (
-    "source test",
-    "ours test",
+OF_RUNS = (
+    "network",
+    "images",
+    "varied by",
+    "epochs",
+    "locality",
+    "test",
     "difference",
     "validation",
     "training",
-    "test loss",
-    "epochs",
+    "losses",
     "seconds",
     "seeds",
+)
+OF_SOURCE = ("validation", "training", "losses")
+NUMBERS = (
+    "images",
+    "epochs",
+    "source epochs",
     "locality",
+    "source test",
+    *(f"source {name}" for name in OF_SOURCE),
+    *("test", "difference", "validation", "training", "losses", "seconds", "seeds"),
 )
 HEAD = """\
 # Published tables, trained again
 
 The tables below were published by others, but for the last; each published value stands beside
-what keras_ff reaches.
-`keras-ff reproduce TABLE` trains the cells of one, and `keras-ff reproduce --page RESULTS.md`
-writes this page from the files in `results/`, which hold every cell's configuration, metrics,
-versions and machine.
+what keras_ff reaches. `keras-ff reproduce TABLE` trains the cells of one, `--budget full` for as
+long and on as much as the source did. `keras-ff reproduce --page RESULTS.md` writes this page from
+the files in `results/`, which hold every cell's configuration, curves, metrics, versions and
+machine.
 
-Accuracies are in percent. Settings were chosen on validation data, and the test set is read once
-per cell, at the end. Locality is the number of trainable matrices that a gradient passes at most: 1
-is strictly local; a dash stands for all of them. Losses of different families are not comparable.
-Seconds are those of training, validation after every epoch included, on machines that the files
-name, where other work may have run as well; a row of one seed is one run.
+Recipes *as published* keep the source's network, loss, data and settings as far as it tells them,
+to see what they give; where the source trained for longer, rates fall within our epochs as they did
+within its own. *Ours* are of the same kind of network and data. What else differs stands in each
+row: networks, training images, how these vary, epochs, family and locality, the number of trainable
+matrices that a gradient passes at most, of which 1 is strictly local and a dash stands for all.
+
+Accuracies and differences are in percent; of several seeds they are means, beside a standard
+deviation. Losses are those of training, validation and test data; they are cross-entropies of
+probabilities for recipes as published, else the sums of the layers' losses, which are not
+comparable between families. Settings were chosen on validation data, and the test set is read once
+per cell, at the end. Seconds are those of training, validation included, on machines that the files
+name, where other work may have run as well.
 """
 
 
@@ -50,6 +69,12 @@ class Reproduction:
     cell: Cell
     runs: list
 
+    @property
+    def label(self):
+        """What the cell is called in pictures."""
+        own = f", {self.cell.recipe}" if self.cell.as_published else ""
+        return f"{self.cell.row}, {self.cell.family}{own}"
+
     def percent(self, part):
         """Mean accuracy over the seeds, of `"training"`, `"validation"` or `"test"` samples."""
         return 100 * statistics.fmean(run[part]["accuracy"] for run in self.runs)
@@ -57,39 +82,68 @@ class Reproduction:
     def row(self, rows):
         """A row of the table, a dictionary of strings; `rows` is the name of the first column."""
         cell = self.cell
-        texts = {rows: cell.row, "family": cell.family}
         published = "–" if cell.published is None else f"{cell.published:.2f}"
-        texts["source test"] = cell.published_text or published
+        texts = {
+            rows: cell.row,
+            "recipe": cell.recipe,
+            "family": cell.family,
+            **dict.fromkeys(OF_RUNS[:4], "–"),
+            "source epochs": "–" if cell.source_epochs is None else f"{cell.source_epochs:,}",
+            "locality": "–",
+            "source test": cell.published_text or published,
+            **{f"source {name}": cell.source_values.get(name, "–") for name in OF_SOURCE},
+            **dict.fromkeys(OF_RUNS[5:], "–"),
+        }
         if not self.runs:
-            return {**texts, **dict.fromkeys(LAST_NUMBERS[1:], "–")}
+            return texts
+        run, config = self.runs[0], self.runs[0]["config"]
         test = f"{self.percent('test'):.2f}"
         if len(self.runs) > 1:
             spread = statistics.stdev(100 * run["test"]["accuracy"] for run in self.runs)
             test += f" ± {spread:.2f}"
         return {
             **texts,
-            "ours test": test,
+            "network": run["network"],
+            "images": f"{run['images']:,}",
+            "varied by": _variations(config),
+            "epochs": f"{run['epochs']:,}",
+            "locality": str(run["locality"] or "–"),
+            "test": test,
             "difference": self._difference(),
             "validation": f"{self.percent('validation'):.2f}",
             "training": f"{self.percent('training'):.2f}",
-            "test loss": self._test_loss(),
-            "epochs": str(self.runs[0]["epochs"]),
+            "losses": " / ".join(self._loss(part) for part in cells.PARTS),
             "seconds": f"{statistics.fmean(run['seconds'] for run in self.runs):,.0f}",
             "seeds": str(len(self.runs)),
-            "locality": str(self.runs[0]["locality"] or "–"),
         }
 
     def _difference(self):
         if self.cell.published is None:
             return "–"
+        if not self.cell.comparable:
+            return "not comparable"
         return f"{self.percent('test') - self.cell.published:+.2f}"
 
-    def _test_loss(self):
-        losses = [run["test"]["loss"] for run in self.runs]
+    def _loss(self, part):
+        losses = [run[part].get("cross_entropy", run[part]["loss"]) for run in self.runs]
         return "no number" if None in losses else f"{statistics.fmean(losses):.3f}"
 
 
-def reproductions(table, folder=cells.RESULTS, budget="full"):
+def _variations(config):
+    """How training images were varied, in words."""
+    told = {
+        "shift": "shift {}",
+        "rotate": "rotation {:g}°",
+        "flip": "flip",
+        "crop": "crop {:g}",
+        "colors": "colours {:g}",
+        "erase": "erase {}",
+    }
+    found = [text.format(config[name]) for name, text in told.items() if config.get(name)]
+    return ", ".join(found) or "–"
+
+
+def reproductions(table, folder=cells.RESULTS, budget=cells.DEFAULT):
     """What came of every cell of a table so far, a list of `Reproduction`."""
     found = []
     for cell in table.cells:
@@ -99,10 +153,17 @@ def reproductions(table, folder=cells.RESULTS, budget="full"):
     return found
 
 
-def text(table, folder=cells.RESULTS, budget="full"):
+def text(table, folder=cells.RESULTS, budget=cells.DEFAULT):
     """A table for a terminal."""
-    rows = [one.row(table.rows) for one in reproductions(table, folder, budget)]
-    return text_tables.plain(rows, LAST_NUMBERS)
+    found = reproductions(table, folder, budget)
+    return text_tables.plain(_rows(table, found), NUMBERS)
+
+
+def _rows(table, found):
+    """Rows of a table, without the columns in which nothing is said of any."""
+    rows = [one.row(table.rows) for one in found]
+    empty = [name for name in rows[0] if all(row[name] == "–" for row in rows)]
+    return [{name: row[name] for name in row if name not in empty} for row in rows]
 
 
 def write(path, folder=cells.RESULTS, pictures=None):
@@ -125,12 +186,32 @@ def markdown(folder=cells.RESULTS, pictures=PICTURES):
         found = reproductions(table, folder)
         parts.append(f"## {table.title}\n\n{table.source}. {table.remarks}\n")
         parts.append(f"`keras-ff reproduce {name}`\n")
-        rows = [one.row(table.rows) for one in found]
-        parts.append(text_tables.markdown(rows, LAST_NUMBERS))
+        parts.append(text_tables.markdown(_rows(table, found), NUMBERS))
+        parts.append(_layers(table, found))
         if any(one.runs for one in found):
             picture = _picture_path(name, pathlib.Path(pictures)).as_posix()
             parts.append(f"![{table.title}: the source's values and ours]({picture})\n")
     return "\n".join(parts)
+
+
+def _layers(table, found):
+    """A table of the layers that were measured by themselves, or nothing."""
+    rows = []
+    for one in (one for one in found if one.runs and "layers" in one.runs[0]):
+        for number, layer in enumerate(one.runs[0]["layers"], 1):
+            rows.append(
+                {
+                    table.rows: one.cell.row,
+                    "layer": str(number),
+                    "accuracy": f"{100 * layer['accuracy']:.2f}",
+                    "separation": f"{layer['separation']:.3f}",
+                    "probe": f"{100 * layer['probe']:.2f}",
+                }
+            )
+    if not rows:
+        return ""
+    numbers = ("layer", "accuracy", "separation", "probe")
+    return f"Layer by layer, on validation images:\n\n{text_tables.markdown(rows, numbers)}"
 
 
 def _picture_path(name, pictures):
@@ -150,24 +231,24 @@ def _picture(found):
         test.plot(*zip(*published, strict=True), "D", label="source", **look)
     reached = [(a.percent("test"), place) for place, a in enumerate(found) if a.runs]
     test.plot(*zip(*reached, strict=True), "o", color=style.COLORS[0], label="keras_ff")
-    test.set_yticks(places, [f"{one.cell.row}, {one.cell.family}" for one in found])
+    test.set_yticks(places, [one.label for one in found])
     test.set_ylim(len(found) - 0.5, -0.5)
     test.set(title="Test accuracy", xlabel="accuracy (%)")
     test.grid(alpha=0.3)
     style.legend_below(test)
     rows = list(dict.fromkeys(one.cell.row for one in found))
     for one in (one for one in found if one.runs):
-        rising = [100 * value for value in one.runs[0]["validation_accuracy_by_epoch"]]
+        rising = one.runs[0]["curves"]["val_accuracy"]
+        measured = [(n, 100 * value) for n, value in enumerate(rising, 1) if value is not None]
         row = rows.index(one.cell.row)
         curves.plot(
-            range(1, len(rising) + 1),
-            rising,
+            *zip(*measured, strict=True),
             color=style.COLORS[row % len(style.COLORS)],
             marker=style.MARKERS[row % len(style.MARKERS)],
             markersize=4,
-            markevery=max(1, len(rising) // 10),
-            linestyle=STROKES[one.cell.family],
-            label=f"{one.cell.row}, {one.cell.family}",
+            markevery=max(1, len(measured) // 10),
+            linestyle=STROKES.get(one.cell.family, "-."),
+            label=one.label,
         )
     curves.set(title="Validation accuracy, first seed", xlabel="epoch", ylabel="accuracy (%)")
     style.whole_numbers(curves.xaxis)

@@ -2,21 +2,37 @@
 
 from keras_ff.lab.experiments import (
     dooms2023_convolutions,
+    dooms2023_ladder,
+    kesanapalli2023_architectures,
     kesanapalli2023_baseline,
+    kesanapalli2023_samples,
     li_chen2023_activations,
+    li_chen2023_negatives,
+    li_chen2023_skips,
+    li_chen2023_thresholds,
     li_chen2023_widths,
     more_activations,
     tantravahi2024_activations,
+    tantravahi2024_negatives,
+    tantravahi2024_parts,
 )
 from keras_ff.utils import registry
 
 # Functions, since a table's configurations take reading what datasets are like.
 TABLES = {
     "tantravahi2024_activations": tantravahi2024_activations.table,
+    "tantravahi2024_negatives": tantravahi2024_negatives.table,
+    "tantravahi2024_parts": tantravahi2024_parts.table,
     "kesanapalli2023_baseline": kesanapalli2023_baseline.table,
+    "kesanapalli2023_samples": kesanapalli2023_samples.table,
+    "kesanapalli2023_architectures": kesanapalli2023_architectures.table,
+    "dooms2023_ladder": dooms2023_ladder.table,
     "dooms2023_convolutions": dooms2023_convolutions.table,
+    "li_chen2023_negatives": li_chen2023_negatives.table,
     "li_chen2023_activations": li_chen2023_activations.table,
     "li_chen2023_widths": li_chen2023_widths.table,
+    "li_chen2023_thresholds": li_chen2023_thresholds.table,
+    "li_chen2023_skips": li_chen2023_skips.table,
     "more_activations": more_activations.table,
 }
 # What tables were called in earlier versions.

@@ -14,7 +14,7 @@ HALVINGS = 3
 def local_receptive_field(
     blocks=None,
     filters=64,
-    kernel_size=5,
+    kernel_size=None,
     units=None,
     num_classes=10,
     activation="relu",
@@ -43,7 +43,8 @@ def local_receptive_field(
         blocks: integer, number of convolutional blocks; with more than three, three of them halve
             the image. Defaults to `None`: 9, and 4 with `residual`.
         filters: integer, channels of every convolution. Defaults to `64`.
-        kernel_size: integer or pair of them, size of the receptive fields. Defaults to `5`.
+        kernel_size: integer or pair of them, size of the receptive fields. Defaults to `None`: 5,
+            and 3 with `residual`, as in the source.
         units: tuple of integers, width of each dense layer. Defaults to `None`: `(64, 32)`, and
             `(128, 256, 512)` with `residual`.
         num_classes: integer. Defaults to `10`.
@@ -71,6 +72,8 @@ def local_receptive_field(
     893738
     """
     blocks = checks.whole_number((4 if residual else 9) if blocks is None else blocks, "blocks")
+    if kernel_size is None:
+        kernel_size = 3 if residual else 5
     if units is None:
         units = (128, 256, 512) if residual else (64, 32)
     layers = []
