@@ -4,16 +4,21 @@ import json
 
 from keras_ff.cli import options
 from keras_ff.lab.benchmarks import BENCHES
+from keras_ff.utils import files
 
 # The benchmarks in which short work is timed again and again.
 TIMED = ("step", "conv", "predict")
+# The one whose distributions are drawn.
+DRAWN = "system"
 
 
-def bench(names, json_file=None, rounds=None):
+def bench(names, json_file=None, rounds=None, picture=None):
     """Run benchmarks and print their tables."""
     from keras_ff import training
     from keras_ff.lab import benchmarks
 
+    if picture is not None and DRAWN not in names:
+        raise ValueError(f"--picture is for the benchmark {DRAWN!r}. Received: {', '.join(names)}")
     arguments = {} if rounds is None else {"rounds": rounds}
     # Each begins when its first row is asked for, and is refused before any.
     benches = [
@@ -28,6 +33,11 @@ def bench(names, json_file=None, rounds=None):
             rows.append(row)
             if json_file is not None:  # as they come: some take long
                 json_file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    if picture is not None:
+        from keras_ff.lab.benchmarks import system
+
+        drawn = system.picture([row for row in rows if row["bench"] == DRAWN])
+        files.write_whole(picture, drawn.savefig)
 
 
 def _values(row):
@@ -59,6 +69,9 @@ def add_to(commands):
     )
     parser.add_argument(
         "--json", dest="json_file", type=options.path, metavar="FILE", help="write the rows there"
+    )
+    parser.add_argument(
+        "--picture", type=options.path, metavar="FILE", help=f"draw the distributions of {DRAWN}"
     )
     parser.add_argument(
         "--rounds", type=int, metavar="N", help=f"how often a side is timed ({', '.join(TIMED)})"

@@ -9,7 +9,15 @@ import pytest
 
 from keras_ff import FFModel, cli, models
 from keras_ff.lab import benchmarks
-from keras_ff.lab.benchmarks import fit, floor, memory, schedule, side_by_side, training_step
+from keras_ff.lab.benchmarks import (
+    fit,
+    floor,
+    memory,
+    schedule,
+    side_by_side,
+    system,
+    training_step,
+)
 from keras_ff.layers import FFAttention, FFConv2D, FFDense
 from keras_ff.negatives import RandomLabels
 
@@ -226,7 +234,7 @@ def test_what_is_timed_under_tensorflow_alone_says_so(name, monkeypatch, capsys)
     assert cli.main(["bench", name]) == 2
     captured = capsys.readouterr()
     assert captured.out == "" and "set KERAS_BACKEND=tensorflow" in captured.err
-    assert "Under every backend there are callbacks, backends, schedule" in captured.err
+    assert "Under every backend there are callbacks, backends, system, schedule" in captured.err
 
 
 def test_unknown_benchmarks_are_refused():
@@ -284,3 +292,29 @@ def test_backends_take_turns_in_processes_of_their_own():
     (row,) = benchmarks.run("backends", units=(16,), batch_size=16, batches=3, rounds=1)
     assert row["jax"] > 0 and row["tensorflow"] > 0
     assert row["ratio_to_tensorflow"] == pytest.approx(row["jax"] / row["tensorflow"])
+
+
+def test_the_machine_is_sampled_while_something_runs():
+    block = np.ones(2**22)
+    with system.Samples(interval=0.01) as samples:
+        held = [block + 1.0 for _ in range(6)]  # 192 MiB
+        time.sleep(0.1)
+    taken = samples.taken
+    assert len(taken["processor"]) == len(taken["memory"]) >= 3
+    assert set(taken) <= set(system.SAMPLED)
+    assert max(taken["memory"]) > 100 and len(held) == 6
+    assert all(value >= 0 for values in taken.values() for value in values)
+
+
+@pytest.mark.slow
+def test_system_measures_each_network_and_draws_it(tmp_path, capsys):
+    rows = list(benchmarks.run("system", dataset="digits", units=(30, 20), epochs=3, interval=0.02))
+    assert [row["network"] for row in rows] == list(system.NETWORKS)
+    for row in rows:
+        assert row["seconds"] > sum(row["epochs"]) * 0.9 and len(row["epochs"]) == 3
+        assert row["median_processor"] > 0 and row["median_memory"] > 100
+        assert len(row["layers"]) == (0 if row["network"] == system.BACKPROPAGATION else 2)
+    system.picture(rows).savefig(tmp_path / "system.png")
+    assert (tmp_path / "system.png").stat().st_size > 5000
+    assert cli.main(["bench", "memory", "--picture", str(tmp_path / "none.png")]) == 2
+    assert "--picture is for the benchmark 'system'" in capsys.readouterr().err

@@ -18,6 +18,7 @@ BENCHES = {
     "memory": "peak memory against depth, beside backpropagation",
     "pipeline": "layers on devices of their own, beside one device",
     "backends": "fit under JAX, beside TensorFlow",
+    "system": "time, processor, memory and power of a training, beside backpropagation",
     "schedule": "seconds to an accuracy by the order in which layers learn",
 }
 OF_TENSORFLOW = ("step", "conv", "fit", "predict", "memory", "pipeline")

@@ -10,9 +10,11 @@ from keras_ff.lab.experiments import (
     li_chen2023_negatives,
     li_chen2023_skips,
     li_chen2023_thresholds,
+    li_chen2023_unsupervised,
     li_chen2023_widths,
     more_activations,
     tantravahi2024_activations,
+    tantravahi2024_architectures,
     tantravahi2024_negatives,
     tantravahi2024_parts,
 )
@@ -23,6 +25,7 @@ TABLES = {
     "tantravahi2024_activations": tantravahi2024_activations.table,
     "tantravahi2024_negatives": tantravahi2024_negatives.table,
     "tantravahi2024_parts": tantravahi2024_parts.table,
+    "tantravahi2024_architectures": tantravahi2024_architectures.table,
     "kesanapalli2023_baseline": kesanapalli2023_baseline.table,
     "kesanapalli2023_samples": kesanapalli2023_samples.table,
     "kesanapalli2023_architectures": kesanapalli2023_architectures.table,
@@ -33,6 +36,7 @@ TABLES = {
     "li_chen2023_widths": li_chen2023_widths.table,
     "li_chen2023_thresholds": li_chen2023_thresholds.table,
     "li_chen2023_skips": li_chen2023_skips.table,
+    "li_chen2023_unsupervised": li_chen2023_unsupervised.table,
     "more_activations": more_activations.table,
 }
 # What tables were called in earlier versions.
