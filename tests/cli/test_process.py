@@ -135,6 +135,7 @@ def encoded(encoding, *words):
     return stream.buffer.getvalue().decode(encoding)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 @pytest.mark.parametrize(
     "words",

@@ -183,6 +183,7 @@ def losses_and_gradients(layer, batch):
     return float(loss), gradients
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
 @pytest.mark.parametrize("normalization", ["length", None])
 @pytest.mark.parametrize("embedding", [Append(), Overlay()], ids=repr)

@@ -234,6 +234,7 @@ def test_an_image_neither_depends_on_its_batch_nor_on_its_scale(kind, shape, cla
         np.testing.assert_allclose(embedding(8.0 * x, given, classes), 8.0 * first, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "shape", "classes", "settings"), ADDED, ids=ADDED_NAMES)
 @pytest.mark.parametrize("dtype", ["uint8", "bfloat16"])
 def test_images_of_any_number_type(kind, shape, classes, settings, dtype):

@@ -137,6 +137,7 @@ def test_a_step_is_descent_along_finite_differences(activation, streams):
         np.testing.assert_allclose(change, -0.1 * slope, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_steps_tell_streams_apart():
     layer = FFDense(16, loss="symba", optimizer=keras.optimizers.Adam(0.01))
     x = drawn(64, 6)

@@ -284,6 +284,7 @@ def test_its_metrics_and_its_step_are_those_of_a_layer_without_a_skip():
 # --- gradients -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @mostly_slow("name", STACKS, quick=(1, 3))
 def test_no_gradient_passes_through_a_shortcut(name, layer_losses, monkeypatch):
     """d loss_k / d w_j within the model's own step: nothing where j is not k."""

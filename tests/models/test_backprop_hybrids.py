@@ -294,6 +294,7 @@ def way_of_the_data(layer):
     return [*normalization, *layer.transform.get_weights()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in STACKS if STACKS[name][1] is GROUPS])
 def test_class_groups_come_back_as_they_are(name):
     model = made(name)

@@ -84,6 +84,7 @@ def test_pandas(kind, data, learned, expected):
     assert_same(learned(*pandas_kinds(pandas, *data)[kind]), expected)
 
 
+@pytest.mark.slow
 @mostly_slow("kind", ["series", "a column", "dummies", "weights"], quick=(1,))
 def test_polars(kind, data, learned, expected):
     polars = pytest.importorskip("polars")
@@ -173,6 +174,7 @@ def test_lists_that_are_refused(data, learned):
 # --- sparse -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @mostly_slow("kind", [sparse.csr_matrix, sparse.csc_array, sparse.coo_array], quick=(1,))
 def test_sparse_samples(kind, data, learned, expected):
     x, y = data

@@ -23,6 +23,7 @@ def trained(new_model, fit, two_classes):
 # --- evaluate ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_evaluate_as_a_dictionary(trained, two_classes, losses_by_hand):
     x, y = two_classes
     logs = trained.evaluate(x, y, batch_size=20, verbose=0, return_dict=True)
@@ -115,6 +116,7 @@ def test_evaluate_prints_few_metrics(trained, two_classes, capsys):
 # --- predict ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_predict(trained, two_classes):
     x, y = two_classes
     scores = trained.predict(x, batch_size=7, verbose=0)
@@ -181,6 +183,7 @@ def test_only_trained_layers_score(new_model, fit, two_classes):
 # --- one batch --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_train_on_batch_is_a_step_of_fit(new_model, fit, three_classes, values, same):
     x, y = three_classes
     by_batch, by_fit = new_model(3), new_model(3)

@@ -111,6 +111,7 @@ def test_py_dataset_is_told_of_epochs(new_model, fit, two_classes, py_dataset):
     assert dataset.ended >= 2  # Keras calls it once more when it looks at the data
 
 
+@pytest.mark.slow
 def test_generator(new_model, fit, two_classes, generator, values, same, reference):
     model = new_model()
     fit(model, generator(*two_classes), batch_size=None, epochs=2, steps_per_epoch=2)
@@ -137,6 +138,7 @@ def test_tensors(new_model, fit, two_classes, values, same, reference):
 # --- labels and classes -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_one_hot_labels(new_model, fit, two_classes, values, same, reference):
     x, y = two_classes
     model = new_model()

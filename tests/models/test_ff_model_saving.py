@@ -232,6 +232,7 @@ def test_subclassed_parts_are_loaded(two_classes, tmp_path):
     np.testing.assert_array_equal(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
+@pytest.mark.slow
 def test_save_weights_and_load_weights(new_model, fit, three_classes, values, same, tmp_path):
     path = tmp_path / "model.weights.h5"
     arguments = {"optimizer": keras.optimizers.Adam(0.01), "layer": {"dropout": 0.3}}

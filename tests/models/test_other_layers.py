@@ -198,6 +198,7 @@ def test_files_of_earlier_versions_embed_the_label_first():
 # --- batch normalisation ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("position", [0, 1])
 def test_a_batch_normalization_learns_its_statistics_with_the_layer_behind_it(position):
     normalization = layers.BatchNormalization()
@@ -330,6 +331,7 @@ def vectorization(**settings):
     return made
 
 
+@pytest.mark.slow
 @TABLES
 @pytest.mark.parametrize("shape", [(6,), (6, 1)])
 def test_text_becomes_numbers_in_the_model(shape):

@@ -100,6 +100,7 @@ def test_training_goes_on_with_the_recorded_stage(so_far, epoch, expected):
 # --- loss ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_all_layers(data):
     model = model_of()
     history = fitted(model, data, 6, batch_size=60, validation_data=data).history

@@ -80,6 +80,7 @@ def test_any_number_of_classes(classes):
     np.testing.assert_allclose(scores, goodness_by_hand(model, x).sum(axis=0), rtol=1e-4)
 
 
+@pytest.mark.slow
 @mostly_slow(
     ("layers", "trained", "counted"),
     [

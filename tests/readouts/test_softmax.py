@@ -130,6 +130,7 @@ def test_the_head_learns_to_classify():
     assert np.mean(np.argmax(model(x), axis=1) == y) > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layers", "trained", "silent"),
     [
@@ -217,6 +218,7 @@ def with_drawn_head(model):
     return kernel, bias
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("regions", "seen"), [(1, 1), (2, 4), (3, 9), (6, 30), (9, 30)])
 def test_the_head_sees_averages_over_regions(regions, seen):
     model = image_model("class groups", readouts.Softmax("all", regions=regions))

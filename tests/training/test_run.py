@@ -41,6 +41,7 @@ def test_the_rates_have_fallen_to_zero_when_a_run_ends(finished):
         assert float(layer.optimizer.learning_rate) == 0.0
 
 
+@pytest.mark.slow
 def test_a_run_leaves_its_files_and_nothing_else(finished):
     assert sorted(path.name for path in finished.iterdir()) == [
         "config.json",
