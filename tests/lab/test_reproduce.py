@@ -252,7 +252,7 @@ def test_a_sources_own_network_is_trained_within_fewer_epochs(folders):
     assert first["recipe"] == "as published" and first["source epochs"] == "6"
     assert (first["images"], first["epochs"]) == ("1,198", "4")
     assert len(first["losses"].split(" / ")) == 3
-    assert second["difference"] == "not comparable" and second["network"] == "dense 20, relu"
+    assert second["difference"] == "not comparable" and second["architecture"] == "dense 20, relu"
     assert [cell.name for cell in table.cells] == list(names)
     assert "| relu | 1 |" in results_page._layers(
         table, results_page.reproductions(table, **{"folder": folders["folder"]})
@@ -297,6 +297,8 @@ def test_all_tables_have_cells_of_different_names():
     for name, table in tables.TABLES.items():
         found = table()
         assert found.name == name
+        row = results_page.Reproduction(found.cells[0], []).row(found.rows)
+        assert row[found.rows] == found.cells[0].row  # no other column has its name
         names = [cell.name for cell in found.cells]
         assert len(set(names)) == len(names)
         assert all(cell.published is None or 0 < cell.published < 100 for cell in found.cells)

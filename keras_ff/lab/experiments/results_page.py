@@ -15,7 +15,7 @@ PICTURES = pathlib.Path("docs/pictures")
 # Curves of one row share a colour and a marker.
 STROKES = {"class groups": "-", "contrastive": "--", "backpropagation": ":"}
 OF_RUNS = (
-    "network",
+    "architecture",
     "images",
     "varied by",
     "epochs",
@@ -103,7 +103,7 @@ class Reproduction:
             test += f" ± {spread:.2f}"
         return {
             **texts,
-            "network": run["network"],
+            "architecture": run["network"],
             "images": f"{run['images']:,}",
             "varied by": _variations(config),
             "epochs": f"{run['epochs']:,}",
@@ -187,7 +187,8 @@ def markdown(folder=cells.RESULTS, pictures=PICTURES):
         parts.append(f"## {table.title}\n\n{table.source}. {table.remarks}\n")
         parts.append(f"`keras-ff reproduce {name}`\n")
         parts.append(text_tables.markdown(_rows(table, found), NUMBERS))
-        parts.append(_layers(table, found))
+        if layers := _layers(table, found):
+            parts.append(layers)
         if any(one.runs for one in found):
             picture = _picture_path(name, pathlib.Path(pictures)).as_posix()
             parts.append(f"![{table.title}: the source's values and ours]({picture})\n")
