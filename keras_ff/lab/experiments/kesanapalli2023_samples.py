@@ -78,7 +78,7 @@ def table():
         name="kesanapalli2023_samples",
         title="Accuracy by the number of training images",
         source="Kesanapalli, Rangarajan, Jain and Jain 2023, tables 2 and 3",
-        rows="images",
+        rows="data",
         cells=tuple(_cells()),
         remarks=(
             f"{kesanapalli2023.REMARKS} Images are drawn with the classes in their proportions; "
