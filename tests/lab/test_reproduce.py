@@ -10,11 +10,19 @@ import subprocess
 import sys
 
 import keras
+import numpy as np
 import pytest
 
 import keras_ff
 from keras_ff import cli
-from keras_ff.lab.experiments import cells, networks, results_page, tables
+from keras_ff.lab.experiments import (
+    cells,
+    kesanapalli2023_architectures,
+    networks,
+    results_page,
+    tables,
+)
+from keras_ff.lab.experiments.networks import kesanapalli2023
 from keras_ff.lab.experiments.table import Cell, Table
 from keras_ff.recipes import TrainingConfig
 from tests.helpers import ROOT
@@ -257,6 +265,49 @@ def test_a_sources_own_network_is_trained_within_fewer_epochs(folders):
     assert "| relu | 1 |" in results_page._layers(
         table, results_page.reproductions(table, **{"folder": folders["folder"]})
     )
+
+
+@pytest.mark.slow
+def test_what_is_trained_first_goes_on_by_the_other_method(folders):
+    """Hybrids both ways, as the table of architectures makes them: weights are carried over."""
+    data = TrainingConfig(dataset="digits", batch_size=512, epochs=2)
+    forward = Cell("first", data, None, network=kesanapalli2023_architectures.small_layers)
+    backward = functools.partial(kesanapalli2023.backpropagation_network, (30, 20))
+    carried = []
+
+    def recorded(make):
+        def network(first, *made_for):
+            made = make(first, *made_for)
+            kernels = [layer.kernel for layer in first.layers if hasattr(layer, "kernel")]
+            own = getattr(made, "ff_layers", None) or made.layers[1:]
+            carried.append(np.array_equal(kernels[0], own[0].kernel))
+            return made
+
+        return network
+
+    cells_of_both = (
+        Cell(
+            "forward first",
+            data,
+            None,
+            True,
+            network=recorded(kesanapalli2023_architectures.plainly_on),
+            first=forward,
+        ),
+        Cell(
+            "backward first",
+            data,
+            None,
+            network=recorded(kesanapalli2023_architectures.layers_on),
+            first=Cell("first", data, None, True, network=backward),
+        ),
+    )
+    table = dataclasses.replace(small_table(), cells=cells_of_both)
+    cells.reproduce(table, **folders, tell=lambda line: None)
+    assert carried == [True, True]
+    for cell in cells_of_both:
+        found = json.loads(cells.path_of(table, cell, folder=folders["folder"]).read_text())
+        assert found["epochs"] == 2 and 0 < found["test"]["accuracy"] <= 1
 
 
 def test_unknown_names_are_named(folders):

@@ -2,13 +2,12 @@
 
 import keras
 
-import keras_ff
-from keras_ff import labels, models, readouts
+from keras_ff import models, readouts
 from keras_ff.lab.experiments import convolutional_recipes
 from keras_ff.lab.experiments.networks import kesanapalli2023, metrics
 from keras_ff.lab.experiments.table import Cell, Table
-from keras_ff.layers import FFAttention, FFConv2D, FFDense
-from keras_ff.losses import LabelSoftmax, Logistic
+from keras_ff.layers import FFAttention, FFConv2D
+from keras_ff.losses import LabelSoftmax
 from keras_ff.optimizers.learning_rates import ConstantThenLinear
 from keras_ff.recipes import TrainingConfig
 
@@ -32,7 +31,8 @@ def convolutions(sample_shape, num_classes, epochs, steps):
         )
         for filters, padding in ((6, "same"), (16, "valid"))
     ]
-    return _compiled([*layers, *_dense_layers((2000, 2000))], num_classes)
+    layers += kesanapalli2023.dense_layers((2000, 2000))
+    return kesanapalli2023.compiled(layers, num_classes)
 
 
 def attention(sample_shape, num_classes, epochs, steps):
@@ -41,7 +41,8 @@ def attention(sample_shape, num_classes, epochs, steps):
     patches = FFAttention(
         4, 20, patch_size=4, goodness="sum_of_squares", optimizer=keras.optimizers.Adam(1e-3)
     )
-    return _compiled([patches, *_dense_layers((2000,) * 3)], num_classes)
+    dense = kesanapalli2023.dense_layers((2000,) * 3)
+    return kesanapalli2023.compiled([patches, *dense], num_classes)
 
 
 def labelled_patches(sample_shape, num_classes, epochs, steps):
@@ -60,53 +61,26 @@ def labelled_patches(sample_shape, num_classes, epochs, steps):
     return model
 
 
-def _compiled(layers, num_classes, rate=0.02):
-    model = keras_ff.FFModel(
-        layers,
-        num_classes,
-        label_embedding=labels.Overlay(kesanapalli2023.LABEL_STRENGTHS["mnist"]),
-        layer_schedule="greedy",
-    )
-    loss = Logistic(threshold=kesanapalli2023.THRESHOLDS["mnist"])
-    model.compile(keras.optimizers.Adam(rate), loss, metrics=metrics())
-    return model
-
-
-def _dense_layers(units):
-    return [
-        FFDense(width, normalization=keras.layers.UnitNormalization(), goodness="sum_of_squares")
-        for width in units
-    ]
-
-
 # --- one after the other, as published -----------------------------------------------------------
 
 
 def small_layers(sample_shape, num_classes, epochs, steps):
     """The layers of its network for backpropagation, by Forward-Forward."""
     del sample_shape, epochs, steps
-    return _compiled(_dense_layers((250, 110)), num_classes)
+    return kesanapalli2023.compiled(kesanapalli2023.dense_layers((250, 110)), num_classes)
 
 
-def large_network(sample_shape, num_classes, epochs, steps, rate=6.7e-3, units=(2000,) * 4):
-    """A plain network, by backpropagation."""
-    del epochs, steps
-    network = keras.Sequential(
-        [
-            keras.Input(sample_shape),
-            keras.layers.Flatten(),
-            *(keras.layers.Dense(width, activation="relu") for width in units),
-            keras.layers.Dense(num_classes, activation="softmax"),
-        ]
-    )
-    network.compile(keras.optimizers.Adam(rate), CROSS_ENTROPY, metrics=metrics())
-    return network
+def large_network(*made_for):
+    """A plain network of the layers' width, by backpropagation."""
+    return kesanapalli2023.backpropagation_network((2000,) * 4, *made_for)
 
 
 def plainly_on(model, sample_shape, num_classes, epochs, steps):
     """Weights of Forward-Forward layers in a plain network, without their normalisation."""
     units = [layer.units for layer in model.ff_layers]
-    network = large_network(sample_shape, num_classes, epochs, steps, 1e-4, units)
+    network = kesanapalli2023.backpropagation_network(
+        units, sample_shape, num_classes, epochs, steps, learning_rate=1e-4
+    )
     for layer, own in zip(network.layers[1:], model.ff_layers, strict=False):
         layer.set_weights([own.kernel, own.transform.bias])
     return network
@@ -116,7 +90,8 @@ def layers_on(network, sample_shape, num_classes, epochs, steps):
     """Weights of a plain network in Forward-Forward layers."""
     del epochs, steps
     *dense, _ = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
-    model = _compiled(_dense_layers([layer.units for layer in dense]), num_classes, 1e-3)
+    layers = kesanapalli2023.dense_layers([layer.units for layer in dense])
+    model = kesanapalli2023.compiled(layers, num_classes, learning_rate=1e-3)
     model.build((None, *sample_shape))
     for layer, own in zip(dense, model.ff_layers, strict=True):
         own.transform.set_weights(layer.get_weights())

@@ -62,7 +62,9 @@ def _cells():
             test,
             backpropagation=True,
             source_values=values,
-            network=functools.partial(tantravahi2024.plain, activation=activation),
+            network=functools.partial(
+                tantravahi2024.backpropagation_network, activation=activation
+            ),
             as_published=True,
         )
         network = mlp_recipes.class_groups(

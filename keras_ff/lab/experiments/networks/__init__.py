@@ -8,6 +8,7 @@ import itertools
 
 import keras
 
+from keras_ff import activations
 from keras_ff.layers import FFAttention, FFLayer
 from keras_ff.models import FFModel
 
@@ -16,6 +17,21 @@ def metrics():
     """What trainings measure: accuracy, and the cross-entropy of probabilities."""
     cross_entropy = keras.metrics.SparseCategoricalCrossentropy(name="cross_entropy")
     return ["accuracy", cross_entropy]
+
+
+def plain(sample_shape, units, num_classes, optimizer, activation="relu"):
+    """Dense layers and a softmax, compiled for backpropagation."""
+    activation = activations.get(activation)
+    network = keras.Sequential(
+        [
+            keras.Input(sample_shape),
+            keras.layers.Flatten(),
+            *(keras.layers.Dense(width, activation=activation) for width in units),
+            keras.layers.Dense(num_classes, activation="softmax"),
+        ]
+    )
+    network.compile(optimizer, "sparse_categorical_crossentropy", metrics=metrics())
+    return network
 
 
 def other_parts(config, sample_shape, num_classes, epochs, steps, **parts):

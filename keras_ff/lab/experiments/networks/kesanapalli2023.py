@@ -5,7 +5,7 @@ import functools
 import keras
 
 import keras_ff
-from keras_ff.lab.experiments.networks import metrics
+from keras_ff.lab.experiments.networks import metrics, plain
 from keras_ff.lab.experiments.table import Cell
 from keras_ff.layers import FFDense
 from keras_ff.losses import Logistic
@@ -88,37 +88,32 @@ def backpropagation_cell(row, dataset, published, samples=None, **chosen):
 def network(dataset, sample_shape, num_classes, epochs, steps):
     """Four dense layers, the squares of which are summed and held against a threshold."""
     del sample_shape, epochs, steps  # the rate is constant
+    return compiled(dense_layers((2000,) * LAYERS), num_classes, dataset)
+
+
+def backpropagation_network(units, sample_shape, num_classes, epochs, steps, learning_rate=6.7e-3):
+    """Dense layers and a softmax."""
+    del epochs, steps
+    return plain(sample_shape, units, num_classes, keras.optimizers.Adam(learning_rate))
+
+
+def dense_layers(units):
+    """Dense layers as it has them, whatever their widths."""
+    return [
+        FFDense(width, normalization=keras.layers.UnitNormalization(), goodness="sum_of_squares")
+        for width in units
+    ]
+
+
+def compiled(layers, num_classes, dataset="mnist", learning_rate=0.02):
+    """A network of layers that learn one after the other, as it trains them."""
     strength = LABEL_STRENGTHS.get(dataset, LABEL_STRENGTH_IN_COLOUR)
     model = keras_ff.FFModel(
-        [
-            FFDense(
-                2000,
-                normalization=keras.layers.UnitNormalization(),
-                goodness="sum_of_squares",
-            )
-            for _ in range(LAYERS)
-        ],
+        layers,
         num_classes,
         label_embedding=keras_ff.labels.Overlay(strength),
         layer_schedule="greedy",
     )
     loss = Logistic(threshold=THRESHOLDS[dataset])
-    model.compile(keras.optimizers.Adam(0.02), loss, metrics=metrics())
+    model.compile(keras.optimizers.Adam(learning_rate), loss, metrics=metrics())
     return model
-
-
-def backpropagation_network(units, sample_shape, num_classes, epochs, steps):
-    """Two dense layers and a softmax."""
-    del epochs, steps
-    network = keras.Sequential(
-        [
-            keras.Input(sample_shape),
-            keras.layers.Flatten(),
-            *(keras.layers.Dense(width, activation="relu") for width in units),
-            keras.layers.Dense(num_classes, activation="softmax"),
-        ]
-    )
-    network.compile(
-        keras.optimizers.Adam(6.7e-3), "sparse_categorical_crossentropy", metrics=metrics()
-    )
-    return network

@@ -7,7 +7,7 @@ import keras
 
 import keras_ff
 from keras_ff import layers, readouts
-from keras_ff.lab.experiments.networks import metrics
+from keras_ff.lab.experiments.networks import metrics, plain
 from keras_ff.lab.experiments.table import Cell
 from keras_ff.losses import Logistic, SymBa
 from keras_ff.optimizers.learning_rates import ConstantThenLinear
@@ -150,26 +150,13 @@ def cell(row, number, published, epochs=None, text="", values=None, data=None, *
     )
 
 
-def plain(sample_shape, num_classes, epochs, steps, activation="relu"):
-    """Three dense layers for backpropagation, without normalisation or dropout.
+def backpropagation_network(sample_shape, num_classes, epochs, steps, activation="relu"):
+    """Three dense layers, without normalisation or dropout.
 
     What the source had is not said, but that its losses went out of hand under two activations.
     """
-    del sample_shape
-    network = keras.Sequential(
-        [
-            keras.layers.Flatten(),
-            *(
-                keras.layers.Dense(1000, activation=keras_ff.activations.get(activation))
-                for _ in range(3)
-            ),
-            keras.layers.Dense(num_classes, activation="softmax"),
-        ]
-    )
-    network.compile(
-        sgd(0.01, 0.0003, epochs * steps), "sparse_categorical_crossentropy", metrics=metrics()
-    )
-    return network
+    optimizer = sgd(0.01, 0.0003, epochs * steps)
+    return plain(sample_shape, (1000,) * 3, num_classes, optimizer, activation)
 
 
 def convolutional(make, sample_shape, num_classes, epochs, steps, **arguments):
