@@ -171,7 +171,8 @@ def negatives_of(config):
 
 def _readout_of(config):
     """The readout while layers learn."""
-    if config.readout_epochs is not None:
+    # Without labels there is no goodness to score by.
+    if config.readout_epochs is not None and not is_unsupervised(config):
         return readouts.Goodness("validation" if config.validation_share else "all")
     if config.readout in BY_VALIDATION:
         mirrored = config.readout == MIRRORED_BEST_LAYERS

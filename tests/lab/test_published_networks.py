@@ -6,7 +6,7 @@ import pytest
 
 import keras_ff
 from keras_ff import zoo
-from keras_ff.lab.experiments import published_networks
+from keras_ff.lab.experiments import published_networks, tables
 from keras_ff.lab.experiments.networks import kesanapalli2023, tantravahi2024
 
 
@@ -17,6 +17,16 @@ def test_every_published_network_is_in_the_zoo_without_weights():
         assert preset.storage is None and preset.test_accuracy is None
         assert preset.metadata["epochs"] == published.epochs
         assert preset.architecture == published.architecture
+
+
+@pytest.mark.slow
+def test_every_published_network_is_trained_by_a_cell():
+    networks = published_networks.PUBLISHED
+    found = {one.table: tables.get(one.table).cells for one in networks.values()}
+    for name, published in networks.items():
+        cells = found[published.table]
+        (cell,) = [one for one in cells if published_networks.is_of(published, one)]
+        assert cell.within("full").config.epochs == published.epochs, name
 
 
 # Trainable parameters that the sources give or that follow from their widths.

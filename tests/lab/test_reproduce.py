@@ -352,7 +352,30 @@ def test_all_tables_have_cells_of_different_names():
         assert row[found.rows] == found.cells[0].row  # no other column has its name
         names = [cell.name for cell in found.cells]
         assert len(set(names)) == len(names)
+        assert not any("," in name for name in names)  # which part them on the command line
         assert all(cell.published is None or 0 < cell.published < 100 for cell in found.cells)
+
+
+@pytest.mark.slow
+def test_what_was_divided_by_whole_sets_is_divided_by_what_there_was():
+    """Kesanapalli et al., table 3: 46.83 % of 10,000 test images are 93.66 % of 5,000."""
+    found = {cell.name: cell for cell in tables.get("kesanapalli2023_samples").cells}
+    cell = found["mnist_5000-backpropagation-as_published"]
+    assert (cell.published, cell.published_text) == (93.66, "46.83 (93.66)")
+    assert cell.source_values["training"] == "8.31 (99.72)"
+    cell = found["mnist_30000-backpropagation-as_published"]
+    assert (cell.published, cell.published_text) == (97.56, "97.56")
+    assert cell.source_values["training"] == "49.99 (99.98)"
+    cell = found["svhn_cropped_10k_1000-backpropagation-as_published"]
+    assert (cell.published_text, cell.comparable) == ("2.35 (61.1)", False)
+    # Ours see about as many images, whatever there are.
+    seen = {
+        name: cell.config.epochs * cell.config.samples
+        for name, cell in found.items()
+        if name.endswith("class_groups") and cell.config.samples
+    }
+    assert seen["mnist_1000-class_groups"] == 600_000
+    assert seen["mnist_20000-class_groups"] == seen["cifar10_5000-class_groups"] == 1_800_000
 
 
 @pytest.mark.slow

@@ -316,6 +316,17 @@ def test_a_readout_learns_after_layers_which_stay(read_out, tmp_path):
     assert training.classification_metrics(with_head, test)["accuracy"] == metrics["test_accuracy"]
 
 
+@pytest.mark.slow
+def test_a_readout_learns_after_layers_that_learned_without_labels(tmp_path):
+    chosen = {"negatives": "hybrid_images", "negatives_count": 1, "readout": "softmax"}
+    folder = tmp_path / "run"
+    training.train(small(**chosen, readout_epochs=30), folder, verbose=0)
+    model, _ = training.load(folder)
+    # The head that learned beside the layers made way for one that learned on them.
+    assert model.readout.head.kernel.shape[-1] == 10
+    assert read(folder, "metrics.json")["test_accuracy"] > 0.85
+
+
 @mostly_slow("broken_off", ["before", "after"], quick=())
 def test_a_readout_that_was_interrupted_ends_as_an_undisturbed_one(
     broken_off, read_out, tmp_path, monkeypatch

@@ -6,7 +6,7 @@ from keras_ff.lab.experiments import mlp_recipes
 from keras_ff.lab.experiments.table import Cell, Table
 
 ACTIVATIONS = {
-    "mnist": ("relu_full_grad",),
+    "mnist": ("relu_full_grad", "sign", "step", "quantized_relu"),
     "fashion_mnist": ("relu", "leaky_relu", "elu", "gelu", "tanh", "sigmoid", "relu_full_grad"),
     "cifar10": ("elu", "gelu"),
 }

@@ -16,6 +16,7 @@ import keras
 import keras_ff
 from keras_ff import datasets, models
 from keras_ff.datasets import DataConfig
+from keras_ff.lab.experiments import cells, results_page, tables
 from keras_ff.lab.experiments.networks import (
     dooms2023,
     kesanapalli2023,
@@ -38,6 +39,7 @@ class Published:
         data: dictionary, options of `DataConfig`.
         epochs: integer, those of the source.
         architecture, description: strings, for the preset's card.
+        table, cell: strings, where it is trained: names of a table and of one of its cells.
     """
 
     network: object
@@ -45,6 +47,8 @@ class Published:
     epochs: int
     architecture: str
     description: str
+    table: str
+    cell: str
 
 
 def _convolutional(make, **arguments):
@@ -54,6 +58,7 @@ def _convolutional(make, **arguments):
 _CIFAR = {"batch_size": 256, **tantravahi2024.DATA}
 _TRIFECTA = {"dataset": "cifar10", **dooms2023.DATA}
 _LOCAL = models.local_receptive_field
+_ARCHITECTURES = "tantravahi2024_architectures"
 PUBLISHED = {
     **{
         f"cifar10_mlp_s1_{number}_{one.activation}": Published(
@@ -62,6 +67,8 @@ PUBLISHED = {
             one.epochs,
             f"mlp_s1_{number}",
             f"Experiment {number} of {TANTRAVAHI}, table 4.1. {tantravahi2024.REMARKS}",
+            "tantravahi2024_activations",
+            f"{one.activation}, experiment {number}",
         )
         for number, one in tantravahi2024.EXPERIMENTS.items()
     },
@@ -71,6 +78,8 @@ PUBLISHED = {
         200,
         "vgg19",
         f"The deep convolutional stack of {TANTRAVAHI}. {tantravahi2024.CONVOLUTIONS}",
+        _ARCHITECTURES,
+        "VGG-19",
     ),
     "cifar10_three_conv_relu": Published(
         _convolutional(models.vgg, variant="three_conv"),
@@ -79,6 +88,8 @@ PUBLISHED = {
         "three_conv",
         f"Three convolutions and two dense layers, after {TANTRAVAHI}. "
         f"{tantravahi2024.CONVOLUTIONS}",
+        _ARCHITECTURES,
+        "three convolutions",
     ),
     "cifar10_local_receptive_field_relu": Published(
         _convolutional(_LOCAL),
@@ -86,6 +97,8 @@ PUBLISHED = {
         200,
         "local_receptive_field",
         f"The local receptive field network of {TANTRAVAHI}. {tantravahi2024.CONVOLUTIONS}",
+        _ARCHITECTURES,
+        "local receptive fields",
     ),
     "cifar10_local_receptive_field_residual_relu": Published(
         _convolutional(_LOCAL, residual=True),
@@ -94,6 +107,8 @@ PUBLISHED = {
         "local_receptive_field_residual",
         f"The local receptive field network of {TANTRAVAHI} with residual connections. "
         f"{tantravahi2024.CONVOLUTIONS}",
+        _ARCHITECTURES,
+        "local receptive fields, residual",
     ),
     "cifar10_trifecta_6_relu": Published(
         functools.partial(dooms2023.network, width=1.0),
@@ -101,6 +116,8 @@ PUBLISHED = {
         100,
         "trifecta_6",
         f"The Trifecta, {DOOMS}: 6 layers.",
+        "dooms2023_ladder",
+        "Trifecta",
     ),
     "cifar10_trifecta_12_relu": Published(
         functools.partial(dooms2023.network, variant="trifecta_12", width=1.0, falling_rates=True),
@@ -108,6 +125,8 @@ PUBLISHED = {
         500,
         "trifecta_12",
         f"The Trifecta, {DOOMS}: 12 layers, its longest training.",
+        "dooms2023_ladder",
+        "Trifecta, 12 layers",
     ),
     "mnist_mlp_s2_relu": Published(
         functools.partial(kesanapalli2023.network, "mnist"),
@@ -116,6 +135,8 @@ PUBLISHED = {
         "mlp_s2",
         f"The Forward-Forward baseline of {KESANAPALLI}: 60 epochs per layer. "
         f"{kesanapalli2023.REMARKS}",
+        "kesanapalli2023_baseline",
+        "mnist",
     ),
     "mnist_mlp_s4_elu": Published(
         li_chen2023.network,
@@ -127,12 +148,40 @@ PUBLISHED = {
         li_chen2023.EPOCHS,
         "mlp_s4",
         f"The best network of {LI_CHEN}: ELU, threshold 10, margin 1. {li_chen2023.REMARKS}",
+        "li_chen2023_negatives",
+        "random labels, margin 1",
     ),
 }
 
 
-def write(name, folder, data_dir=None):
-    """Write one of `PUBLISHED` into a folder of presets, without weights; returns the preset."""
+def is_of(published, cell):
+    """Whether a cell of its table trains a published network."""
+    of_source = cell.as_published and not cell.backpropagation
+    return of_source and cell.row == published.cell
+
+
+def reached(published, results=cells.RESULTS):
+    """A sentence on what a published network came to here, empty where it was not trained."""
+    found = next(
+        one
+        for one in results_page.reproductions(tables.get(published.table), results)
+        if is_of(published, one.cell)
+    )
+    if not found.runs:
+        return ""
+    row, run = found.row("row"), found.runs[0]
+    return (
+        f"Trained again for {row['epochs']} epochs on {row['images']} images, with "
+        f"{run['parameters']:,} weights, it came to {row['test']} % of test samples, which "
+        "RESULTS.md shows beside the source's value. "
+    )
+
+
+def write(name, folder, data_dir=None, results=cells.RESULTS):
+    """Write one of `PUBLISHED` into a folder of presets, without weights; returns the preset.
+
+    Its card says what the cell of `results` came to, where it was trained.
+    """
     published = PUBLISHED[name]
     data = DataConfig.from_dict(published.data)
     info = datasets.info(data.dataset, data_dir=data_dir)
@@ -152,8 +201,8 @@ def write(name, folder, data_dir=None):
         seed=data.seed,
         data=published.data,
         command=f"keras-ff zoo train {name} --out runs/{name}",
-        description=published.description
-        + " Load it with `load_weights=False` and train it; what it reaches stands in RESULTS.md.",
+        description=f"{published.description} {reached(published, results)}"
+        "Load it with `load_weights=False` to train it.",
     )
 
 

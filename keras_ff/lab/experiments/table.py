@@ -74,11 +74,11 @@ class Cell:
 
     @property
     def name(self):
-        """What the cell is called on the command line and in its files."""
+        """What the cell is called on the command line, in lists by commas, and in its files."""
         words = [self.row, self.family]
         if self.as_published:
             words.append(AS_PUBLISHED)
-        return "-".join(words).replace(" ", "_")
+        return "-".join(words).replace(",", "").replace(" ", "_")
 
     def within(self, budget):
         """The cell as a budget trains it: with all that the source had, or a tenth of the epochs.

@@ -3,6 +3,7 @@
 from keras_ff.lab.experiments import (
     dooms2023_convolutions,
     dooms2023_ladder,
+    hinton2022,
     kesanapalli2023_architectures,
     kesanapalli2023_baseline,
     kesanapalli2023_samples,
@@ -13,6 +14,7 @@ from keras_ff.lab.experiments import (
     li_chen2023_unsupervised,
     li_chen2023_widths,
     more_activations,
+    sun2025_resnet,
     tantravahi2024_activations,
     tantravahi2024_architectures,
     tantravahi2024_negatives,
@@ -37,6 +39,8 @@ TABLES = {
     "li_chen2023_thresholds": li_chen2023_thresholds.table,
     "li_chen2023_skips": li_chen2023_skips.table,
     "li_chen2023_unsupervised": li_chen2023_unsupervised.table,
+    "sun2025_resnet": sun2025_resnet.table,
+    "hinton2022": hinton2022.table,
     "more_activations": more_activations.table,
 }
 # What tables were called in earlier versions.
