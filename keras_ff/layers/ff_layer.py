@@ -54,9 +54,10 @@ class FFLayer(keras.layers.Layer):
             own. Defaults to `None`: a copy of the one that `FFModel.compile` is given.
         auxiliary: further terms of the loss, from the activities of the positive samples alone: a
             Keras layer or a list of them. One that takes labels returns its term, such as
-            `keras_ff.losses.SupCon`; another adds it by `add_loss`, such as
-            `keras_ff.layers.PeerNormalization` or `keras.layers.ActivityRegularization`. Defaults
-            to `None`.
+            `keras_ff.losses.SupCon` or `keras_ff.losses.SimilarityMatching`; another adds it by
+            `add_loss`, such as `keras_ff.layers.PeerNormalization` or
+            `keras.layers.ActivityRegularization`. One whose `num_classes` is `None` is told the
+            number of classes. Defaults to `None`.
         normalization: what happens to the inputs first: `"length"`, `"centered_length"`,
             `"batch"`, `"layer"`, `"class_groups"`, any Keras layer, or `None`. Length
             normalisation leaves no trace of the previous layer's goodness, and that of class
@@ -172,6 +173,8 @@ class FFLayer(keras.layers.Layer):
             self.goodness.build_for(activities_shape, num_classes)
         for term in self.auxiliary:
             if not term.built:
+                if getattr(term, "num_classes", 0) is None:
+                    term.num_classes = num_classes
                 term.build(activities_shape)
         self._unit = self.goodness.unit(activities_shape)
         self.set_objective(self.loss, self.optimizer)

@@ -12,6 +12,7 @@ from keras_ff.losses.base import AUTO, FFLoss
 from keras_ff.losses.class_loss import ClassLoss
 from keras_ff.losses.label_softmax import LabelSoftmax
 from keras_ff.losses.logistic import AUTO_THRESHOLD, LEARNED, Logistic
+from keras_ff.losses.similarity_matching import SimilarityMatching as SimilarityMatching
 from keras_ff.losses.sup_con import SupCon as SupCon
 from keras_ff.losses.symba import SymBa
 from keras_ff.utils import registry

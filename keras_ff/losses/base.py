@@ -57,7 +57,8 @@ class ScaledDifference(FFLoss):
     def on_scale(self, unit, typical_alpha=None):
         if self.alpha != AUTO:
             return self
-        return type(self)(alpha=(typical_alpha or self.typical_alpha) / unit)
+        alpha = (typical_alpha or self.typical_alpha) / unit
+        return type(self)(**{**self.get_config(), "alpha": alpha})
 
     def _differences(self, positive_goodness, negative_goodness):
         positive, negative = columns(positive_goodness, negative_goodness)

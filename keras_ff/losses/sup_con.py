@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_ff import backends
+from keras_ff.losses.terms import one_label_per_sample, unit_length
 from keras_ff.utils import average_pooling, checks, keras_internals
 from keras_ff.utils.registry import registered
 
@@ -11,8 +12,6 @@ from keras_ff.utils.registry import registered
 NOWHERE = -1e30
 # Schedules may begin or end with 0, by which nothing can be divided.
 LEAST_TEMPERATURE = 0.01
-# Squared length below which a vector has no direction.
-NO_LENGTH = 1e-12
 
 
 @registered
@@ -106,14 +105,7 @@ class SupCon(keras.layers.Layer):
 
     def call(self, activities, labels, training=False):
         directions = self.project(activities, training=training)
-        labels = ops.reshape(labels, (-1,))
-        if None not in (directions.shape[0], labels.shape[0]) and (
-            directions.shape[0] != labels.shape[0]
-        ):
-            raise ValueError(
-                "Every sample needs one label. Received: activities of shape "
-                f"{tuple(activities.shape)} and {labels.shape[0]} labels"
-            )
+        labels = one_label_per_sample(labels, activities)
         directions, labels = backends.all_gather(directions), backends.all_gather(labels)
         itself = ops.eye(ops.shape(directions)[0], dtype="bool")
         same_class = ops.equal(ops.expand_dims(labels, 0), ops.expand_dims(labels, 1))
@@ -140,10 +132,7 @@ class SupCon(keras.layers.Layer):
         z = average_pooling.pooled(ops.cast(activities, "float32"), self.regions)
         if self.head is not None:
             z = self.normalization(self.head(z), training=training)
-        square = ops.sum(ops.square(z), axis=-1, keepdims=True)
-        # Both branches are finite, so that the gradient is, too.
-        scaled = z * ops.rsqrt(ops.maximum(square, NO_LENGTH))
-        return ops.where(square > NO_LENGTH, scaled, ops.zeros_like(z))
+        return unit_length(z)
 
     def _take_step(self, training):
         """The temperature of this step; a training step counts."""

@@ -68,11 +68,11 @@ def checked_layers(layers):
 
 
 def check_num_classes_of(ff_layers, num_classes):
-    """Raise ValueError where a layer was built, or its goodness made, for other classes."""
+    """Raise ValueError where a layer was built, or a part of it made, for other classes."""
     for layer in ff_layers:
-        known = [layer.num_classes if layer.built else None]
-        known.append(getattr(layer.goodness, "num_classes", None))
-        for number in known:
+        parts = [layer.goodness, *layer.auxiliary]
+        known = [getattr(part, "num_classes", None) for part in parts]
+        for number in [layer.num_classes if layer.built else None, *known]:
             if number not in (None, num_classes):
                 raise ValueError(
                     "The layers of a model must be for its classes: make new ones, or carry their "
