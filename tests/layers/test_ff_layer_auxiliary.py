@@ -7,7 +7,7 @@ from keras.ops import convert_to_numpy
 
 import keras_ff
 from keras_ff.layers import Batch, FFConv2D, FFDense, FFLayer, PeerNormalization
-from keras_ff.losses import SupCon
+from keras_ff.losses import SimilarityMatching, SupCon
 from tests.helpers import activities_of, drawn
 from tests.helpers.either_backend import value_and_gradients
 
@@ -55,6 +55,15 @@ def supcon_by_hand(positives, labels):
     return 0.7 * np.mean(losses)
 
 
+def similarity_by_hand(positives, labels):
+    """The squared distance of cosine similarities, of activities and of labels of two classes."""
+    z = positives.std(tuple(range(1, positives.ndim - 1))) if positives.ndim > 2 else positives
+    z = z - z.mean(axis=1, keepdims=True)
+    z = z / np.linalg.norm(z, axis=1, keepdims=True)
+    of_labels = np.where(labels[:, None] == labels, 1.0, -1.0)
+    return 0.6 * np.mean((z @ z.T - of_labels) ** 2)
+
+
 TERMS = {
     "activity": (
         lambda: keras.layers.ActivityRegularization(l1=0.3, l2=0.2),
@@ -62,6 +71,10 @@ TERMS = {
     ),
     "peers": (lambda: PeerNormalization(weight=2.0), peers_by_hand),
     "supcon": (lambda: SupCon(units=None, temperature=0.5, weight=0.7), supcon_by_hand),
+    "similarity": (
+        lambda: SimilarityMatching(weight=0.6, use_head=False, num_classes=2),
+        similarity_by_hand,
+    ),
 }
 LEARNING_ALONE = {"peers"}
 

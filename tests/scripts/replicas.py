@@ -68,6 +68,14 @@ MODELS = {
         {"negatives": lambda: negatives.RandomLabels(count=3)},
         "label_softmax",
     ),
+    "local classifiers and similarity matching": (
+        lambda: [
+            FFDense(20, goodness="local_classifier", auxiliary=losses.SimilarityMatching())
+            for _ in range(2)
+        ],
+        {"label_embedding": None, "negatives": None},
+        None,
+    ),
     "hybrid images": (
         dense,
         {"label_embedding": None, "negatives": "hybrid_images", "readout": "softmax"},
