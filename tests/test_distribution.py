@@ -34,7 +34,7 @@ MAIN = (
     f"peer normalisation:{401 if UNEVEN else 400}/20",
 )
 OTHERS = (
-    f"greedy hard labels and supervised contrast:{403 if UNEVEN else 400}/20",
+    f"greedy hard labels and auxiliary terms:{403 if UNEVEN else 400}/20",
     "adversarial and label map:400/20",
     "hybrid images:400/20",
 )

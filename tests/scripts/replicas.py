@@ -68,21 +68,15 @@ MODELS = {
         {"negatives": lambda: negatives.RandomLabels(count=3)},
         "label_softmax",
     ),
-    "local classifiers and similarity matching": (
-        lambda: [
-            FFDense(20, goodness="local_classifier", auxiliary=losses.SimilarityMatching())
-            for _ in range(2)
-        ],
-        {"label_embedding": None, "negatives": None},
-        None,
-    ),
     "hybrid images": (
         dense,
         {"label_embedding": None, "negatives": "hybrid_images", "readout": "softmax"},
         "symba",
     ),
-    "greedy hard labels and supervised contrast": (
-        lambda: dense(lambda: losses.SupCon(8), kernel_regularizer="l2"),
+    "greedy hard labels and auxiliary terms": (
+        lambda: dense(
+            lambda: [losses.SupCon(8), losses.SimilarityMatching(1.0)], kernel_regularizer="l2"
+        ),
         {"negatives": "hard_labels", "readout": "softmax", "layer_schedule": "greedy"},
         "symba",
     ),
