@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from keras_ff.utils import checks, keras_internals
+from keras_ff.utils import average_pooling, checks, keras_internals
 from keras_ff.utils.registry import registered
 
 
@@ -13,17 +13,22 @@ from keras_ff.utils.registry import registered
 class LocalClassifier(keras.layers.Layer):
     """Logits of a linear head on a layer's activities, in place of a goodness: a baseline.
 
-    `G = W · flatten(y / √mean(y²)) + b`, one logit per class, with a cross-entropy on every layer
-    (Nøkland and Eidnes 2019; Dooms 2023). Local as Forward-Forward is, and without negatives, but
-    each layer has additional weights to classify with. The head
-    belongs to the layer that holds it and learns in its steps; every layer needs an object of its
-    own. The head and its inputs are float32.
+    `G = W · flatten(pool(y / √mean(y²))) + b`, one logit per class, with a cross-entropy on every
+    layer (Nøkland and Eidnes 2019, https://arxiv.org/abs/1901.06656; Dooms 2023). Local as
+    Forward-Forward is, and without negatives, but each layer has additional weights to classify
+    with. The head belongs to the layer that holds it and learns in its steps; every layer needs an
+    object of its own. The head and its inputs are float32. With
+    `auxiliary=keras_ff.losses.SimilarityMatching()` beside it a layer has the loss *predsim* of
+    Nøkland and Eidnes.
 
     Args:
         kernel_initializer: as for `keras.layers.Dense`. Defaults to `"glorot_uniform"`.
         kernel_regularizer: as for `keras.layers.Dense`. Defaults to `None`.
         num_classes: integer, needed where the classifier stands alone; a model sets it.
             Defaults to `None`.
+        regions: integer, average pooling to at most this many regions per side of an image, as in
+            `keras_ff.losses.SupCon`, so that wide convolutions need no head of millions of
+            weights. Defaults to `None`: no pooling.
 
     Call arguments:
         activities: tensor of shape (batch, ...), any float dtype.
@@ -51,6 +56,7 @@ class LocalClassifier(keras.layers.Layer):
         kernel_initializer="glorot_uniform",
         kernel_regularizer=None,
         num_classes=None,
+        regions=None,
         **kwargs,
     ):
         # Here, because the layers in turn know the goodness.
@@ -62,6 +68,7 @@ class LocalClassifier(keras.layers.Layer):
         self.num_classes = (
             None if num_classes is None else checks.whole_number(num_classes, "num_classes")
         )
+        self.regions = None if regions is None else checks.whole_number(regions, "regions")
         self.normalization = LengthNormalization(dtype="float32", name="normalization")
         self.head = None
 
@@ -95,13 +102,20 @@ class LocalClassifier(keras.layers.Layer):
             dtype="float32",
             name="head",
         )
-        self.head.build((None, math.prod(activities_shape[1:])))
+        self.head.build((None, self._number_of_features(activities_shape)))
         keras_internals.keep_frozen(self)
 
     def call(self, activities, num_classes=None):
         self.check(activities.shape, num_classes or self.num_classes)
         directions = self.normalization(activities)
-        return self.head(ops.reshape(directions, (-1, math.prod(activities.shape[1:]))))
+        if self.regions is not None:
+            directions = average_pooling.pooled(directions, self.regions)
+        return self.head(ops.reshape(directions, (-1, self._number_of_features(activities.shape))))
+
+    def _number_of_features(self, activities_shape):
+        if self.regions is None:
+            return math.prod(activities_shape[1:])
+        return average_pooling.number_of_features(activities_shape, self.regions)
 
     def compute_output_shape(self, activities_shape):
         return (activities_shape[0], self.num_classes)
@@ -140,4 +154,5 @@ class LocalClassifier(keras.layers.Layer):
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "num_classes": self.num_classes,
+            "regions": self.regions,
         }

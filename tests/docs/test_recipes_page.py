@@ -24,6 +24,7 @@ SHAPES = {
     "SymBa": (28, 28, 1),
     "Without labels": (28, 28, 1),
     "Attention": (28, 28, 1),
+    "Prediction and similarity": (32, 32, 3),
 }
 
 
@@ -34,7 +35,7 @@ def recipes():
     return {title: re.findall(r"(?ms)^```python\n(.*?)^```$", text) for title, text in sections}
 
 
-def test_the_page_has_seven_recipes_of_one_short_block_each():
+def test_the_page_has_eight_recipes_of_one_short_block_each():
     found = recipes()
     assert list(found) == list(SHAPES)
     for title, blocks in found.items():

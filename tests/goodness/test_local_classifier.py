@@ -42,6 +42,28 @@ def test_formula(shape):
     np.testing.assert_allclose(logits, by_hand(activities, kernel, bias), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(("regions", "windows"), [(1, (4, 6)), (2, (2, 3)), (9, (1, 1))])
+def test_averages_of_regions(regions, windows):
+    part, activities = made((3, 4, 6, 5), regions=regions), drawn((3, 4, 6, 5))
+    rows, columns = windows
+    kernel, bias = part.head.kernel, part.head.bias
+    assert kernel.shape == (24 // (rows * columns) * 5, 3)
+    length = np.sqrt((activities.astype("float64") ** 2).mean(axis=(1, 2, 3), keepdims=True))
+    blocks = (activities / length).reshape(3, 4 // rows, rows, 6 // columns, columns, 5)
+    averages = blocks.mean(axis=(2, 4)).reshape(3, -1)
+    expected = averages @ np.asarray(kernel, "float64") + np.asarray(bias, "float64")
+    np.testing.assert_allclose(part(activities), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_without_positions_there_is_nothing_to_average():
+    part, activities = made((4, 6), regions=2), drawn((4, 6))
+    expected = by_hand(activities, part.head.kernel, part.head.bias)
+    np.testing.assert_allclose(part(activities), expected, rtol=1e-5, atol=1e-5)
+    for wrong in (0, 1.5, "all"):
+        with pytest.raises(ValueError, match=r"`regions` must.*Received: regions="):
+            LocalClassifier(regions=wrong)
+
+
 def test_the_length_of_the_activities_tells_nothing():
     part, activities = made((4, 6)), drawn((4, 6))
     logits = np.asarray(part(activities))
@@ -182,6 +204,7 @@ def test_it_learns():
             "kernel_initializer": keras.initializers.HeNormal(seed=3),
             "kernel_regularizer": keras.regularizers.L2(0.1),
             "num_classes": 4,
+            "regions": 2,
         },
     ],
     ids=["default", "all"],
