@@ -183,8 +183,9 @@ class FFModel(backends.Trainer, keras.Model):
                 with one of their own. `model.optimizer.optimizers` lists them. Defaults to
                 `"adam"`.
             loss: name or object of `keras_ff.losses`, for every layer without one of its own; for
-                class groups also Keras's sparse categorical cross-entropy on logits. Defaults to
-                `None`: `"symba"`, and for class groups `"sparse_categorical_crossentropy"`.
+                class groups also Keras's sparse categorical cross-entropy on logits, with smoothed
+                labels `keras_ff.losses.ClassLoss(label_smoothing=0.1)`. Defaults to `None`:
+                `"symba"`, and for class groups `"sparse_categorical_crossentropy"`.
             loss_weights: refused; every layer has a loss and an optimizer of its own.
             metrics, weighted_metrics: as for `keras.Model.compile`. They are given probabilities,
                 as of `predict_proba`.

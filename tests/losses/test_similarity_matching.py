@@ -113,8 +113,8 @@ def test_the_head_of_dense_activities_is_a_square_matrix():
     term, activities = headed((7, 5)), drawn((7, 5))
     (kernel,) = term.weights
     assert kernel.shape == (5, 5)
-    answers = activities.astype("float64") @ np.asarray(kernel, "float64")
-    expected = by_hand(answers, LABELS)
+    outputs = activities.astype("float64") @ np.asarray(kernel, "float64")
+    expected = by_hand(outputs, LABELS)
     assert float(term(activities, LABELS)) == pytest.approx(expected, rel=1e-5)
     assert expected != pytest.approx(by_hand(activities, LABELS), rel=1e-2)
 
