@@ -41,10 +41,8 @@ def names(module):
 def page(module):
     """A module's page: what it is for, its classes and functions, then its constants."""
     known = sorted(names(module), key=str.lower)
-    about = (
-        f"::: keras_ff.{module}\n    options:\n      members: false\n      show_root_heading: false"
-    )
-    parts = [f"# keras_ff.{module}", about]
+    options = "    options:\n      members: false\n      show_root_heading: false"
+    parts = [f"# keras_ff.{module}", f"::: keras_ff.{module}\n{options}"]
     parts += [f"::: keras_ff.{module}.{name}" for name in known if not name.isupper()]
     constants = [assignment(module, name) for name in known if name.isupper()]
     if constants:
