@@ -15,8 +15,8 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     **{f"zoo/{card.parent.name}/README.md": f"zoo/{card.parent.name}.md" for card in CARDS},
 }
-# Parts of README.md that have a page of their own.
-PARTS = {"README.md#speed": "speed.md", "README.md": "index.md"}
+# What greets a reader, in the repository and in the site.
+README, HOME = "README.md", "index.md"
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
 FENCE = re.compile(r"(?ms)^(```.*?^```)")
 
@@ -73,9 +73,8 @@ def site_target(link, origin):
     if "://" in link or not path:
         return None
     path = posixpath.normpath(posixpath.join(posixpath.dirname(origin), path))
-    whole = f"{path}#{fragment}" if fragment else path
-    if whole in PARTS:
-        return PARTS[whole]
+    if path == README:
+        return HOME
     if path in PAGES:
         path = PAGES[path]
     elif path.startswith("docs/"):

@@ -1,4 +1,4 @@
-"""The pages of docs/: their programs run in order, and so do the commands they show."""
+"""README and docs/: their programs run in order, and so do the commands they show."""
 
 import re
 import shlex
@@ -11,7 +11,7 @@ import pytest
 from keras_ff import cli
 from tests.helpers import ROOT
 
-FOLDER = ROOT / "docs"
+PATHS = {path.stem: path for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
 # These have files of their own, which ask more of them.
 TESTED_ELSEWHERE = {"callbacks", "data", "recipes", "scaling"}
 # Their programs choose a backend, so that they need a process of their own.
@@ -24,20 +24,19 @@ LANGUAGES = ("python", "sh", "text")
 
 def blocks(name, language):
     """The blocks of a page in one language, in order."""
-    page = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
+    page = PATHS[name].read_text(encoding="utf-8")
     return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", page)
 
 
-NAMES = sorted(path.stem for path in FOLDER.glob("*.md"))
-PROGRAMS = [name for name in NAMES if blocks(name, "python") and name not in TESTED_ELSEWHERE]
-COMMANDS = [name for name in NAMES if blocks(name, "sh") and name not in TESTED_ELSEWHERE]
+PROGRAMS = [name for name in PATHS if blocks(name, "python") and name not in TESTED_ELSEWHERE]
+COMMANDS = [name for name in PATHS if blocks(name, "sh") and name not in TESTED_ELSEWHERE]
 
 
 def test_no_block_is_left_out():
-    assert {"index", "getting-started", "faq", "convolutions", "jax"} <= set(PROGRAMS)
+    assert {"README", "index", "getting-started", "faq", "convolutions", "jax"} <= set(PROGRAMS)
     assert {"getting-started", "command-line", "presets"} <= set(COMMANDS)
-    for name in NAMES:
-        page = (FOLDER / f"{name}.md").read_text(encoding="utf-8")
+    for name, path in PATHS.items():
+        page = path.read_text(encoding="utf-8")
         # A diagram is text; what has another language would be neither run nor refused here.
         ran = [block for language in LANGUAGES for block in blocks(name, language)]
         assert page.count("```") == 2 * len(ran), name
