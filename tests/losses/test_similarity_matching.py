@@ -422,8 +422,8 @@ def test_saved_and_loaded_it_goes_on_as_before(tmp_path):
 def test_a_frozen_term_has_nothing_to_learn():
     term = SimilarityMatching(num_classes=3, trainable=False)
     term(drawn((7, 5)), LABELS)
-    assert len(term.weights) == 1
     assert term.trainable_weights == []
+    assert not term.head.trainable and not term.head.kernel.trainable
 
 
 @pytest.mark.parametrize(
