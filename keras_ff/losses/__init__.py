@@ -10,6 +10,8 @@ import keras
 
 from keras_ff.losses.base import AUTO, FFLoss
 from keras_ff.losses.class_loss import ClassLoss
+from keras_ff.losses.class_trees import class_means as class_means, class_tree as class_tree
+from keras_ff.losses.coarse_classes import CoarseClasses as CoarseClasses
 from keras_ff.losses.label_softmax import LabelSoftmax
 from keras_ff.losses.logistic import AUTO_THRESHOLD, LEARNED, Logistic
 from keras_ff.losses.similarity_matching import SimilarityMatching as SimilarityMatching
