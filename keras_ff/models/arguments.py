@@ -95,7 +95,13 @@ def family(layers):
 
 def check_parts_fit(model):
     """Raise ValueError where a model's parts cannot work together."""
-    embedding, negatives = model.label_embedding, model.negatives
+    embedding, negatives, readout = model.label_embedding, model.negatives, model.readout
+    if readout.reads_goodness and readout.reads_activities and not model.class_groups:
+        raise ValueError(
+            f"readouts.{type(readout).__name__} reads goodness and activities of one pass, which "
+            "class groups alone give: use goodness='class_groups' in the layers, or "
+            f"readout='goodness' or 'softmax'. Received: readout={readout!r}"
+        )
     if model.class_groups:
         for name, part in (("label_embedding", embedding), ("negatives", negatives)):
             if part is not None:

@@ -225,9 +225,9 @@ class FFModel(backends.Trainer, keras.Model):
                 optimizer = (layer.own_optimizer or template).copy(name=f"layer_{index + 1}")
                 layer.set_objective(chosen.for_layer(index, len(self.ff_layers)), optimizer)
         owners = list(self.ff_layers)
-        if self.readout.learns:
-            self.readout.optimizer = (self.readout.own_optimizer or template).copy(name="readout")
-            owners.append(self.readout)
+        for learner in self.readout.learners():
+            learner.optimizer = (learner.own_optimizer or template).copy(name="readout")
+            owners.append(learner)
         optimizer = LayerOptimizers(owners, self.layer_devices)
         if self.dtype_policy.name == "mixed_float16":
             arguments.check_loss_scale_fits(self.layer_schedule, run_eagerly)
@@ -405,8 +405,8 @@ class FFModel(backends.Trainer, keras.Model):
         mark_trained(self, range(len(metrics)))
         labels, scores = class_numbers(y, self.num_classes), None
         if self.readout.learns and y is not None:
-            activities = scoring.activities(self, samples)
-            features = self.readout.features(activities, scoring.trained(self))
+            values = scoring.values_of_samples(self, samples)
+            features = self.readout.features(values, scoring.trained(self))
             scores, head_loss = self.readout.train_step(features, labels, sample_weight)
             loss = loss if metrics else head_loss
         elif self.class_groups and self.has_metrics:
@@ -438,15 +438,13 @@ class FFModel(backends.Trainer, keras.Model):
             weight = counts[index] * ops.cast(size, "float32")
             self.layer_metrics[index].update_state(of_layer, weight)
             loss = loss + of_layer["loss"]
-        if y is not None and self.readout.learns:
-            scores = self.scores(x)
-            loss = loss if metrics else self.readout.loss(scores, labels, sample_weight)
-        elif y is not None:
+        if y is not None:
             known = [each["class_goodness"] for each in metrics] if self.class_groups else None
             values_of = functools.partial(scoring.values, self)
-            goodness = self.readout.class_goodness(values_of, x, known)
-            self.readout.judge(goodness, labels, trained)
-            scores = self.readout(goodness, trained)
+            scores, readout_loss = self.readout.test_step(
+                values_of, x, labels, trained, sample_weight, known
+            )
+            loss = loss if metrics else readout_loss
         self._loss_tracker.update_state(loss, sample_weight=size)
         if y is None:
             return self.get_metrics_result()
@@ -570,19 +568,20 @@ class FFModel(backends.Trainer, keras.Model):
             )
 
     def fit_readout(self, x=None, y=None, **arguments):
-        """Train the softmax readout alone, on the activities of layers that stay as they are.
+        """Train the head of a readout alone, on the activities of layers that stay as they are.
 
-        The readout is linear, so its accuracy says what the layers' activities are worth; that of
-        an untrained network belongs beside it.
+        The head is linear, so that the accuracy of a softmax readout says what the layers'
+        activities are worth; that of an untrained network belongs beside it.
 
         Args:
             x, y, **arguments: as for `fit`; labels are needed.
 
         Returns:
-            A `keras.callbacks.History`, whose `loss` is the cross-entropy of the readout.
+            A `keras.callbacks.History`, whose `loss` is the cross-entropy of the head.
 
         Raises:
-            ValueError: if the readout is not `"softmax"`, or as for `fit`.
+            ValueError: if the readout has no head, as `"softmax"` and `"joint"` have, or as for
+                `fit`.
 
         Example:
 
@@ -604,7 +603,8 @@ class FFModel(backends.Trainer, keras.Model):
         """
         if not self.readout.learns:
             raise ValueError(
-                "Only a softmax readout is trained; make the model with readout='softmax'. "
+                "This readout has no head to train; make the model with readout='softmax', or for "
+                "class groups 'joint'. "
                 f"Received: readout={self.readout!r}"
             )
         self._fitting.use(self, ReadoutOnly())

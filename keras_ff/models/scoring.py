@@ -20,12 +20,18 @@ def layers_trained(model):
 def values(model, x):
     """What a model's readout reads of samples, per layer.
 
-    Activities of the samples with a neutral label, or the goodness of every class, float32 of shape
-    (batch, num_classes).
+    Activities of the samples with a neutral label; the goodness of every class, float32 of shape
+    (batch, num_classes); or both, as a pair of goodness and activities.
     """
     if model.readout.reads_activities:
-        return activities(model, model.streams.lead(x))
+        return values_of_samples(model, model.streams.lead(x))
     return class_goodness(model, x)
+
+
+def values_of_samples(model, samples):
+    """What a readout of activities reads of led samples; of goodness too, for class groups."""
+    found = activities(model, samples)
+    return (model.stack.goodness(found), found) if model.readout.reads_goodness else found
 
 
 def activities(model, samples):

@@ -135,9 +135,9 @@ def _of_part(path, part, named):
 def _named_in_format_1(model):
     """The same by their places among all, as presets of format 1 name them."""
     weights = [one for one in model.weights if one is not model.readout.temperature]
-    if model.readout.chooses:
-        # The choice of layers stood behind the first weight, and what it was counted from.
-        choice = model.readout.layer_choice
+    choice = getattr(model.readout, "layer_choice", None)
+    if choice is not None:
+        # It stood behind the first weight, and with it what it was counted from.
         others = [one for one in weights if one is not choice]
         weights = [others[0], choice, _Counted(choice.shape[0]), *others[1:]]
     return _without_spare(

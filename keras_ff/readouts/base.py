@@ -19,8 +19,10 @@ class Readout(keras.layers.Layer):
         shift: integer. Test-time augmentation by images shifted by so many pixels; 0 for none.
     """
 
-    # Whether the values are activities, rather than the goodness of every class.
+    # Whether the values are activities or the goodness of every class: one of them, or a pair of
+    # goodness and activities.
     reads_activities = False
+    reads_goodness = False
     # Whether the readout has weights that learn.
     learns = False
     # Whether validation data decide which layers count.
@@ -85,6 +87,10 @@ class Readout(keras.layers.Layer):
         known = set(store.keys())  # stores of files are no dictionaries
         super().load_own_variables({**whole, **{key: store[key] for key in known}})
 
+    def learners(self):
+        """The parts that learn, each with an optimizer of its own."""
+        return []
+
     def check_fit(self, has_validation_data):
         """Raise ValueError where `fit` lacks validation data that the readout needs."""
 
@@ -102,6 +108,20 @@ class Readout(keras.layers.Layer):
 
         Returns:
             float32 tensor of shape (batch, num_classes).
+        """
+        raise NotImplementedError
+
+    def test_step(self, values_of, x, labels, trained, sample_weight=None, known=None):
+        """Scores of labelled samples, from which is counted what validation data decide.
+
+        Args:
+            values_of, x, trained: as for `scores`.
+            labels: int32 tensor of shape (batch,).
+            sample_weight: tensor of shape (batch,), or `None`.
+            known: the layers' goodness of the samples as they are. Defaults to `None`: computed.
+
+        Returns:
+            A pair: scores, and the loss of a readout that learns, a scalar, otherwise 0.
         """
         raise NotImplementedError
 

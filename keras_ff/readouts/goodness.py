@@ -46,6 +46,8 @@ class Goodness(Readout):
     [1, 2]
     """
 
+    reads_goodness = True
+
     def __init__(self, layers=ALL, mirrored=False, shift=0, **kwargs):
         super().__init__(mirrored, shift, **kwargs)
         self.chooses = isinstance(layers, str) and layers == VALIDATION
@@ -99,6 +101,11 @@ class Goodness(Readout):
         else:
             counts = layer_choice.counts(self.layers, trained)
         return sum(counts[index] * of_layer for index, of_layer in enumerate(goodness))
+
+    def test_step(self, values_of, x, labels, trained, sample_weight=None, known=None):
+        goodness = self.class_goodness(values_of, x, known)
+        self.judge(goodness, labels, trained)
+        return self(goodness, trained), 0.0
 
     def judge(self, goodness, labels, trained):
         """Count, on a validation batch, how often each run of layers is right.

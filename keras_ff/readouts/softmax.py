@@ -122,6 +122,9 @@ class Softmax(Readout):
         self.built = True
         keras_internals.keep_frozen(self)
 
+    def learners(self):
+        return [self]
+
     def _num_features_of(self, activities_shape):
         if self.regions is None:
             return math.prod(activities_shape[1:])
@@ -146,6 +149,10 @@ class Softmax(Readout):
 
     def scores(self, values_of, x, trained):
         return self.head(self.head_inputs(values_of, x, trained))
+
+    def test_step(self, values_of, x, labels, trained, sample_weight=None, known=None):
+        scores = self.scores(values_of, x, trained)
+        return scores, self.loss(scores, labels, sample_weight)
 
     def head_inputs(self, values_of, x, trained):
         """Inputs of the head for samples to score; arguments as for `scores`."""

@@ -32,6 +32,23 @@ def model_with(readout, units=UNITS, **settings):
     return model
 
 
+def class_group_model(readout, units=(6, 9), **settings):
+    """A compiled, built model of class groups; `layers_trained` is 0."""
+    keras.utils.set_random_seed(3)
+    model = keras_ff.FFModel(
+        [FFDense(width, goodness="class_groups", bias_initializer="normal") for width in units],
+        CLASSES,
+        readout=readout,
+        label_embedding=None,
+        negatives=None,
+        layer_schedule="simultaneous",
+    )
+    settings = {"optimizer": keras.optimizers.SGD(0.1), "metrics": ["accuracy"], **settings}
+    model.compile(**{"run_eagerly": True, **settings})
+    model.build((None, FEATURES))
+    return model
+
+
 def features(model, x):
     """What a softmax head sees of samples."""
     return model.readout.features(scoring.values(model, x), scoring.trained(model))

@@ -6,7 +6,7 @@ from keras.ops import convert_to_numpy
 
 from keras_ff import readouts
 from keras_ff.models import scoring
-from tests.helpers.readouts import CLASSES, VIEWS, image_model, model_with
+from tests.helpers.readouts import CLASSES, VIEWS, class_group_model, image_model, model_with
 
 
 @pytest.mark.slow
@@ -52,7 +52,8 @@ def test_only_images_can_be_mirrored_or_moved(kind):
     name = kind.__name__
     for options in ({"mirrored": True}, {"shift": 2}):
         with pytest.raises(ValueError, match=rf"{name}.*needs images.*samples of shape \(5,\)"):
-            model_with(kind(**options))
+            make = class_group_model if kind is readouts.Joint else model_with
+            make(kind(**options))
     with pytest.raises(ValueError, match=r"must be a boolean.*mirrored=2"):
         kind(mirrored=2)
     with pytest.raises(ValueError, match=r"must be an integer of at least 0.*shift=-1"):
