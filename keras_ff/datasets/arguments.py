@@ -4,6 +4,7 @@ import collections.abc
 import numbers
 
 from keras_ff.datasets import digits
+from keras_ff.datasets.augmentation import ALTERNATING
 from keras_ff.utils import checks
 
 AUGMENTATIONS = ("flip", "shift", "rotate", "crop", "colors", "erase")
@@ -57,8 +58,10 @@ def augmentation(augment):
             f"Received: augment={augment!r}"
         )
     flip = augment.get("flip", False)
-    if not isinstance(flip, bool):
-        raise ValueError(f"The augmentation 'flip' must be a boolean. Received: flip={flip!r}")
+    if not isinstance(flip, bool) and flip != ALTERNATING:
+        raise ValueError(
+            f"The augmentation 'flip' must be a boolean or {ALTERNATING!r}. Received: flip={flip!r}"
+        )
     rotate = checks.finite_number(augment.get("rotate", 0), "rotate")
     if not 0 <= rotate <= 180:
         raise ValueError(

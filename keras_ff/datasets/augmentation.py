@@ -10,17 +10,24 @@ import math
 ASPECT = 4 / 3
 # Hues turn by this share of what saturation, brightness and contrast change by.
 HUE = 0.5
+# Of `flip`: every image is mirrored in every other epoch.
+ALTERNATING = "alternating"
 
 
-def augmented(images, seed, flip, shift, rotate, crop, colors, erase):
+def augmented(images, seed, flip, shift, rotate, crop, colors, erase, mirrored=None):
     """uint8 images mirrored, moved, turned, cropped, coloured anew and partly erased.
 
     The arguments are those of `augment` of `keras_ff.datasets.load`; `seed` has shape (2,).
+    `mirrored`, booleans of shape (batch,), says which images alternating flips mirror.
     """
     import tensorflow as tf
 
     if flip or shift:
-        images = _moved(images, *tf.unstack(tf.random.split(seed)), flip, shift)
+        flip_seed, shift_seed = tf.unstack(tf.random.split(seed))
+        if flip and mirrored is None:
+            draws = tf.random.stateless_uniform([tf.shape(images)[0]], flip_seed, alg="philox")
+            mirrored = draws < 0.5
+        images = _moved(images, mirrored, shift_seed, shift)
     if rotate or crop < 1:
         turn_seed, crop_seed = tf.random.fold_in(seed, 2), tf.random.fold_in(seed, 4)
         images = _turned_and_cropped(images, turn_seed, crop_seed, rotate, crop)
@@ -37,7 +44,20 @@ def is_varied(augment):
     return any(value != unchanged.get(name, 0) for name, value in augment.items())
 
 
-def _moved(images, flip_seed, shift_seed, flip, shift):
+def alternating_flips(num_images, seed):
+    """Which of all images are mirrored in an epoch, as a function of the epoch and their rows.
+
+    Even epochs mirror images drawn by the seed, and odd ones the others.
+    """
+    import tensorflow as tf
+
+    # No epoch has the number -1, so that no other draw has this seed.
+    own_seed = tf.constant([seed, -1], tf.int64)
+    in_even_epochs = tf.random.stateless_uniform([num_images], own_seed, alg="philox") < 0.5
+    return lambda epoch, rows: tf.gather(in_even_epochs, rows) ^ (epoch % 2 == 1)
+
+
+def _moved(images, mirrored, shift_seed, shift):
     """All in one look-up of pixels: a third of the time of one operation after the other."""
     import tensorflow as tf
 
@@ -49,9 +69,8 @@ def _moved(images, flip_seed, shift_seed, flip, shift):
             [2, count, 1], shift_seed, minval=0, maxval=2 * shift + 1, dtype=tf.int32, alg="philox"
         )
         rows, columns = corners[0] + rows - shift, corners[1] + columns - shift
-    if flip:
-        draws = tf.random.stateless_uniform([count, 1], flip_seed, alg="philox")
-        columns = tf.where(draws < 0.5, width - 1 - columns, columns)
+    if mirrored is not None:
+        columns = tf.where(mirrored[:, None], width - 1 - columns, columns)
     # What would lie outside is the nearest pixel of the edge.
     rows = tf.clip_by_value(rows, 0, height - 1)
     columns = tf.clip_by_value(columns, 0, width - 1)

@@ -50,7 +50,7 @@ class DataConfig:
     standardize: bool = True
     shift: int = 0
     rotate: float | None = None
-    flip: bool = False
+    flip: bool | str = False
     crop: float | None = None
     colors: float | None = None
     erase: int | None = None

@@ -117,12 +117,15 @@ def load(
             anew in every epoch. `{"shift": n}` moves an image by up to n pixels along both axes
             and repeats the pixels of its edge; `{"rotate": d}` turns it by up to d degrees either
             way, interpolated linearly; `{"flip": True}` mirrors it left to right with probability
-            1/2; `{"crop": s}` enlarges a part of it, of a random share of its area from s to 1 and
-            sides in a ratio from 3/4 to 4/3 times its own; `{"colors": c}` multiplies brightness,
-            contrast and saturation by factors from 1 − c to 1 + c and turns hues by up to c/2 of
-            their circle (hues and saturation of images with three channels alone);
-            `{"erase": n}` gives a square of n pixels per side, with its middle anywhere in the
-            image, the image's mean colour. Several can be given. Defaults to `None`.
+            1/2, and `{"flip": "alternating"}` in every other epoch, half of the images in even
+            ones and the others in odd ones, as `seed` draws, so that two epochs show every image
+            both ways (Jordan 2024, https://arxiv.org/abs/2404.00498); `{"crop": s}` enlarges a
+            part of it, of a random share of its area from s to 1 and sides in a ratio from 3/4 to
+            4/3 times its own; `{"colors": c}` multiplies brightness, contrast and saturation by
+            factors from 1 − c to 1 + c and turns hues by up to c/2 of their circle (hues and
+            saturation of images with three channels alone); `{"erase": n}` gives a square of n
+            pixels per side, with its middle anywhere in the image, the image's mean colour.
+            Several can be given. Defaults to `None`.
         image_size: tuple (height, width) or `None`. Size to which images are resized
             (bilinearly, with antialiasing); needed where they differ in size. Defaults to `None`.
         data_dir: string or path. TFDS's folder. Defaults to `None`: the environment variable

@@ -1,6 +1,6 @@
 """`tf.data` pipelines over arrays in memory."""
 
-from keras_ff.datasets.augmentation import augmented, is_varied
+from keras_ff.datasets.augmentation import ALTERNATING, alternating_flips, augmented, is_varied
 
 # Batches that are made at a time, and that wait for the model. A batch takes a processor a
 # millisecond or two, a training step many.
@@ -41,6 +41,8 @@ def shuffled(images, labels, batch_size, seed, initial_epoch, augment, to_float)
     images, labels = _in_memory(images, labels)
     with tf.device("CPU:0"):
         epochs_begun = tf.Variable(initial_epoch, dtype=tf.int64)
+        alternate = augment["flip"] == ALTERNATING
+        flips = alternating_flips(num_samples, seed) if alternate else lambda epoch, rows: None
 
     def epoch_now(_):
         # Runs with the first batch of an iteration: iterators that nothing is drawn from do not
@@ -59,7 +61,8 @@ def shuffled(images, labels, batch_size, seed, initial_epoch, augment, to_float)
     def batch(epoch, index, rows):
         x = tf.gather(images, rows)
         batch_seed = tf.random.fold_in(tf.stack([seed, epoch]), index)
-        return to_float(augmented(x, batch_seed, **augment)), tf.gather(labels, rows)
+        x = augmented(x, batch_seed, mirrored=flips(epoch, rows), **augment)
+        return to_float(x), tf.gather(labels, rows)
 
     def batch_with_rows(epoch, index, rows):
         x, y = batch(epoch, index, rows)

@@ -7,6 +7,7 @@ import pytest
 
 from keras_ff import datasets
 from keras_ff.datasets import pipelines
+from keras_ff.datasets.augmentation import alternating_flips
 from tests.helpers.images import (
     BOTH,
     augmented_digits,
@@ -66,6 +67,84 @@ class TestAugmentation:
         assert (kept | mirrored).all()
         assert 0.4 < mirrored.mean() < 0.6
         assert 0 < mirrored[:128].sum() < 128
+
+    def test_odd_epochs_mirror_the_images_that_even_ones_do_not(self):
+        flips = alternating_flips(1000, seed=2**32 - 1)
+        rows = np.random.default_rng(0).permutation(1000)
+        first, second, third = (np.array(flips(epoch, rows)) for epoch in (4, 5, 6))
+        np.testing.assert_array_equal(second, ~first)
+        np.testing.assert_array_equal(third, first)
+        assert 430 < first.sum() < 570
+        # An image goes by its row, not by its place in the batch.
+        np.testing.assert_array_equal(flips(4, rows[:10]), first[:10])
+        other = np.array(alternating_flips(1000, seed=0)(4, rows))
+        assert 430 < (other != first).sum() < 570
+
+    @staticmethod
+    def epochs_mirrored(count, initial_epoch=0, batch_size=32, **options):
+        """For epochs from `initial_epoch` on, which of the images 0 to 99 were mirrored."""
+        images = np.arange(100 * 6, dtype=np.uint16).astype(np.uint8).reshape(100, 2, 3, 1)
+        train = pipelines.shuffled(
+            images,
+            np.arange(100, dtype=np.int32),
+            batch_size=batch_size,
+            initial_epoch=initial_epoch,
+            augment={**STILL, "flip": "alternating", **options.pop("augment", {})},
+            to_float=lambda x: x,
+            **{"seed": 0, **options},
+        )
+        found = []
+        for _ in range(count):
+            x, samples = joined(train)
+            kept = (x == images[samples]).all(axis=(1, 2, 3))
+            mirrored = (x == images[samples][:, :, ::-1]).all(axis=(1, 2, 3))
+            assert (kept ^ mirrored).all()
+            assert not np.array_equal(samples, np.sort(samples))
+            of_image = np.empty(100, bool)
+            of_image[samples] = mirrored
+            found.append(of_image)
+        return np.array(found)
+
+    @pytest.mark.slow
+    def test_alternating_flips_mirror_every_image_in_every_other_epoch(self):
+        mirrored = self.epochs_mirrored(5)
+        assert 35 < mirrored[0].sum() < 65
+        np.testing.assert_array_equal(mirrored[1], ~mirrored[0])
+        np.testing.assert_array_equal(mirrored[2:], mirrored[[0, 1, 0]])
+
+    @pytest.mark.slow
+    def test_alternating_flips_go_on_from_an_epoch_and_belong_to_the_seed(self):
+        mirrored = self.epochs_mirrored(2)
+        np.testing.assert_array_equal(self.epochs_mirrored(2, initial_epoch=3), mirrored[[1, 0]])
+        # Which images come first is not a matter of batches, but of the seed.
+        np.testing.assert_array_equal(self.epochs_mirrored(1, batch_size=7)[0], mirrored[0])
+        other = self.epochs_mirrored(1, seed=2**32 - 1)[0]
+        assert 30 < (other != mirrored[0]).sum() < 70
+
+    @pytest.mark.slow
+    def test_alternating_flips_with_shifts_through_the_configuration(self):
+        """Each image is shifted anew in every epoch, and mirrored in every other one."""
+        options = {"shift": 1, "flip": "alternating"}
+        train = datasets.DataConfig("digits", standardize=False, **options).load()[0]
+        same = datasets.load(standardize=False, augment=options)[0]
+        plain = datasets.load(standardize=False)[0]
+        seen = {}
+        for epoch in range(3):
+            x, _ = joined(train)
+            np.testing.assert_array_equal(x, joined(same)[0])
+            originals, _ = joined(plain)
+            upright, mirrored = (
+                np.stack(list(self.offsets(one, x, 1).values())).any(axis=0)
+                for one in (originals, originals[:, :, ::-1])
+            )
+            assert (upright | mirrored).all()
+            for original, one, other in zip(originals, upright, mirrored, strict=True):
+                if one != other:  # some images are their own mirror images
+                    seen.setdefault(original.tobytes(), {})[epoch] = other
+        of_all = [found for found in seen.values() if len(found) == 3]
+        assert len(of_all) > 1000
+        assert all(found[0] == found[2] != found[1] for found in of_all)
+        assert 0.4 < np.mean([found[0] for found in of_all]) < 0.6
 
     @pytest.mark.slow
     def test_shift_and_flip_together(self):

@@ -36,6 +36,8 @@ def test_training_data_go_on_from_an_epoch():
 def test_it_survives_json():
     config = DataConfig("mnist", crop=0.5, flip=True, image_size=(16, 16))
     assert DataConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    alternating = DataConfig(flip="alternating")
+    assert DataConfig.from_dict(json.loads(json.dumps(alternating.to_dict()))) == alternating
     assert DataConfig.from_dict({"dataset": "mnist"}) == DataConfig("mnist")
     with pytest.raises(ValueError, match=r"not a DataConfig .* Received: {'units': 3}"):
         DataConfig.from_dict({"units": 3})
@@ -51,6 +53,7 @@ def test_it_survives_json():
         ({"shift": 0.5}, "shift=0.5"),
         ({"rotate": 181}, "rotate=181"),
         ({"flip": 1}, "flip=1"),
+        ({"flip": "random"}, "flip='random'"),
         ({"crop": 2}, "crop=2"),
         ({"colors": 1.5}, "colors=1.5"),
         ({"erase": -1}, "erase=-1"),
