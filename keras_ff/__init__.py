@@ -14,6 +14,7 @@ from keras_ff import (
     losses,
     models,
     negatives,
+    optimizers,
     readouts,
 )
 from keras_ff.models import FFModel
@@ -45,6 +46,7 @@ __all__ = [
     "losses",
     "models",
     "negatives",
+    "optimizers",
     "readouts",
     *_LAZY,
 ]

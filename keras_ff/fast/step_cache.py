@@ -66,6 +66,8 @@ def _kind(layer, input_shape):
         # Functions are known by nothing but themselves.
         (id(layer.activation), id(schedule)),
         tuple((one.name, optimizer._use_weight_decay(one)) for one in layer.trainable_variables),
+        # Muon may leave the weights of one layer to AdamW, and not those of another.
+        tuple(tuple(one.shape) for one in optimizer.variables),
         repr([_nameless(part) for part in parts]),
     )
 

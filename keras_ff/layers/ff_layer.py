@@ -51,7 +51,8 @@ class FFLayer(keras.layers.Layer):
         loss: name or object of `keras_ff.losses`. Defaults to `None`: the one that
             `FFModel.compile` is given.
         optimizer: a Keras optimizer, by name or object, of which the layer uses a copy of its
-            own. Defaults to `None`: a copy of the one that `FFModel.compile` is given.
+            own; by the name `"muon"` it is `keras_ff.optimizers.Muon`. Defaults to `None`: a copy
+            of the one that `FFModel.compile` is given.
         auxiliary: further terms of the loss, from the activities of the positive samples alone: a
             Keras layer or a list of them. One that takes labels returns its term, such as
             `keras_ff.losses.SupCon` or `keras_ff.losses.SimilarityMatching`; another adds it by

@@ -179,9 +179,9 @@ class FFModel(backends.Trainer, keras.Model):
         """Configure training.
 
         Args:
-            optimizer: a Keras optimizer, by name or object. Every layer gets a copy, except those
-                with one of their own. `model.optimizer.optimizers` lists them. Defaults to
-                `"adam"`.
+            optimizer: a Keras optimizer, by name or object; `"muon"` is
+                `keras_ff.optimizers.Muon`. Every layer gets a copy, except those with one of their
+                own. `model.optimizer.optimizers` lists them. Defaults to `"adam"`.
             loss: name or object of `keras_ff.losses`, for every layer without one of its own; for
                 class groups also Keras's sparse categorical cross-entropy on logits, with smoothed
                 labels `keras_ff.losses.ClassLoss(label_smoothing=0.1)`. Defaults to `None`:

@@ -4,20 +4,21 @@ import copy
 
 import keras
 
+from keras_ff.optimizers.muon import Muon
+
+KNOWN = {"muon": Muon}
+
 
 class OptimizerTemplate:
     """A plain optimizer as given by a user, of which every layer gets a copy.
 
     Args:
         optimizer: a Keras optimizer, by name, object or configuration, or `None`, of which there
-            are no copies.
+            are no copies. By the name `"muon"` it is `keras_ff.optimizers.Muon`.
     """
 
     def __init__(self, optimizer):
-        if optimizer is not None:
-            if isinstance(optimizer, dict):  # which Keras would change
-                optimizer = copy.deepcopy(optimizer)
-            optimizer = keras.optimizers.get(optimizer)
+        optimizer = _get(optimizer)
         wrappers = (keras.optimizers.MultiOptimizer, keras.optimizers.LossScaleOptimizer)
         if isinstance(optimizer, wrappers):
             raise ValueError(
@@ -43,3 +44,12 @@ class OptimizerTemplate:
     def get_config(self):
         """Configuration of the optimizer, or `None`."""
         return None if self.optimizer is None else keras.optimizers.serialize(self.optimizer)
+
+
+def _get(identifier):
+    """An optimizer by name, object or configuration; `None` stays."""
+    if isinstance(identifier, str) and identifier.lower() in KNOWN:
+        return KNOWN[identifier.lower()]()
+    if isinstance(identifier, dict):
+        identifier = copy.deepcopy(identifier)  # which Keras would change
+    return keras.optimizers.get(identifier)

@@ -42,6 +42,7 @@ PRIVATE = {
         "_trainable_variables": "the weights that averages belong to",
         "_use_weight_decay": "compiled steps differ in which weights decay",
     },
+    "Muon": {"_should_use_adamw": "overridden: kernels of convolutions are matrices"},
     "MultiOptimizer": {"_optimizer_map": "which layer a weight belongs to"},
     "LossScaleOptimizer": {
         "_common_apply": "overridden: a condition whose branches assign variables under JAX",

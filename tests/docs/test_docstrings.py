@@ -63,6 +63,7 @@ def test_the_modules_of_the_core_are_among_them():
 PUBLIC = [
     keras_ff.FFModel,
     keras_ff.models.FFEnsemble,
+    keras_ff.optimizers.Muon,
     *(getattr(keras_ff.layers, name) for name in keras_ff.layers.__all__),
     *(
         part

@@ -73,6 +73,10 @@ MODELS = {
             ema_momentum=0.5,
         ),
     ),
+    "Muon that leaves a layer to AdamW": lambda: model_of(
+        [dense(), dense(), dense(name="last")],
+        keras_ff.optimizers.Muon(0.01, exclude_layers=["last/"]),
+    ),
 }
 
 

@@ -57,6 +57,7 @@ OWNERS = {
     "TensorFlow model": compiled,
     "JAX model": compiled,
     "Optimizer": averaged,
+    "Muon": keras.optimizers.Muon,
     "MultiOptimizer": multi_optimizer,
     "LossScaleOptimizer": lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()),
     "Tuner": lambda: keras_tuner.Tuner,
