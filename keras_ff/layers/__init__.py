@@ -10,6 +10,7 @@ from keras_ff.layers.ff_residual import FFResidual
 from keras_ff.layers.locally_connected2d import LocallyConnected2D
 from keras_ff.layers.opaque import Opaque
 from keras_ff.layers.patch_attention import PatchAttention
+from keras_ff.layers.patch_whitening import PatchWhitening
 from keras_ff.normalizations.class_group_normalization import ClassGroupNormalization
 from keras_ff.normalizations.length_normalization import LengthNormalization
 from keras_ff.normalizations.peer_normalization import PeerNormalization
@@ -27,5 +28,6 @@ __all__ = [
     "LocallyConnected2D",
     "Opaque",
     "PatchAttention",
+    "PatchWhitening",
     "PeerNormalization",
 ]
