@@ -354,7 +354,8 @@ def _add_class_groups(model, tallies, x, y, activities_per_sample):
     true = np.eye(model.num_classes, dtype=bool)[ops.convert_to_numpy(y)]
     for tally, of_layer, goodness in _each(model, tallies, activities):
         tally.add_activities(of_layer, of_layer, activities_per_sample)
-        tally.class_scores.append(goodness)
+        if tally.layer.goodness.scores:
+            tally.class_scores.append(goodness)
         tally.positives.append(goodness[true])
         tally.negatives.append(goodness[~true].reshape(len(goodness), -1))
 

@@ -50,6 +50,8 @@ class LocalClassifier(keras.layers.Layer):
     """
 
     per_class = True
+    # Whether it takes part in scores.
+    scores = True
 
     def __init__(
         self,

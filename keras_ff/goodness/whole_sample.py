@@ -22,6 +22,8 @@ class Goodness(registry.Part):
 
     # Whether there is one value per class, rather than one per sample.
     per_class = False
+    # Whether it takes part in scores.
+    scores = True
 
     def __init__(self, scale=1.0, center=0.0):
         self.scale = checks.positive_number(scale, "scale")

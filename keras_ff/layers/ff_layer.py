@@ -58,7 +58,8 @@ class FFLayer(keras.layers.Layer):
             `keras_ff.losses.SupCon` or `keras_ff.losses.SimilarityMatching`; another adds it by
             `add_loss`, such as `keras_ff.layers.PeerNormalization` or
             `keras.layers.ActivityRegularization`. One whose `num_classes` is `None` is told the
-            number of classes. Defaults to `None`.
+            number of classes. Units that are free of class groups, `ClassGroups(free=…)`, learn by
+            them alone. Defaults to `None`.
         normalization: what happens to the inputs first: `"length"`, `"centered_length"`,
             `"batch"`, `"layer"`, `"class_groups"`, any Keras layer, or `None`. Length
             normalisation leaves no trace of the previous layer's goodness, and that of class
@@ -142,6 +143,8 @@ class FFLayer(keras.layers.Layer):
         self.threshold = None
         # Set by the model; a layer that stands alone takes it from its goodness.
         self.num_classes = None
+        # How many of the last channels of the inputs belong to no class; set by the model as well.
+        self.free_inputs = None
         self._unit = None
         self.set_objective(self.own_loss, self.own_optimizer.copy())
 
@@ -152,6 +155,8 @@ class FFLayer(keras.layers.Layer):
             input_shape = (input_shape[0], math.prod(input_shape[1:]))
         if isinstance(self.normalization, ClassGroupNormalization):
             self.normalization.num_classes = self.normalization.num_classes or self._known_classes
+            if self.free_inputs is not None and not self.normalization.built:
+                self.normalization.free = self.free_inputs
         if isinstance(self.normalization, keras.layers.LayerNormalization) and input_shape[-1] == 1:
             raise ValueError(
                 "Layer normalisation goes over the last axis, and leaves nothing of a single "
@@ -237,6 +242,13 @@ class FFLayer(keras.layers.Layer):
     def _known_classes(self):
         """Number of classes by the model or the goodness; `None` where neither has it."""
         return self.num_classes or getattr(self.goodness, "num_classes", None)
+
+    @property
+    def free_units(self):
+        """How many of the last units of the activities belong to no class; built layers only."""
+        if not isinstance(self.goodness, goodness.ClassGroups):
+            return 0
+        return self.goodness.free_units(self.activities_shape[-1], self._known_classes)
 
     @property
     def goodness_unit(self):
@@ -404,7 +416,10 @@ class FFLayer(keras.layers.Layer):
         Returns:
             A dictionary, as of `train_step`.
         """
-        if self.goodness.per_class:
+        if not self.goodness.scores:
+            losses = ops.zeros_like(goodness[:, 0])
+            metrics = layer_metrics.of_no_classes(goodness)
+        elif self.goodness.per_class:
             losses = self.loss(batch.labels, goodness)
             metrics = layer_metrics.of_classes(goodness, batch.labels)
         else:

@@ -37,8 +37,8 @@ class FFResidual(FFLayer):
         The layer's own activities; `outputs` joins the skip connection to them.
 
     Raises:
-        ValueError: if `merge` is unknown, the skip connection does not fit the activities, or
-            as for `FFLayer`.
+        ValueError: if `merge` is unknown, the skip connection does not fit the activities, some of
+            the units of class groups are free, or as for `FFLayer`.
 
     Example:
 
@@ -60,6 +60,11 @@ class FFResidual(FFLayer):
             raise ValueError(
                 "Activities without class groups cannot be joined group by group; use "
                 f"'add' or 'concatenate'. Received: merge={merge!r}, goodness={self.goodness!r}"
+            )
+        if getattr(self.goodness, "free", 0):
+            raise ValueError(
+                "The units of a residual layer all belong to class groups, as its activities and "
+                f"the skip connection are joined group by group. Received: {self.goodness!r}"
             )
         self.merge = merge
         self.span = checks.whole_number(span, "span")

@@ -28,6 +28,12 @@ def of_classes(goodness, labels):
     return {"goodness": true, "accuracy": most, "class_goodness": goodness}
 
 
+def of_no_classes(goodness):
+    """As `of_classes`, for a layer without class groups, of which nothing can be measured."""
+    nothing = ops.full_like(goodness[:, 0], float("nan"))
+    return {"goodness": nothing, "accuracy": nothing, "class_goodness": goodness}
+
+
 class SilentMetric(keras.metrics.Metric):
     """What is counted anew in every epoch and summed over replicas, but not logged."""
 

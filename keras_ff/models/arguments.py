@@ -5,6 +5,7 @@ import keras
 from keras_ff.labels import LabelMap, Overlay, SpatialPattern, TokenLabels
 from keras_ff.layers import FFAttention, FFLocallyConnected2D
 from keras_ff.layers.ff_layer import IMAGES_ARE_CHANNELS_LAST, FFLayer
+from keras_ff.readouts import layer_choice
 from keras_ff.utils.checks import whole_number
 
 
@@ -109,6 +110,7 @@ def check_parts_fit(model):
                     f"Class groups have one stream, without labels in it: pass {name}=None. "
                     f"Received: {name}={part!r}"
                 )
+        _check_free_units(model)
         return
     needed(negatives, "negatives")
     negatives.check(model.num_classes)
@@ -136,6 +138,29 @@ def check_parts_fit(model):
         raise ValueError(
             f"{type(negatives).__name__} draws from the scores of a softmax readout: use "
             f"readout='softmax'. Received: readout={model.readout!r}"
+        )
+
+
+def _check_free_units(model):
+    """Raise ValueError where free units have nothing to learn from, or nothing is left to score."""
+    for layer in model.ff_layers:
+        if getattr(layer.goodness, "free", 0) and not layer.auxiliary:
+            raise ValueError(
+                "Units that belong to no class learn by auxiliary terms alone: give the layer "
+                "one, auxiliary=keras_ff.losses.SupCon(). "
+                f"Received: {layer.name!r} with {layer.goodness!r} and auxiliary=None"
+            )
+    if model.readout.reads_activities or model.readout.chooses:
+        wanted = [True] * len(model.ff_layers)
+    else:
+        wanted = layer_choice.chosen(model.readout.layers, len(model.ff_layers))
+    layers = [layer for layer, chosen in zip(model.ff_layers, wanted, strict=True) if chosen]
+    scoring = model.readout.reads_activities or any(layer.goodness.scores for layer in layers)
+    if not scoring:
+        raise ValueError(
+            "The layers that are to score have no class goodness, as all of their units are free: "
+            "give one of them class groups, or use readout='softmax'. "
+            f"Received: {[layer.goodness for layer in layers]}"
         )
 
 

@@ -86,10 +86,11 @@ class FFModel(backends.Trainer, keras.Model):
     Logs hold `loss`, the sum over all layers (in training, layers whose turn has not come count
     with their loss on one batch at the start of `fit`), the compiled metrics, and for each layer
     `layer_1/loss`, `layer_1/positive_goodness`, `layer_1/negative_goodness` and
-    `layer_1/pair_accuracy` (the share of pairs in which the positive has more goodness), which are
-    nan for layers that have not been reached. Where scoring takes a pass per class, metrics in
-    training are measured on the first of every `num_classes` samples of a batch, which costs one
-    pass; validation and `evaluate` measure all samples.
+    `layer_1/pair_accuracy` (the share of pairs in which the positive has more goodness), or of
+    class groups `layer_1/loss`, `layer_1/goodness` and `layer_1/accuracy`. All are nan for layers
+    that have not been reached, and all but the loss for those without class goodness. Where scoring
+    takes a pass per class, metrics in training are measured on the first of every `num_classes`
+    samples of a batch, which costs one pass; validation and `evaluate` measure all samples.
 
     The weight `layers_trained` counts the layers that have learned so far; only those take part
     in scores (all of them while none has learned).

@@ -86,17 +86,21 @@ class Stack:
 
     def build(self, shape, devices):
         """Build every layer on its device for samples of `shape`, labels embedded."""
-        samples_shape, shapes = shape, []
+        samples_shape, shapes, free = shape, [], [0]
         for waiting, layer, device in zip(self.before, self.ff_layers, devices, strict=True):
             try:
                 with on_device(device):
                     for other in waiting:
                         if not other.built:
                             other.build(shape)
+                        before = shape
                         shape = tuple(other_layers.output_spec(other, shape).shape)
+                        free[-1] = _free_behind(free[-1], before, shape)
                         other_layers.freeze(other)
                     shapes.append(tuple(shape))
                     self.check_built_for(layer, shape)
+                    entered = (None, math.prod(shape[1:])) if layer.flattens else shape
+                    layer.free_inputs = _free_behind(free[-1], shape, entered)
                     if not layer.built:
                         layer.build(shape)
                     activities = layer.compute_output_shape(shape)
@@ -108,7 +112,8 @@ class Stack:
                     "or fewer poolings and strides. "
                     f"Received: samples of shape {samples_shape[1:]}: {error}"
                 ) from error
-            shape = layer.outputs_shape(activities, self._skip_shape(layer, shapes))
+            shape = layer.outputs_shape(activities, self._skip_shape(layer, shapes, free))
+            free.append(layer.free_units)
         self.input_shapes = shapes
 
     @staticmethod
@@ -127,7 +132,7 @@ class Stack:
             )
 
     @staticmethod
-    def _skip_shape(layer, shapes):
+    def _skip_shape(layer, shapes, free):
         if not layer.span:
             return None
         if layer.span > len(shapes):
@@ -135,7 +140,14 @@ class Stack:
                 f"The skip connection of layer {layer.name!r} begins before the model's first "
                 f"layer. Received: span={layer.span} at FF layer {len(shapes)}"
             )
-        return shapes[-layer.span]
+        shape = shapes[-layer.span]
+        if 0 < free[-layer.span] < shape[-1]:
+            raise ValueError(
+                f"The skip connection of layer {layer.name!r} would join units that belong to no "
+                "class to class groups; begin it where all units are free, or none. Received: "
+                f"{free[-layer.span]} free units of {shape[-1]}"
+            )
+        return shape
 
     def lead(self, x, training=False, augment=False):
         """Samples behind the layers before the first FF layer; arguments as for `enter`."""
@@ -189,6 +201,13 @@ class Stack:
         """Goodness of the first layer for embedded samples."""
         first, batch = self.ff_layers[0], self.enter(Batch(samples, streams=1))
         return first.compute_goodness(first.forward(batch))
+
+
+def _free_behind(free, before, behind):
+    """How many of the last channels belong to no class behind a layer, by the shapes around it."""
+    if free == before[-1]:
+        return behind[-1]
+    return free if behind[-1] == before[-1] else 0
 
 
 def _learns(label_embedding):

@@ -128,3 +128,24 @@ def test_class_group_round_trip():
         np.testing.assert_array_equal(copy(x), layer(x))
     assert layer.weights == []
     np.testing.assert_allclose(layer(x), standardised(x, 2, 0.5), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(4, 11), (3, 5, 4, 11)], ids=str)
+def test_free_channels_are_standardised_by_themselves(shape):
+    x = drawn(*shape) * np.linspace(0.5, 5.0, 11) + np.arange(11)
+    x = x.astype("float32")
+    layer = ClassGroupNormalization(3, free=5)
+    expected = [standardised(x[..., :6], 3), standardised(x[..., 6:], 1)]
+    np.testing.assert_allclose(layer(x), np.concatenate(expected, -1), rtol=1e-3, atol=1e-5)
+    for free in (11, 20):
+        whole = ClassGroupNormalization(3, free=free)(x)
+        np.testing.assert_allclose(whole, standardised(x, 1), rtol=1e-3, atol=1e-5)
+    for copy in copies(layer):
+        np.testing.assert_array_equal(copy(x), layer(x))
+
+
+def test_a_number_of_free_channels_that_cannot_be_is_refused():
+    with pytest.raises(ValueError, match=r"at least 0\. Received: free=-1"):
+        ClassGroupNormalization(3, free=-1)
+    with pytest.raises(ValueError, match="group of one unit"):
+        ClassGroupNormalization(3, free=1)(drawn(4, 7))
