@@ -66,9 +66,27 @@ _integers.__name__ = "integer or list of integers"
 _number_or_none.__name__ = "number"
 _numbers_or_name.__name__ = "number or list of numbers"
 
+
+class _BooleanOrName(argparse.BooleanOptionalAction):
+    """An option, its opposite, or the option with a name."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.nargs = "?"
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        if values is None:
+            super().__call__(parser, namespace, values, option_string)
+        elif option_string.startswith("--no-"):
+            parser.error(f"{option_string} takes no value")
+        else:
+            setattr(namespace, self.dest, values)
+
+
 _NUMBERS = "NUMBER[,NUMBER…]"  # for all layers or each
 _MORE_READOUTS = "softmax_of_averages, best_layers, mirrored_best_layers"
-# By groups: type (`bool` for an option and its opposite), what stands for the value, and help.
+# By groups: type (`bool` for an option and its opposite, `_BooleanOrName` for a name as well), what
+# stands for the value, and help.
 _OPTIONS = {
     "data": {
         "dataset": (str, "NAME", "digits (default) or a dataset of TFDS"),
@@ -78,7 +96,7 @@ _OPTIONS = {
         "standardize": (bool, None, "subtract each channel's mean, divide by its deviation"),
         "shift": (int, "PIXELS", "shift training images at random"),
         "rotate": (float, "DEGREES", "turn training images at random"),
-        "flip": (bool, None, "mirror training images at random"),
+        "flip": (_BooleanOrName, "alternating", "mirror training images, or in turns"),
         "crop": (float, "SHARE", "crop training images to this share or more"),
         "colors": (float, "SHARE", "change training images' colours up to this"),
         "erase": (int, "PIXELS", "erase a square of training images at random"),
@@ -94,6 +112,7 @@ _OPTIONS = {
         "peer_normalization": (float, "WEIGHT", "keeps units equally active"),
         "supervised_contrast": (float, "WEIGHT", "draws samples of a class together"),
         "supervised_contrast_regions": (int, "N", "per side, to which its inputs are pooled"),
+        "similarity_matching": (float, "WEIGHT", "makes samples as similar as their labels"),
         "label_embedding": (str, "NAME", f"of classes: {names(labels)}"),
         "label_strength": (float, "SHARE", "of a sample's energy"),
         "readout": (str, "NAME", f"{names(readouts)}, {_MORE_READOUTS}"),
@@ -106,6 +125,7 @@ _OPTIONS = {
         "alpha": (_number_or_name, "NUMBER", "steepness of symba, label_softmax"),
         "threshold": (_numbers_or_name, _NUMBERS, "of the logistic loss; or auto, learned"),
         "margin": (_numbers_or_name, _NUMBERS, "of the logistic loss"),
+        "label_smoothing": (float, "SHARE", "of the target, spread over all classes"),
         "negatives": (str, "NAME", names(negatives)),
         "negatives_count": (int, "N", "negatives per sample"),
     },
@@ -113,7 +133,8 @@ _OPTIONS = {
         "layer_schedule": (str, "NAME", names(layer_schedules)),
         "epochs": (int, "N", "epochs in all"),
         "batch_size": (int, "N", "samples per step"),
-        "learning_rate": (_numbers_or_name, "RATE[,RATE…]", "of Adam, at the beginning"),
+        "optimizer": (str, "NAME", "adam (default), or muon for convolutions"),
+        "learning_rate": (_numbers_or_name, "RATE[,RATE…]", "at the beginning"),
         "rate_schedule": (str, "NAME", "constant_then_linear (half of the steps each) or cosine"),
         "weight_decay": (float, "SHARE", "times the rate, per step; 0: none"),
         "clip_norm": (_number_or_none, "LENGTH", "of a layer's gradient, at most; or none"),
@@ -132,5 +153,7 @@ def add_configuration(parser):
             option = "--" + name.replace("_", "-")
             if kind is bool:
                 group.add_argument(option, action=argparse.BooleanOptionalAction, help=text)
+            elif kind is _BooleanOrName:
+                group.add_argument(option, action=kind, metavar=metavar, help=text)
             else:
                 group.add_argument(option, type=kind, metavar=metavar, help=text)

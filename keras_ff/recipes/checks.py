@@ -3,6 +3,7 @@
 from keras_ff.recipes.defaults import ARCHITECTURES
 from keras_ff.recipes.models import (
     HEADS,
+    OPTIMIZERS,
     RATE_SCHEDULES,
     goodness_of,
     is_unsupervised,
@@ -44,7 +45,13 @@ def check(config):
         )
     if config.clip_norm is not None:
         checks.positive_number(config.clip_norm, "clip_norm")
-    for name, known in (("architecture", ARCHITECTURES), ("rate_schedule", RATE_SCHEDULES)):
+    if config.similarity_matching is not None:
+        checks.positive_number(config.similarity_matching, "similarity_matching")
+    for name, known in (
+        ("architecture", ARCHITECTURES),
+        ("rate_schedule", RATE_SCHEDULES),
+        ("optimizer", OPTIMIZERS),
+    ):
         if getattr(config, name) not in known:
             raise ValueError(
                 f"`{name}` must be one of {', '.join(known)}. "

@@ -7,7 +7,16 @@ import itertools
 
 import keras
 
-from keras_ff import goodness, labels, layer_schedules, layers, losses, negatives, readouts
+from keras_ff import (
+    goodness,
+    labels,
+    layer_schedules,
+    layers,
+    losses,
+    negatives,
+    optimizers,
+    readouts,
+)
 from keras_ff.models import FFModel
 from keras_ff.models.architectures.ready import convolutions
 from keras_ff.models.architectures.resnet import LAYERS as RESNET_LAYERS, resnet_layers
@@ -20,7 +29,8 @@ SOFTMAX, SOFTMAX_OF_AVERAGES = "softmax", "softmax_of_averages"
 HEADS = (SOFTMAX, SOFTMAX_OF_AVERAGES)
 # Adam's rate for a head that learns after the layers, falling as a cosine.
 HEAD_RATE = 2e-3
-LOSS_PARAMETERS = ("alpha", "threshold", "margin")
+LOSS_PARAMETERS = ("alpha", "threshold", "margin", "label_smoothing")
+ADAM, MUON = OPTIMIZERS = ("adam", "muon")
 RATE_SCHEDULES = {
     "constant_then_linear": ConstantThenLinear,
     "cosine": functools.partial(keras.optimizers.schedules.CosineDecay, alpha=0.01),
@@ -106,6 +116,8 @@ def _auxiliary_of(config):
     if config.supervised_contrast is not None:
         regions = config.supervised_contrast_regions or 1
         terms.append(losses.SupCon(weight=config.supervised_contrast, regions=regions))
+    if config.similarity_matching is not None:
+        terms.append(losses.SimilarityMatching(weight=config.similarity_matching))
     return [keras.saving.serialize_keras_object(term) for term in terms]
 
 
@@ -132,6 +144,9 @@ def _optimizer_of(config, learning_rate, total_steps):
         arguments |= {"use_ema": True, "ema_momentum": config.weight_averaging}
     # A layer whose turn never comes takes no steps, but has an optimizer all the same.
     rate = RATE_SCHEDULES[config.rate_schedule](learning_rate, max(total_steps, 1))
+    if config.optimizer == MUON:
+        decay = config.weight_decay
+        return optimizers.Muon(rate, weight_decay=decay, adam_weight_decay=decay, **arguments)
     if config.weight_decay:
         return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, **arguments)
     return keras.optimizers.Adam(rate, **arguments)

@@ -37,8 +37,8 @@ class TrainingConfig(DataConfig):
             then stay as they are; or `None`: it learns beside them.
         goodness_scale: float above 0 that multiplies the goodness, or `None` for the goodness's
             default. Thresholds, margins and alpha are meant for the scaled goodness.
-        alpha, threshold, margin: parameters of the loss, for those losses that have them;
-            `None` stands for the loss's default.
+        alpha, threshold, margin, label_smoothing: parameters of the loss, for those losses that
+            have them; `None` stands for the loss's default.
         negatives_count: integer, negatives per sample.
         label_strength: float, energy of the label as a share of the sample's.
         normalization: string, a name for `FFLayer`.
@@ -48,8 +48,11 @@ class TrainingConfig(DataConfig):
             loss, whose head makes a layer's gradient pass two matrices; or `None`.
         supervised_contrast_regions: integer, regions per side that its head pools images
             to, or `None` for `SupCon`'s default.
+        similarity_matching: float above 0, weight of `keras_ff.losses.SimilarityMatching` in every
+            layer's loss, whose head makes a layer's gradient pass two matrices; or `None`.
         epochs: integer, epochs in all.
-        learning_rate: float, or a tuple with one per layer: Adam's rate at the beginning.
+        optimizer: string: `"adam"`, or `"muon"`, `keras_ff.optimizers.Muon`, for convolutions.
+        learning_rate: float, or a tuple with one per layer: the optimizer's rate at the beginning.
         rate_schedule: string: `"constant_then_linear"`, for the first half of a layer's steps,
             from where on the rate falls linearly to 0; or `"cosine"`, which falls to a hundredth.
         weight_decay: float of at least 0, share of the weights taken off in each step, times the
@@ -83,6 +86,7 @@ class TrainingConfig(DataConfig):
     alpha: float | str | None = None
     threshold: float | str | tuple | None = None
     margin: float | tuple | None = None
+    label_smoothing: float | None = None
     negatives: str = "random_labels"
     negatives_count: int = 5
     label_embedding: str = "append"
@@ -92,10 +96,12 @@ class TrainingConfig(DataConfig):
     peer_normalization: float = 0.0
     supervised_contrast: float | None = None
     supervised_contrast_regions: int | None = None
+    similarity_matching: float | None = None
     layer_schedule: str = "greedy"
     readout: str = "goodness"
     readout_epochs: int | None = None
     epochs: int = 30
+    optimizer: str = "adam"
     learning_rate: float | tuple = 1e-3
     rate_schedule: str = "constant_then_linear"
     weight_decay: float = 0.0

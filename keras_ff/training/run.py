@@ -154,6 +154,7 @@ def _begun(config, folder, data_dir, distribution, new_model, command):
 def check_same(saved, chosen):
     """Raise ValueError where options differ from those of the run that they are to go on with."""
     chosen = chosen.to_dict() if isinstance(chosen, TrainingConfig) else for_json(chosen)
+    saved = TrainingConfig.from_dict(saved).to_dict()  # an earlier version knew fewer options
     for name, value in chosen.items():
         if saved.get(name) != value:
             if name == "model":

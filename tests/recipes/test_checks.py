@@ -35,6 +35,15 @@ def test_commands_leave_out_what_does_nothing(chosen, idle):
     assert TrainingConfig.for_dataset(**options) == config
 
 
+@pytest.mark.parametrize("flip", [False, True, "alternating"])
+def test_images_are_mirrored_by_one_option(flip):
+    config = TrainingConfig.for_dataset("digits", flip=flip)
+    options = vars(cli._parser().parse_args(shlex.split(config.command())[1:]))
+    assert options["flip"] == flip
+    with pytest.raises(SystemExit):
+        cli._parser().parse_args(["train", "--no-flip", "alternating"])
+
+
 @pytest.mark.parametrize(("chosen", "idle"), FAMILIES)
 def test_what_is_chosen_and_does_nothing_is_refused(chosen, idle):
     base = TrainingConfig.for_dataset("digits", **chosen)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_ff
 from keras_ff import training
 from keras_ff.layers import FFConv2D, FFResidual
 from keras_ff.recipes import TrainingConfig
@@ -56,6 +57,26 @@ def test_optimizers_decay_weights_clip_gradients_and_follow_the_schedule():
         assert not layer.optimizer.weight_decay and layer.optimizer.clipnorm is None
 
 
+def test_layers_learn_by_muon_with_smoothed_labels_and_similarity_matching():
+    chosen = {"optimizer": "muon", "label_smoothing": 0.1, "similarity_matching": 2.0}
+    config = TrainingConfig.for_dataset("digits", architecture="cnn", units=(10, 20), **chosen)
+    for option in ("--optimizer muon", "--label-smoothing 0.1", "--similarity-matching 2.0"):
+        assert option in config.command()
+    assert TrainingConfig.from_dict(config.to_dict()) == config
+    model = model_of(config)
+    for layer in model.ff_layers:
+        assert isinstance(layer.optimizer, keras_ff.optimizers.Muon)
+        assert layer.optimizer.weight_decay == layer.optimizer.adam_weight_decay == 5e-4
+        assert layer.optimizer.clipnorm == 1.0
+        assert layer.loss.label_smoothing == 0.1
+        (term,) = layer.auxiliary
+        assert (term.weight, term.num_classes) == (2.0, 10)
+    assert model.locality == 2
+    # What has no such parameter takes none.
+    with pytest.raises(ValueError, match="'logistic' has no label_smoothing"):
+        TrainingConfig.for_dataset("digits", loss="logistic", label_smoothing=0.1)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
@@ -65,6 +86,9 @@ def test_optimizers_decay_weights_clip_gradients_and_follow_the_schedule():
         ("supervised_contrast", -1, "supervised_contrast=-1"),
         ("supervised_contrast_regions", 2, "nothing to divide"),
         ("clip_norm", 0, "clip_norm"),
+        ("optimizer", "muno", "'muon'"),
+        ("similarity_matching", 0, "similarity_matching=0"),
+        ("label_smoothing", 1.0, "label_smoothing=1.0"),
     ],
 )
 def test_what_is_wrong_is_said(name, value, said):
