@@ -80,13 +80,14 @@ def add_epoch(history, epoch, logs):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Writes the model with the record of its run after every epoch, one worker for all."""
+    """Writes the model with the record of its run every `save_freq` epochs, one worker for all."""
 
-    def __init__(self, run, folder, distribution):
+    def __init__(self, run, folder, distribution, save_freq=1):
         super().__init__()
         self.run = run
         self.folder = folder
         self.distribution = distribution
+        self.save_freq = save_freq
 
     def on_train_begin(self, logs=None):
         self.begin = time.perf_counter() - self.run["seconds"]
@@ -95,7 +96,8 @@ class Checkpoint(keras.callbacks.Callback):
         add_epoch(self.run["history"], epoch, logs)
         self.run["epoch"] = epoch + 1
         self.run["seconds"] = time.perf_counter() - self.begin
-        self.write(self.model)
+        if (epoch + 1) % self.save_freq == 0:
+            self.write(self.model)
         # Writing is not training: the clock goes on from here.
         self.begin = time.perf_counter() - self.run["seconds"]
 

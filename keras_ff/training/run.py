@@ -45,6 +45,7 @@ def train(
     new_model=None,
     command=None,
     validation_freq=1,
+    save_freq=1,
 ):
     """Train a model by a configuration, into a folder that then holds all about the run.
 
@@ -81,6 +82,9 @@ def train(
             configuration's own command.
         validation_freq: integer, epochs from one validation to the next, as for
             `keras.Model.fit`; the others have nan in the history. Defaults to `1`.
+        save_freq: integer, epochs from one saved model to the next, for epochs that take less time
+            than writing a file; those after the last one are trained again after a kill. Defaults
+            to `1`.
 
     Returns:
         What `metrics.json` holds, a dictionary: `test_accuracy` and `validation_accuracy` as
@@ -121,7 +125,8 @@ def train(
         if READOUT_SECONDS not in run:
             how = {"verbose": verbose, "validation_freq": validation_freq}
             with distribution.training():
-                _fit(model, run, config, data, folder, how, distribution, tensorboard, callbacks)
+                checkpoint = Checkpoint(run, folder, distribution, save_freq)
+                _fit(model, run, config, data, folder, how, checkpoint, tensorboard, callbacks)
             if config.readout_epochs is not None:
                 model = _with_head(model, run, config, data_dir, folder, verbose, distribution)
         return _finish(distribution.measurable(model), run, data, folder, distribution.is_chief)
@@ -203,10 +208,10 @@ def _state_of(folder, config, resume, is_chief):
     return None
 
 
-def _fit(model, run, config, data, folder, how, distribution, tensorboard, others):
+def _fit(model, run, config, data, folder, how, checkpoint, tensorboard, others):
     """Train the epochs that are left, and write the trained model; `how` is for `fit`."""
     training, validation, _ = data
-    checkpoint = Checkpoint(run, folder, distribution)
+    distribution = checkpoint.distribution
     callbacks = [checkpoint, *others]
     if distribution.is_chief and (tensorboard or (folder / TENSORBOARD_FOLDER).exists()):
         # Before the checkpoint: an epoch that is saved has been shown.

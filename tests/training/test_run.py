@@ -273,6 +273,22 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(changes, tmp_path, monkey
     assert_same_end(tmp_path / "run", tmp_path / "undisturbed")
 
 
+@pytest.mark.slow
+def test_a_run_that_saves_every_other_epoch_goes_on_from_the_last_saved_one(finished, tmp_path):
+    def stop(epoch, logs):
+        if epoch == 2:
+            raise Interruption
+
+    stopping = [keras.callbacks.LambdaCallback(on_epoch_end=stop)]
+    config, folder = small(layer_schedule="greedy"), tmp_path / "run"
+    with pytest.raises(Interruption):
+        training.train(config, folder, verbose=0, callbacks=stopping, save_freq=2)
+    assert training.load(folder)[1]["epoch"] == 2
+    training.train(config, folder, resume=True, verbose=0, save_freq=3)
+    assert training.load(folder)[1]["epoch"] == 4
+    assert_same_end(folder, finished)
+
+
 @pytest.fixture(scope="module")
 def read_out(tmp_path_factory):
     """The folder of a run whose readout learned after the layers."""

@@ -14,14 +14,17 @@ from keras_ff.training.checkpoint import add_epoch
 NETWORK_FILE = "network.keras"
 
 
-def train(config, folder, data_dir=None, callbacks=(), validation_freq=1, new_model=None):
+def train(
+    config, folder, data_dir=None, callbacks=(), validation_freq=1, save_freq=1, new_model=None
+):
     """Train the network of a configuration by backpropagation; go on with what is in the folder.
 
     The layers, their normalisation and dropout, the data, the batches and the learning rate are
     those of the configuration; a softmax head takes the place of goodness, the cross-entropy that
     of the layers' losses. Weights are not averaged. `new_model` makes another network, as of
-    `keras_ff.training.train`, compiled for backpropagation. After every epoch the folder gets the
-    network and the record of its training: the `seconds` it took, and its `history`.
+    `keras_ff.training.train`, compiled for backpropagation. Every `save_freq` epochs and after the
+    last one the folder gets the network and the record of its training: the `seconds` it took,
+    and its `history`.
 
     Example:
 
@@ -55,7 +58,7 @@ def train(config, folder, data_dir=None, callbacks=(), validation_freq=1, new_mo
         epochs=config.epochs,
         validation_data=validation,
         validation_freq=validation_freq,
-        callbacks=[_Recorder(record, path), *callbacks],
+        callbacks=[_Recorder(record, path, save_freq), *callbacks],
         shuffle=False,  # the pipeline does
         verbose=0,
     )
@@ -74,12 +77,13 @@ def _new_network(config, image_shape, num_classes, steps_per_epoch):
 
 
 class _Recorder(keras.callbacks.Callback):
-    """Writes the network and the record of its training after every epoch, in one file."""
+    """Writes the network and the record of its training every `save_freq` epochs, in one file."""
 
-    def __init__(self, record, path):
+    def __init__(self, record, path, save_freq):
         super().__init__()
         self.record = record
         self.path = path
+        self.save_freq = save_freq
 
     def on_train_begin(self, logs=None):
         self.begin = time.perf_counter() - self.record["seconds"]
@@ -89,6 +93,7 @@ class _Recorder(keras.callbacks.Callback):
         add_epoch(self.record["history"], epoch, logs)
         states = generator_states(self.model)
         self.record["generators"] = [keras.ops.convert_to_numpy(state).tolist() for state in states]
-        training.save(self.model, self.record, self.path)
+        if (epoch + 1) % self.save_freq == 0 or epoch + 1 == self.params["epochs"]:
+            training.save(self.model, self.record, self.path)
         # Writing is not training: the clock goes on from here.
         self.begin = time.perf_counter() - self.record["seconds"]

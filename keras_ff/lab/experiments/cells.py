@@ -133,7 +133,8 @@ def _trained(table, cell, config, run, data_dir, progress):
 
 def _model(table, cell, config, run, data_dir, progress):
     """The trained model of a cell, and the record of its training."""
-    own = {"callbacks": [progress], "validation_freq": cell.validation_freq}
+    freq = cell.validation_freq
+    own = {"callbacks": [progress], "validation_freq": freq, "save_freq": freq}
     if cell.network is not None:
         network, seconds = cell.network, 0.0
         if cell.first is not None:

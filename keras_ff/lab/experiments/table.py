@@ -32,7 +32,8 @@ class Cell:
         full: dictionary, the arguments that differ under `--budget full`. Defaults to none.
         kind: string, how a network of another family learns. Defaults to `""`.
         comparable: boolean. Whether the source's value is of the same data. Defaults to `True`.
-        validation_freq: integer, epochs from one validation to the next. Defaults to `1`.
+        validation_freq: integer, epochs from one validation, and one checkpoint, to the next.
+            Defaults to `1`.
         measures_layers: boolean. Whether each layer is measured by itself. Defaults to `False`.
     """
 
