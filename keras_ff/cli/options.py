@@ -133,7 +133,7 @@ _OPTIONS = {
         "layer_schedule": (str, "NAME", names(layer_schedules)),
         "epochs": (int, "N", "epochs in all"),
         "batch_size": (int, "N", "samples per step"),
-        "optimizer": (str, "NAME", "adam (default), or muon for convolutions"),
+        "optimizer": (str, "NAME", "muon, for convolutions (default: Adam)"),
         "learning_rate": (_numbers_or_name, "RATE[,RATE…]", "at the beginning"),
         "rate_schedule": (str, "NAME", "constant_then_linear (half of the steps each) or cosine"),
         "weight_decay": (float, "SHARE", "times the rate, per step; 0: none"),

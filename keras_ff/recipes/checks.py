@@ -3,7 +3,7 @@
 from keras_ff.recipes.defaults import ARCHITECTURES
 from keras_ff.recipes.models import (
     HEADS,
-    OPTIMIZERS,
+    MUON,
     RATE_SCHEDULES,
     goodness_of,
     is_unsupervised,
@@ -47,11 +47,12 @@ def check(config):
         checks.positive_number(config.clip_norm, "clip_norm")
     if config.similarity_matching is not None:
         checks.positive_number(config.similarity_matching, "similarity_matching")
-    for name, known in (
-        ("architecture", ARCHITECTURES),
-        ("rate_schedule", RATE_SCHEDULES),
-        ("optimizer", OPTIMIZERS),
-    ):
+    if config.optimizer not in (None, MUON):
+        raise ValueError(
+            f"`optimizer` must be {MUON!r}, or None for Adam. "
+            f"Received: optimizer={config.optimizer!r}"
+        )
+    for name, known in (("architecture", ARCHITECTURES), ("rate_schedule", RATE_SCHEDULES)):
         if getattr(config, name) not in known:
             raise ValueError(
                 f"`{name}` must be one of {', '.join(known)}. "

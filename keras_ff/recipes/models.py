@@ -29,8 +29,10 @@ SOFTMAX, SOFTMAX_OF_AVERAGES = "softmax", "softmax_of_averages"
 HEADS = (SOFTMAX, SOFTMAX_OF_AVERAGES)
 # Adam's rate for a head that learns after the layers, falling as a cosine.
 HEAD_RATE = 2e-3
-LOSS_PARAMETERS = ("alpha", "threshold", "margin", "label_smoothing")
-ADAM, MUON = OPTIMIZERS = ("adam", "muon")
+# Parameters of losses: those that every loss with them needs, and one that is off by default.
+NEEDED_LOSS_PARAMETERS = ("alpha", "threshold", "margin")
+LOSS_PARAMETERS = (*NEEDED_LOSS_PARAMETERS, "label_smoothing")
+MUON = "muon"
 RATE_SCHEDULES = {
     "constant_then_linear": ConstantThenLinear,
     "cosine": functools.partial(keras.optimizers.schedules.CosineDecay, alpha=0.01),
@@ -212,7 +214,7 @@ def _softmax_of_averages(config, **arguments):
         regions=1,
         standardized=True,
         # Test-time augmentation by what the layers were trained on.
-        mirrored=config.flip,
+        mirrored=bool(config.flip),
         shift=min(config.shift, 1),
         **arguments,
     )

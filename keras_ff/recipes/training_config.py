@@ -7,7 +7,13 @@ from keras_ff import datasets, goodness
 from keras_ff.datasets import DataConfig
 from keras_ff.recipes.checks import check, idle, refuse_idle
 from keras_ff.recipes.defaults import ARCHITECTURES, DEFAULTS
-from keras_ff.recipes.models import LOSS_PARAMETERS, head_of, loss_of, model_of
+from keras_ff.recipes.models import (
+    LOSS_PARAMETERS,
+    NEEDED_LOSS_PARAMETERS,
+    head_of,
+    loss_of,
+    model_of,
+)
 from keras_ff.recipes.serialized import read_model
 from keras_ff.utils import checks, files, registry
 from keras_ff.utils.text_tables import plainly
@@ -51,7 +57,7 @@ class TrainingConfig(DataConfig):
         similarity_matching: float above 0, weight of `keras_ff.losses.SimilarityMatching` in every
             layer's loss, whose head makes a layer's gradient pass two matrices; or `None`.
         epochs: integer, epochs in all.
-        optimizer: string: `"adam"`, or `"muon"`, `keras_ff.optimizers.Muon`, for convolutions.
+        optimizer: string: `"muon"`, `keras_ff.optimizers.Muon`, for convolutions; or `None`: Adam.
         learning_rate: float, or a tuple with one per layer: the optimizer's rate at the beginning.
         rate_schedule: string: `"constant_then_linear"`, for the first half of a layer's steps,
             from where on the rate falls linearly to 0; or `"cosine"`, which falls to a hundredth.
@@ -101,7 +107,7 @@ class TrainingConfig(DataConfig):
     readout: str = "goodness"
     readout_epochs: int | None = None
     epochs: int = 30
-    optimizer: str = "adam"
+    optimizer: str | None = None
     learning_rate: float | tuple = 1e-3
     rate_schedule: str = "constant_then_linear"
     weight_decay: float = 0.0
@@ -123,7 +129,7 @@ class TrainingConfig(DataConfig):
         check(self)
         # Parameters of the loss are written out, so that a configuration says all.
         for name, value in loss_of(self).get_config().items():
-            if name in LOSS_PARAMETERS:
+            if name in NEEDED_LOSS_PARAMETERS:
                 object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
 
     def _check_nothing_beside_model(self):

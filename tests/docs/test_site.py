@@ -73,8 +73,8 @@ def test_links_between_files_become_links_between_pages():
         "![p](filters.png) [o](../other/README.md)", "zoo/digits_mlp_relu/README.md", "zoo/d.md"
     )
     assert card.startswith("![p](digits_mlp_relu/filters.png)")
-    speed = repository.linked("[s](../README.md#speed)", "benchmarks/RESULTS.md", "benchmarks.md")
-    assert speed == "[s](speed.md)"
+    home = repository.linked("[h](../README.md)", "benchmarks/RESULTS.md", "benchmarks.md")
+    assert home == "[h](index.md)"
 
 
 @pytest.mark.parametrize("path", notebooks.NOTEBOOKS, ids=lambda path: path.stem)
