@@ -13,6 +13,7 @@ from keras_ff.lab.experiments import (
     li_chen2023_thresholds,
     li_chen2023_unsupervised,
     li_chen2023_widths,
+    local_learning,
     more_activations,
     sun2025_resnet,
     tantravahi2024_activations,
@@ -41,6 +42,7 @@ TABLES = {
     "li_chen2023_unsupervised": li_chen2023_unsupervised.table,
     "sun2025_resnet": sun2025_resnet.table,
     "hinton2022": hinton2022.table,
+    "local_learning": local_learning.table,
     "more_activations": more_activations.table,
 }
 # What tables were called in earlier versions.
