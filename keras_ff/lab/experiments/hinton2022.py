@@ -71,8 +71,9 @@ def table():
             "fields with peer normalisation on still images. Ours have three wrong labels as "
             "negatives, nine in the last two rows, the softmax over the labels' goodness as loss, "
             "and images shifted by up to a pixel; the recurrent one has two layers of 500, eight "
-            "iterations, and scores by the third to the fifth. Locally connected layers have a label channel that is "
-            "learned. Layers in parallel are each one batch behind the layer before, so that none "
-            "waits for another: they come to the same weights as layers that learn at once."
+            "iterations, and scores by the third to the fifth. Locally connected layers have a "
+            "label channel that is learned. Layers in parallel are each one batch behind the layer "
+            "before, so that none waits for another: they come to the same weights as layers that "
+            "learn at once."
         ),
     )
