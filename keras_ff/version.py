@@ -1,3 +1,5 @@
-"""The one place where the version is written."""
+"""The version, which the command line says without importing Keras."""
 
-__version__ = "0.1.0"
+from keras_ff_cli.version import __version__
+
+__all__ = ["__version__"]

@@ -1,15 +1,15 @@
-"""`keras-ff` as a process: what must be in place before Keras is imported, and what is left after.
+"""`keras-ff` as a process: options are parsed before Keras is imported, which takes seconds.
 
-Keras takes seconds to import, during which Ctrl-C must end the process as quietly as later on.
+Meanwhile Ctrl-C must end the process as quietly as later on, and TensorFlow's start must not be
+heard. The package needs the standard library alone.
 """
 
 import os
 import signal
 import sys
 
-from keras_ff_cli import plain_text
-
-INTERRUPTED = 130  # as a shell reports a process that Ctrl-C ended
+from keras_ff_cli import plain_text, start_up_noise
+from keras_ff_cli.exit_codes import INTERRUPTED
 
 
 def main():
@@ -17,15 +17,20 @@ def main():
     signal.signal(signal.SIGINT, _end)
     sys.unraisablehook = _hook(sys.unraisablehook)
     plain_text.use(sys.stdout, sys.stderr)
-    from keras_ff import cli
+    start_up_noise.leave_out()
+    from keras_ff_cli import running
 
     try:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        code = cli.main()
+        code = running.run(imported=_interruptible)
         signal.signal(signal.SIGINT, _end)
     except KeyboardInterrupt:  # a second one, while the first was being told of
         _end()
     return code
+
+
+def _interruptible():
+    """From here on Ctrl-C is for the command, which may have something to save."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _end(*signal_and_frame):

@@ -3,12 +3,18 @@
 import ast
 import graphlib
 import pathlib
+import sys
 
 import pytest
 
 import keras_ff
+import keras_ff_cli
 
 ROOT = pathlib.Path(keras_ff.__file__).parent
+# The parser and what starts a command: this and the standard library is all that it imports.
+PARSER = pathlib.Path(keras_ff_cli.__file__).parent
+# Who may import that in turn.
+STARTED = {"version", "cli"}
 # Folders and modules of one tier, with spaces between them, may import each other in any order
 # without a circle.
 ORDER = """
@@ -92,6 +98,53 @@ def test_no_import_to_the_right():
 
 def test_no_circle():
     assert circle(ROOT) == []
+
+
+def packages(path):
+    """The packages that a file imports, each with the line."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or PARSER.name]
+        for name in names:
+            yield name.partition(".")[0], node.lineno
+
+
+def beyond_the_standard_library(root):
+    """Sentences that name each import from elsewhere, and its file."""
+    return [
+        f"{path.relative_to(root.parent)}:{line} imports {name}"
+        for path in root.rglob("*.py")
+        for name, line in packages(path)
+        if name not in {*sys.stdlib_module_names, root.name}
+    ]
+
+
+def test_the_parser_imports_the_standard_library_alone():
+    assert len(list(PARSER.rglob("*.py"))) > 10
+    found = beyond_the_standard_library(PARSER)
+    assert not found, "\n".join(found)
+    assert not list(circle(PARSER))
+
+
+def test_the_parser_is_known_to_the_version_and_the_commands_alone():
+    knowing = {
+        folder(module)
+        for module, path in modules(ROOT).items()
+        if PARSER.name in {name for name, _ in packages(path)}
+    }
+    assert knowing == STARTED
+
+
+def test_an_import_within_a_function_of_the_parser_is_found(tmp_path):
+    root = tmp_path / "keras_ff_cli"
+    root.mkdir()
+    (root / "one.py").write_text("import os\nfrom . import two\n")
+    assert beyond_the_standard_library(root) == []
+    (root / "two.py").write_text("def f():\n    from keras_ff.cli import train\n")
+    assert beyond_the_standard_library(root) == ["keras_ff_cli/two.py:2 imports keras_ff"]
 
 
 @pytest.fixture

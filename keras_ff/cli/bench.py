@@ -2,14 +2,8 @@
 
 import json
 
-from keras_ff.cli import options
-from keras_ff.lab.benchmarks import BENCHES
 from keras_ff.utils import files
-
-# The benchmarks in which short work is timed again and again.
-TIMED = ("step", "conv", "predict")
-# The one whose distributions are drawn.
-DRAWN = "system"
+from keras_ff_cli.commands.bench import DRAWN, TIMED
 
 
 def bench(names, json_file=None, rounds=None, picture=None):
@@ -50,29 +44,3 @@ def _values(row):
         if name not in apart and value is not None and not isinstance(value, list)
     ]
     return head + ", ".join(values)
-
-
-def add_to(commands):
-    """Add `bench` and its options to the parser's commands."""
-    parser = options.add_command(
-        commands,
-        "bench",
-        bench,
-        "measure speed and memory beside backpropagation and the least possible",
-        "Each side's work is timed in turns in this process, and the median is taken. `ours`, "
-        "`floor` (the bare products and one update) and `backprop` are rates; ratio_to_floor is "
-        "our rate as a share of the floor's, ratio_to_backprop our time as a multiple of "
-        "backpropagation's.",
-    )
-    parser.add_argument(
-        "names", nargs="+", choices=BENCHES, metavar="NAME", help=", ".join(BENCHES)
-    )
-    parser.add_argument(
-        "--json", dest="json_file", type=options.path, metavar="FILE", help="write the rows there"
-    )
-    parser.add_argument(
-        "--picture", type=options.path, metavar="FILE", help=f"draw the distributions of {DRAWN}"
-    )
-    parser.add_argument(
-        "--rounds", type=int, metavar="N", help=f"how often a side is timed ({', '.join(TIMED)})"
-    )

@@ -2,7 +2,7 @@
 
 import json
 
-from keras_ff.cli import options, printing
+from keras_ff.cli import printing
 from keras_ff.utils.files import path_of
 
 
@@ -82,28 +82,3 @@ def _table(report, class_names):
     for name, counts in zip(class_names, matrix, strict=True):
         lines.append(f"{name:<{name_width}} " + "".join(f" {count:>{width}}" for count in counts))
     return "\n".join(lines)
-
-
-def add_to(commands):
-    """Add `evaluate` and its options to the parser's commands."""
-    parser = options.add_command(
-        commands,
-        "evaluate",
-        evaluate,
-        "measure a model on a dataset's test set",
-        "Accuracy, accuracy of each class and confusion matrix on a test set.",
-    )
-    parser.add_argument(
-        "model", metavar="MODEL", help="a .keras file, the folder of a run, or a preset"
-    )
-    parser.add_argument(
-        "--dataset", metavar="NAME", help="default: the one the model was trained on, or digits"
-    )
-    parser.add_argument("--data-dir", **options.DATA_DIR)
-    parser.add_argument("--batch-size", type=int, metavar="N", help="samples at once")
-    parser.add_argument(
-        "--json",
-        dest="as_json",
-        action="store_true",
-        help="print the keys of a run's metrics.json, as JSON",
-    )

@@ -1,6 +1,6 @@
 """`keras-ff tune`: search for what trains best."""
 
-from keras_ff.cli import options, printing, runs
+from keras_ff.cli import printing, runs
 from keras_ff.utils import text_tables
 
 
@@ -87,48 +87,3 @@ def _trials_table(found):
         row = {"trial": one.trial, "validation": score + (" (failed)" if one.failed else "")}
         rows.append(row | {name: _short(one.values.get(name, "–")) for name in names})
     return text_tables.plain(rows, rows[0])
-
-
-def add_to(commands):
-    """Add `tune` and its options to the parser's commands."""
-    parser = options.add_command(
-        commands,
-        "tune",
-        tune,
-        "search for what trains best, with KerasTuner",
-        "Search for what trains best on validation data, with KerasTuner. The other options are "
-        "those of `train`, and hold for all trials. Thresholds, margins and alpha are searched in "
-        "units of the goodness.",
-    )
-    search = parser.add_argument_group("search")
-    search.add_argument(
-        "--search",
-        default="threshold,margin",
-        metavar="NAME[,NAME…]",
-        help="what is searched (default: threshold,margin); also learning_rate, activation, width…",
-    )
-    search.add_argument(
-        "--layer-wise",
-        action="store_true",
-        help="one layer after the other, each on top of the best of those below",
-    )
-    search.add_argument(
-        "--candidates",
-        type=int,
-        metavar="N",
-        help="by layers: how many of a layer's best trials the next may stand on (default: 2)",
-    )
-    search.add_argument(
-        "--trials", type=int, metavar="N", help="how many (default: 20; by layers 10 for each)"
-    )
-    search.add_argument(
-        "--tuner", metavar="NAME", help="bayesian (default), random, hyperband or grid"
-    )
-    search.add_argument(
-        "--out",
-        type=options.path,
-        metavar="FOLDER",
-        help="where the search is kept (default: a new folder in runs/)",
-    )
-    search.add_argument("--resume", action="store_true", help="go on with the search in --out")
-    options.add_configuration(parser)

@@ -1,13 +1,17 @@
 """The command line: help, version, and sentences for what is wrong."""
 
 import argparse
+import inspect
+import pkgutil
 import shlex
 
 import pytest
 
-from keras_ff import cli
+import keras_ff
+from keras_ff import distribution
 from keras_ff.cli import printing
-from keras_ff.version import __version__
+from keras_ff.lab import benchmarks
+from keras_ff_cli import names, parser
 from tests.helpers.command_line import Command, refused
 
 
@@ -55,10 +59,24 @@ def test_help_lists_the_options(words):
     assert "usage: keras-ff" in command.out
 
 
-def test_the_names_in_the_help_are_the_valid_ones():
-    text = Command("train", "--help").out
-    for names in ("logistic, symba, label_softmax", "greedy, simultaneous", "append, overlay"):
-        assert names in " ".join(text.split())
+@pytest.mark.parametrize(
+    ("listed", "known"),
+    [
+        (names.LABELS, keras_ff.labels.KNOWN),
+        (names.READOUTS, keras_ff.readouts.KNOWN),
+        (names.GOODNESS, keras_ff.goodness.KNOWN),
+        (names.LOSSES, keras_ff.losses.KNOWN),
+        (names.NEGATIVES, keras_ff.negatives.KNOWN),
+        (names.LAYER_SCHEDULES, keras_ff.layer_schedules.KNOWN),
+        (names.DISTRIBUTIONS, distribution.KNOWN),
+        (names.BENCHMARKS, benchmarks.BENCHES),
+    ],
+)
+def test_the_names_in_the_help_are_the_valid_ones(listed, known):
+    assert listed == tuple(known)
+    command = "bench" if listed is names.BENCHMARKS else "train"
+    text = " ".join(Command(command, "--help").out.split())
+    assert names.listed(listed) in text or " or ".join(listed) in text
 
 
 def test_without_a_command_there_is_a_sentence():
@@ -66,7 +84,7 @@ def test_without_a_command_there_is_a_sentence():
 
 
 def test_version():
-    assert Command("--version").out == f"keras-ff {__version__}\n"
+    assert Command("--version").out == f"keras-ff {keras_ff.__version__}\n"
 
 
 def options_of(parser, words=()):
@@ -78,9 +96,28 @@ def options_of(parser, words=()):
                 yield from options_of(command, (*words, name))
 
 
+def commands_of(parser_, words=()):
+    """The parsers that name a function, each with the words that lead to it."""
+    if parser_.get_default("command") is not None:
+        yield words, parser_
+    for action in parser_._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, command in action.choices.items():
+                yield from commands_of(command, (*words, name))
+
+
+@pytest.mark.parametrize(
+    "command", [one for _, one in commands_of(parser.new())], ids=lambda one: one.prog
+)
+def test_functions_take_the_options_of_their_commands(command):
+    function = pkgutil.resolve_name(command.get_default("command"))
+    values = {action.dest: None for action in command._actions if action.dest != "help"}
+    inspect.signature(function).bind(**values)
+
+
 PATHS = [
     (*words, *(action.option_strings[:1] or [action.dest]))
-    for words, action in options_of(cli._parser())
+    for words, action in options_of(parser.new())
     if action.metavar in ("FOLDER", "FILE", "RUN")
 ]
 
@@ -88,7 +125,7 @@ PATHS = [
 def test_these_options_are_paths():
     assert len(PATHS) > 20
     assert {words[0] for words in PATHS} == {
-        name.__name__.rpartition(".")[2] for name in cli.COMMANDS
+        command.__name__.rpartition(".")[2] for command in parser.COMMANDS
     }
 
 
@@ -97,7 +134,7 @@ def test_home_is_expanded_and_an_empty_path_refused(words, monkeypatch, tmp_path
     monkeypatch.setenv("HOME", str(tmp_path))
     (action,) = [
         action
-        for before, action in options_of(cli._parser())
+        for before, action in options_of(parser.new())
         if (*before, *(action.option_strings[:1] or [action.dest])) == words
     ]
     assert action.type("~/mine") == tmp_path / "mine"

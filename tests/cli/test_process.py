@@ -44,7 +44,7 @@ def interrupted(process, line):
 WAIT = "print('now', flush=True)\nimport time\ntime.sleep(30)\n"
 COMMAND = """
 import time
-def main():
+def report(run_or_preset):
     try:
         print('now', flush=True)
         time.sleep(30)
@@ -58,19 +58,17 @@ class Last:
     def __del__(self):
         print('now', flush=True)
         time.sleep(30)
-def main():
+def report(run_or_preset):
     Last()
     print('went on')
-    return 0
 """
 AT_THE_END = """
 import atexit, time
 def last():
     print('now', flush=True)
     time.sleep(30)
-def main():
+def report(run_or_preset):
     atexit.register(last)
-    return 0
 """
 
 
@@ -80,10 +78,12 @@ def main():
     ids=["importing", "importing the command", "running", "in a destructor", "at the end"],
 )
 def test_ctrl_c_ends_with_a_sentence_at_any_moment(package, command, tmp_path):
-    (tmp_path / "keras_ff").mkdir()
+    folder = tmp_path / "keras_ff" / "cli"
+    folder.mkdir(parents=True)
     (tmp_path / "keras_ff" / "__init__.py").write_text(package)
-    (tmp_path / "keras_ff" / "cli.py").write_text(command)
-    code, err = interrupted(started(tmp_path), "now")
+    (folder / "__init__.py").touch()
+    (folder / "report.py").write_text(command)
+    code, err = interrupted(started(tmp_path, "report", "run"), "now")
     assert code == 130
     assert err == "\n" + SAID
 

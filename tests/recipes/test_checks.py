@@ -5,8 +5,8 @@ import shlex
 import pytest
 
 import keras_ff
-from keras_ff import cli
 from keras_ff.recipes import TrainingConfig
+from keras_ff_cli import parser
 
 LABELS = ("label_embedding", "label_strength")
 NEGATIVES = ("negatives", "negatives_count")
@@ -30,7 +30,7 @@ def test_commands_leave_out_what_does_nothing(chosen, idle):
     for name in ("alpha", "threshold", "margin"):
         assert (f"--{name}" in words) == (name in keras_ff.losses.get(config.loss).get_config())
     # What it leaves out makes no difference.
-    options = vars(cli._parser().parse_args(words[1:]))
+    options = vars(parser.new().parse_args(words[1:]))
     del options["command"]
     assert TrainingConfig.for_dataset(**options) == config
 
@@ -38,10 +38,10 @@ def test_commands_leave_out_what_does_nothing(chosen, idle):
 @pytest.mark.parametrize("flip", [False, True, "alternating"])
 def test_images_are_mirrored_by_one_option(flip):
     config = TrainingConfig.for_dataset("digits", flip=flip)
-    options = vars(cli._parser().parse_args(shlex.split(config.command())[1:]))
+    options = vars(parser.new().parse_args(shlex.split(config.command())[1:]))
     assert options["flip"] == flip
     with pytest.raises(SystemExit):
-        cli._parser().parse_args(["train", "--no-flip", "alternating"])
+        parser.new().parse_args(["train", "--no-flip", "alternating"])
 
 
 @pytest.mark.parametrize(("chosen", "idle"), FAMILIES)

@@ -7,10 +7,11 @@ import keras
 import numpy as np
 import pytest
 
-from keras_ff import FFModel, cli, datasets, zoo
+from keras_ff import FFModel, datasets, zoo
 from keras_ff.datasets import tfds_images
 from keras_ff.recipes import TrainingConfig
 from keras_ff.zoo import measuring
+from keras_ff_cli import parser
 from tests.helpers import ROOT, activities_of
 from tests.helpers.command_line import command
 from tests.helpers.presets import DIGITS, arrays, scores
@@ -101,7 +102,7 @@ def test_the_card_tells_the_metrics_of_the_metadata(name):
 def test_the_command_on_the_card_is_the_recipe(name):
     preset = zoo.get(name)
     words = shlex.split(preset.metadata["command"])
-    options = vars(cli._parser().parse_args(words[1:]))
+    options = vars(parser.new().parse_args(words[1:]))
     del options["command"]
     assert TrainingConfig.for_dataset(**options) == TrainingConfig.of_preset(preset)
 

@@ -1,40 +1,10 @@
-"""Options that several commands share.
-
-Those that are not given are absent, so that defaults are the dataset's or the run's.
-"""
+"""The options of a training's configuration, which `train` and `tune` share."""
 
 import argparse
 
-from keras_ff import goodness, labels, layer_schedules, losses, negatives, readouts
-from keras_ff.utils.files import path_of
-
-
-def path(text):
-    """A path with `~` expanded, as the type of an option; an empty one is refused."""
-    try:
-        return path_of(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
-
-
-DATA_DIR = {"type": path, "metavar": "FOLDER", "help": "TFDS's folder of prepared datasets"}
-
-
-def add_command(commands, name, function, help, description):
-    """A command that runs a function with the options that are given."""
-    parser = commands.add_parser(
-        name,
-        help=help,
-        description=description,
-        argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
-    )
-    parser.set_defaults(command=function)
-    return parser
-
-
-def names(module):
-    return ", ".join(module.KNOWN)
+from keras_ff_cli import names
+from keras_ff_cli.names import listed
+from keras_ff_cli.options import DATA_DIR
 
 
 def _integers(text):
@@ -113,24 +83,24 @@ _OPTIONS = {
         "supervised_contrast": (float, "WEIGHT", "draws samples of a class together"),
         "supervised_contrast_regions": (int, "N", "per side, to which its inputs are pooled"),
         "similarity_matching": (float, "WEIGHT", "makes samples as similar as their labels"),
-        "label_embedding": (str, "NAME", f"of classes: {names(labels)}"),
+        "label_embedding": (str, "NAME", f"of classes: {listed(names.LABELS)}"),
         "label_strength": (float, "SHARE", "of a sample's energy"),
-        "readout": (str, "NAME", f"{names(readouts)}, {_MORE_READOUTS}"),
+        "readout": (str, "NAME", f"{listed(names.READOUTS)}, {_MORE_READOUTS}"),
         "readout_epochs": (int, "N", "of a softmax readout that learns after the layers"),
     },
     "objective of each layer": {
-        "goodness": (str, "NAME", names(goodness)),
+        "goodness": (str, "NAME", listed(names.GOODNESS)),
         "goodness_scale": (float, "NUMBER", "multiplies the goodness"),
-        "loss": (str, "NAME", names(losses)),
+        "loss": (str, "NAME", listed(names.LOSSES)),
         "alpha": (_number_or_name, "NUMBER", "steepness of symba, label_softmax"),
         "threshold": (_numbers_or_name, _NUMBERS, "of the logistic loss; or auto, learned"),
         "margin": (_numbers_or_name, _NUMBERS, "of the logistic loss"),
         "label_smoothing": (float, "SHARE", "of the target, spread over all classes"),
-        "negatives": (str, "NAME", names(negatives)),
+        "negatives": (str, "NAME", listed(names.NEGATIVES)),
         "negatives_count": (int, "N", "negatives per sample"),
     },
     "training": {
-        "layer_schedule": (str, "NAME", names(layer_schedules)),
+        "layer_schedule": (str, "NAME", listed(names.LAYER_SCHEDULES)),
         "epochs": (int, "N", "epochs in all"),
         "batch_size": (int, "N", "samples per step"),
         "optimizer": (str, "NAME", "muon, for convolutions (default: Adam)"),
@@ -145,7 +115,7 @@ _OPTIONS = {
 }
 
 
-def add_configuration(parser):
+def add_to(parser):
     """The options of a `TrainingConfig`."""
     for title, options in _OPTIONS.items():
         group = parser.add_argument_group(title)
