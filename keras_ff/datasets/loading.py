@@ -2,7 +2,7 @@
 
 from keras_ff.datasets import arguments, digits, pipelines, splits, standardization, tfds_images
 from keras_ff.datasets.information import DatasetInfo
-from keras_ff.utils import checks
+from keras_ff.utils import checks, extras
 
 # The part that becomes the test set where a dataset comes without one.
 TEST_SHARE = 0.2
@@ -20,13 +20,14 @@ def info(name="digits", data_dir=None):
 
     Raises:
         ValueError: if the name is unknown, or the dataset is not one of classified images.
+        ImportError: if the extra `datasets` is not installed; it is a `ValueError` as well.
 
     Example:
 
     >>> keras_ff.datasets.info("digits").image_shape
     (8, 8, 1)
     """
-    arguments.check_name(name)
+    _check_name(name)
     if name == digits.NAME:
         return digits.info()
     builder = tfds_images.builder_of(name, data_dir)
@@ -50,12 +51,15 @@ def is_prepared(name="digits", data_dir=None):
     Returns:
         A boolean; false for names that TFDS does not know here.
 
+    Raises:
+        ImportError: if the extra `datasets` is not installed; it is a `ValueError` as well.
+
     Example:
 
     >>> keras_ff.datasets.is_prepared("digits")
     True
     """
-    arguments.check_name(name)
+    _check_name(name)
     if name == digits.NAME:
         return True
     try:
@@ -142,6 +146,7 @@ def load(
         ValueError: if an argument is out of range, the name is unknown, the dataset is not one of
             classified images or can neither be found nor downloaded, images differ in size and
             `image_size` is missing, or there are too few samples to cut a part from.
+        ImportError: if the extra `datasets` is not installed; it is a `ValueError` as well.
 
     Example:
 
@@ -151,7 +156,7 @@ def load(
     >>> len(train), len(validation), len(test)
     (12, 3, 4)
     """
-    arguments.check_name(name)
+    _check_name(name)
     batch_size = arguments.integer(batch_size, "batch_size", minimum=1)
     validation_share = checks.share(validation_share, "validation_share")
     if samples is not None:
@@ -181,6 +186,15 @@ def load(
         None if validation is None else pipelines.in_order(*validation, batch_size, to_float),
         pipelines.in_order(*test, batch_size, to_float),
     )
+
+
+def _check_name(name):
+    """Raise an error where a name is none, or what loads datasets is not installed."""
+    arguments.check_name(name)
+    needed = ["tensorflow", "sklearn"]
+    if name != digits.NAME:
+        needed.append("tensorflow_datasets")
+    extras.require("Datasets by name", "datasets", *needed)
 
 
 def _some(training, samples, seed):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_ff.utils import checks
+from keras_ff.utils import checks, extras
 
 
 def class_means(x, y):
@@ -65,6 +65,8 @@ def class_tree(prototypes, sizes=None):
     Raises:
         ValueError: if there are fewer than two prototypes, one is not finite, or the sizes are
             not integers that grow from 2 or more and stay below the number of classes.
+        ImportError: if scipy is not installed, of the extra `datasets`; it is a `ValueError` as
+            well.
 
     Example:
 
@@ -73,7 +75,7 @@ def class_tree(prototypes, sizes=None):
     >>> class_tree(np.array([[0.0], [9.0], [1.0], [5.0]]), sizes=[3])
     [[0, 1, 0, 2], [0, 1, 2, 3]]
     """
-    # Here, because the core of the library does without scipy.
+    extras.require("Trees of classes", "datasets", "scipy")
     from scipy.cluster import hierarchy
 
     prototypes = np.asarray(prototypes, "float64")

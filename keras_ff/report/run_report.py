@@ -13,6 +13,7 @@ from keras_ff.models import FFModel
 from keras_ff.presets.folders import is_preset
 from keras_ff.recipes import TrainingConfig
 from keras_ff.report import page
+from keras_ff.utils import extras
 from keras_ff.utils.files import path_of
 from keras_ff.utils.text_tables import plainly
 
@@ -41,6 +42,8 @@ def write(run_or_preset, out=None, data_dir=None):
     Raises:
         ValueError: if there is no such run or preset, the preset is an ensemble or does not say on
             what data it was trained, or the data cannot be loaded.
+        ImportError: if the extra `datasets` or `plot` is not installed; it is a `ValueError` as
+            well.
 
     Example:
 
@@ -50,6 +53,7 @@ def write(run_or_preset, out=None, data_dir=None):
     >>> report.write("runs/first").name
     'report.html'
     """
+    extras.require("Reports", "plot", "matplotlib", "scipy")
     folder = path_of(run_or_preset)
     # A name alone may be that of a preset; other paths are those of folders.
     if not is_preset(folder) and (folder.is_dir() or len(folder.parts) > 1):

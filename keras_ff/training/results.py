@@ -5,6 +5,7 @@ import numpy as np
 from keras_ff.recipes import TrainingConfig
 from keras_ff.training.checkpoint import READOUT_SECONDS
 from keras_ff.training.machine import machine, versions
+from keras_ff.utils import extras
 from keras_ff.utils.files import for_json
 
 
@@ -18,7 +19,12 @@ def classification_metrics(model, data):
     Returns:
         A dictionary with `accuracy`, a float; `per_class_accuracy`, a list with nan for classes
         without samples; and `confusion_matrix`, a list with a row for every true class.
+
+    Raises:
+        ImportError: if scikit-learn is not installed, of the extra `datasets`; it is a
+            `ValueError` as well.
     """
+    extras.require("Metrics of classes", "datasets", "sklearn")
     from sklearn import metrics
 
     truth = np.concatenate([np.asarray(y) for _, y in data])

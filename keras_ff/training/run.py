@@ -10,7 +10,7 @@ from keras_ff.callbacks import FFTensorBoard
 from keras_ff.recipes import TrainingConfig
 from keras_ff.training.checkpoint import MODEL_FILE, READOUT_SECONDS, Checkpoint, load, save
 from keras_ff.training.results import classification_metrics, report
-from keras_ff.utils import files
+from keras_ff.utils import extras, files
 from keras_ff.utils.files import for_json, path_of, read_json, write_json, write_whole
 from keras_ff.utils.text_tables import plainly
 
@@ -95,6 +95,8 @@ def train(
         ValueError: if another process trains in the folder, if it holds a run and `resume` is
             false, if that run has another configuration or `command`, or if data or model cannot
             be made as the configuration says.
+        ImportError: if the extra `datasets` or `plot` is not installed, or for TensorBoard
+            `tensorboard`; it is a `ValueError` as well.
         OSError: if the folder cannot be written, as on a full disk. What was written before is
             whole, and is gone on with by `resume`.
 
@@ -104,6 +106,7 @@ def train(
     >>> metrics["test_accuracy"] > 0.6
     True
     """
+    extras.require("Pictures of a run", "plot", "matplotlib")  # which are drawn in the end
     distribution = distributions.get(distribution)
     folder = path_of(folder)
     if folder.exists() and not folder.is_dir():

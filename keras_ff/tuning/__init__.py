@@ -1,4 +1,13 @@
-"""Tuning thresholds, margins and the rest with KerasTuner, which makes the search."""
+"""Tuning thresholds, margins and the rest with KerasTuner, which makes the search.
+
+It needs the extra `tune`: besides KerasTuner scikit-learn and scipy for Bayesian searches,
+TensorBoard, whose hyperparameters KerasTuner writes, and matplotlib.
+"""
+
+from keras_ff.utils import extras
+
+# KerasTuner itself would say that some of them are missing when a search is under way.
+extras.require("Searches", "tune", "keras_tuner", "sklearn", "scipy", "tensorboard", "matplotlib")
 
 from keras_ff.tuning.calibration import calibrated_thresholds
 from keras_ff.tuning.hyper_model import FFHyperModel

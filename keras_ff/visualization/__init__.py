@@ -3,7 +3,7 @@
 Every function returns a `matplotlib.figure.Figure`, made without pyplot: nothing is shown, no state
 is left behind, and no display is needed. Lines and areas differ in stroke, marker or hatching as
 well as in colour, and colour maps grow lighter from one end to the other, so that a print in grey
-can be read.
+can be read. They need matplotlib, and densities scipy, which the extra `plot` installs.
 
 Several take what `keras_ff.measurements.measure` found, so that a model is measured once for all:
 

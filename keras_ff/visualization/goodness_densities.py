@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_ff.utils import extras
 from keras_ff.visualization import style
 
 POINTS = 200
@@ -31,6 +32,7 @@ def goodness_densities(measured):
     >>> figure = goodness_densities(keras_ff.measurements.measure(model, x, y))
     >>> figure.savefig("goodness_densities.png")
     """
+    extras.require("Pictures of densities", "plot", "matplotlib", "scipy")
     layers = measured.layers
     figure = style.new_figure(8, 1.2 + 1.5 * len(layers))
     every = style.grid(figure, len(layers), 1)

@@ -4,6 +4,8 @@ import io
 
 import numpy as np
 
+from keras_ff.utils import extras
+
 # Colours that the colour-blind tell apart (Okabe and Ito 2008).
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 # One more than there are colours, so that it takes many layers until a pair comes again.
@@ -21,6 +23,7 @@ LONGEST_LEVEL_NAME = 3
 
 def new_figure(width, height):
     """An empty `matplotlib.figure.Figure`, its sides in inches."""
+    extras.require("Pictures", "plot", "matplotlib")
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")

@@ -10,6 +10,7 @@ from keras_ff import datasets
 from keras_ff.presets import loading, metadata, saving, storage
 from keras_ff.presets.names import CONFIG_FILE, FILTERS_PICTURE, GOODNESS_PICTURE, WEIGHTS_FILE
 from keras_ff.recipes import TrainingConfig
+from keras_ff.utils import extras
 from keras_ff.utils.files import path_of
 from keras_ff.zoo import measuring
 
@@ -48,6 +49,8 @@ def publish(model, path, data, weights=AUTO, config=None, data_dir=None, **known
     Raises:
         ValueError: as for `keras_ff.zoo.save`, or if a file would be larger than 12 MB or the
             model has other classes than the dataset.
+        ImportError: if the extra `datasets` or `plot` is not installed; it is a `ValueError` as
+            well.
 
     Example:
 
@@ -59,6 +62,7 @@ def publish(model, path, data, weights=AUTO, config=None, data_dir=None, **known
     >>> 0 < preset.test_accuracy < 0.3
     True
     """
+    extras.require("Pictures of a preset", "plot", "matplotlib")
     prepared = config.data if data is None else datasets.DataConfig.from_dict(data)
     info = datasets.info(prepared.dataset, data_dir=data_dir)
     if info.num_classes != model.num_classes:

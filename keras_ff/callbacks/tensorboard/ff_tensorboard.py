@@ -9,11 +9,13 @@ from keras import ops
 
 from keras_ff import measurements
 from keras_ff.callbacks.tensorboard import hyperparameters, layout, projector, tags
-from keras_ff.utils import checks
+from keras_ff.utils import checks, extras
 from keras_ff.utils.files import path_of
 
 # Samples on the sheet of positives, negatives and neutrals.
 SHEET_SAMPLES = 10
+# TensorFlow writes the logs under every backend; the others draw, and reduce activities.
+NEEDED = ("tensorflow", "tensorboard", "matplotlib", "scipy", "sklearn")
 
 
 class FFTensorBoard(keras.callbacks.TensorBoard):
@@ -61,6 +63,7 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
     Raises:
         ValueError: if a frequency or count is not a whole number, or samples or class names do not
             fit the model.
+        ImportError: if the extra `tensorboard` is not installed; it is a `ValueError` as well.
 
     Example:
 
@@ -87,6 +90,7 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
         write_graph=True,
         **kwargs,
     ):
+        extras.require("Logs for TensorBoard", "tensorboard", *NEEDED)
         # Keras's own graph is not supported as of 3.15.
         super().__init__(log_dir=str(path_of(log_dir)), write_graph=False, **kwargs)
         self.sample_count = checks.whole_number(sample_count, "sample_count")

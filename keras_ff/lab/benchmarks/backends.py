@@ -9,6 +9,7 @@ import keras
 
 from keras_ff import models
 from keras_ff.lab.benchmarks import own_process, training_step
+from keras_ff.utils import extras
 
 # Batches before the clock starts, in which the step is compiled.
 WARMUPS = 3
@@ -20,6 +21,8 @@ def run(units=(2000,) * 4, batch_size=512, policy="float32", batches=30, rounds=
     A process has one backend, so the two take turns, in `rounds` processes each.
     """
     found = {"jax": [], "tensorflow": []}
+    for backend in found:
+        extras.require("Benchmarks of both backends", backend, backend)
     for _ in range(rounds):
         for backend, seconds in found.items():
             seconds.append(

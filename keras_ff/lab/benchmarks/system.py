@@ -19,6 +19,7 @@ import keras
 from keras_ff import backends, datasets, models
 from keras_ff.fast import stepper
 from keras_ff.lab.benchmarks import own_process, side_by_side, training_step
+from keras_ff.utils import extras
 
 MIB = 2**20
 BATCH_SIZE = 512
@@ -49,6 +50,7 @@ def run(dataset="mnist", units=(500,) * 4, epochs=3, policy="float32", interval=
     `SAMPLED` are lists of samples taken every `interval` seconds, with the median as
     `median_processor` and so on, where the machine tells them.
     """
+    extras.require("Samples of a process", "bench", "psutil")
     for name in NETWORKS:
         arguments = (name, dataset, json.dumps(list(units)), epochs, policy, interval)
         found = own_process.result("keras_ff.lab.benchmarks.system", *arguments)
