@@ -16,6 +16,7 @@ from keras_ff import readouts
 from keras_ff.layers.batch import Batch
 from keras_ff.models import scoring
 from keras_ff.models.data_checks import data_check, len_or_none
+from keras_ff.utils.user_warnings import warn_of_former_name
 
 # Samples that go through the network at once.
 BATCH = 250
@@ -76,7 +77,11 @@ class LayerMeasurements:
         """Share of pairs of a positive and a negative in which the positive has more goodness."""
         return float(np.mean(self.positive_goodness[:, np.newaxis] > self.negative_goodness))
 
-    pairs_told_apart = pair_accuracy  # its name in earlier versions
+    @property
+    def pairs_told_apart(self):
+        """The former name of `pair_accuracy`, until keras_ff 0.3.0."""
+        warn_of_former_name("pairs_told_apart", "pair_accuracy", "0.3.0")
+        return self.pair_accuracy
 
     @property
     def dead_share(self):

@@ -96,7 +96,6 @@ def test_the_negatives_are_those_of_validation():
     for number, layer in enumerate(measure(model, x, y).layers, start=1):
         told = logs[f"layer_{number}/pair_accuracy"]
         assert layer.pair_accuracy == pytest.approx(told, abs=1e-6)
-        assert layer.pairs_told_apart == layer.pair_accuracy  # by its former name
         apart = logs[f"layer_{number}/positive_goodness"]
         apart -= logs[f"layer_{number}/negative_goodness"]
         assert layer.separation == pytest.approx(apart, rel=1e-4)

@@ -7,7 +7,7 @@ from keras_ff.backends.reductions import mean_of_samples
 
 OF_PAIRS = ("loss", "positive_goodness", "negative_goodness", "pair_accuracy")
 OF_CLASSES = ("loss", "goodness", "accuracy")
-# Former names, which logs keep for one release.
+# Former names, which logs keep until keras_ff 0.3.0.
 ALIASES = {"pair_accuracy": "pairs_told_apart"}
 
 

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_ff.utils import checks
+from keras_ff.utils.user_warnings import warn_of_former_name
 
 # What is drawn, each with seeds of its own, so that no two draws from one seed are alike.
 DRAWS = ("labels", "images", "positives")
@@ -75,10 +76,11 @@ class Negatives(keras.layers.Layer):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        if "figures" in vars(cls):  # its name in earlier versions
+        if "figures" in vars(cls):
+            warn_of_former_name(f"{cls.__name__}.figures", f"{cls.__name__}.sampling_keys", "0.3.0")
             cls.sampling_keys = cls.figures
 
-    figures = sampling_keys
+    figures = sampling_keys  # its former name, until keras_ff 0.3.0
 
     def draws(self, what, seed):
         """Seeds of independent draws: the generator again and again, or integers from `seed` on.

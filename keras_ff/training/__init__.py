@@ -10,11 +10,7 @@ from keras_ff.training.checkpoint import (
     save,
 )
 from keras_ff.training.machine import machine, versions
-from keras_ff.training.results import (
-    classification_metrics,
-    classification_metrics as figures,  # its name in earlier versions
-    report,
-)
+from keras_ff.training.results import classification_metrics, figures, report
 from keras_ff.training.run import (
     BOARD_SAMPLES,
     CONFIG_FILE,

@@ -7,6 +7,7 @@ from keras_ff.training.checkpoint import READOUT_SECONDS
 from keras_ff.training.machine import machine, versions
 from keras_ff.utils import extras
 from keras_ff.utils.files import for_json
+from keras_ff.utils.user_warnings import warn_of_former_name
 
 
 def classification_metrics(model, data):
@@ -37,6 +38,14 @@ def classification_metrics(model, data):
         ).tolist(),
         "confusion_matrix": metrics.confusion_matrix(truth, predictions, labels=classes).tolist(),
     }
+
+
+def figures(model, data):
+    """The former name of `classification_metrics`, until keras_ff 0.3.0."""
+    warn_of_former_name(
+        "keras_ff.training.figures", "keras_ff.training.classification_metrics", "0.3.0"
+    )
+    return classification_metrics(model, data)
 
 
 def report(model, config, run, validation, test):

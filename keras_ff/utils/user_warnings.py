@@ -1,4 +1,4 @@
-"""Warnings that name the line of the user's program."""
+"""Warnings that name the line of the user's program, and those of former names."""
 
 import inspect
 import os
@@ -17,3 +17,15 @@ def warn(message, category=UserWarning):
     while frame is not None and os.path.abspath(frame.f_code.co_filename).startswith(_OURS):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+def warn_of_former_name(former, name, removed_in, category=DeprecationWarning):
+    """Warn that something has another name now, and when the former one goes.
+
+    Args:
+        former, name: strings.
+        removed_in: string, the version of keras_ff that no longer has the former name.
+        category: class of the warning. Defaults to `DeprecationWarning`; a `UserWarning` is for
+            what is typed on the command line.
+    """
+    warn(f"`{former}` is now `{name}`; keras_ff {removed_in} removes the former name.", category)

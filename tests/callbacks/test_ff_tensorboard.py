@@ -504,7 +504,7 @@ def test_samples_that_are_given_win_over_validation_data_and_are_not_all_taken()
     board.show_validation_data((x[10:], y[10:]))
     np.testing.assert_array_equal(board.samples[0], x[:7])
     other = FFTensorBoard(sample_count=7)
-    other.show((x[10:], y[10:]))
+    other.show_validation_data((x[10:], y[10:]))
     np.testing.assert_array_equal(other.samples[1], y[10:17])
 
 

@@ -11,6 +11,7 @@ from keras_ff import measurements
 from keras_ff.callbacks.tensorboard import hyperparameters, layout, projector, tags
 from keras_ff.utils import checks, extras
 from keras_ff.utils.files import path_of
+from keras_ff.utils.user_warnings import warn_of_former_name
 
 # Samples on the sheet of positives, negatives and neutrals.
 SHEET_SAMPLES = 10
@@ -126,7 +127,10 @@ class FFTensorBoard(keras.callbacks.TensorBoard):
         if self._given is None:
             self.samples = measurements.first_samples(validation_data, self.sample_count)
 
-    show = show_validation_data  # its name in earlier versions
+    def show(self, validation_data):
+        """The former name of `show_validation_data`, until keras_ff 0.3.0."""
+        warn_of_former_name("FFTensorBoard.show", "FFTensorBoard.show_validation_data", "0.3.0")
+        self.show_validation_data(validation_data)
 
     def _first(self, samples):
         found = measurements.first_samples(samples, self.sample_count)

@@ -21,7 +21,7 @@ IN_LOGS = {
     "positive_goodness": POSITIVE,
     "negative_goodness": NEGATIVE,
     "pair_accuracy": PAIR_ACCURACY,
-    "pairs_told_apart": PAIR_ACCURACY,  # its name in earlier versions
+    "pairs_told_apart": PAIR_ACCURACY,  # its former name, in logs until keras_ff 0.3.0
     # Class groups:
     "goodness": POSITIVE,
     "accuracy": ACCURACY_ALONE,

@@ -22,6 +22,7 @@ from keras_ff.lab.experiments import (
     tantravahi2024_parts,
 )
 from keras_ff.utils import registry
+from keras_ff.utils.user_warnings import warn_of_former_name
 
 # Functions, since a table's configurations take reading what datasets are like.
 TABLES = {
@@ -45,7 +46,7 @@ TABLES = {
     "local_learning": local_learning.table,
     "more_activations": more_activations.table,
 }
-# What tables were called in earlier versions.
+# What tables were called in earlier versions, until keras_ff 0.3.0.
 FORMER_NAMES = {
     "s1_activations": "tantravahi2024_activations",
     "s2_baseline": "kesanapalli2023_baseline",
@@ -57,7 +58,9 @@ FORMER_NAMES = {
 
 def get(name):
     """A table by its name, or a former one; ValueError if there is none of that name."""
-    name = FORMER_NAMES.get(name, name)
+    if name in FORMER_NAMES:
+        former, name = name, FORMER_NAMES[name]
+        warn_of_former_name(former, name, "0.3.0", UserWarning)
     if name not in TABLES:
         raise ValueError(
             f"There is no table {name!r}. {registry.nearest(name, TABLES)} Received: {name!r}"
