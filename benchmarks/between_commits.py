@@ -9,6 +9,7 @@ old to new: above 1 the new one is faster.
 import argparse
 import json
 import os
+import pathlib
 import statistics
 import subprocess
 import sys
@@ -94,7 +95,9 @@ def main():
         return
     ratios = {name: [] for name in ROWS}
     for _ in range(arguments.pairs):
-        old, new = (run(os.path.abspath(one), arguments.policy) for one in arguments.checkouts)
+        old, new = (
+            run(pathlib.Path(one).resolve(), arguments.policy) for one in arguments.checkouts
+        )
         for name in ROWS:
             ratios[name].append(old[name] / new[name])
         print(json.dumps({name: round(each[-1], 3) for name, each in ratios.items()}), flush=True)
@@ -103,8 +106,8 @@ def main():
 
 def run(checkout, policy):
     """What a process measures by the keras_ff of a checkout."""
-    environment = {**os.environ, "PYTHONPATH": checkout, "TF_CPP_MIN_LOG_LEVEL": "2"}
-    command = [sys.executable, os.path.abspath(__file__), "--policy", policy]
+    environment = {**os.environ, "PYTHONPATH": str(checkout), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    command = [sys.executable, pathlib.Path(__file__).resolve(), "--policy", policy]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -52,6 +52,8 @@ def main(argv=None):
     parser.add_argument("--table-of-digits", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--resume", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
+    if not hasattr(os, "killpg"):
+        parser.error(f"it needs signals of POSIX systems. Received: platform {sys.platform!r}")
     if options.table_of_digits:
         return _reproduce_digits(options.resume)
     commands = {name: COMMANDS[name] for name in options.commands.split(",")}

@@ -107,9 +107,10 @@ def _check_alone(path, named, folders):
         return
     if named.parent in map(path_of, folders):  # a folder that was asked for says which
         return
+    here = os.path.join(os.curdir, path)  # noqa: PTH118, since pathlib would drop the dot
     raise ValueError(
-        f"There are two presets of this name: say {os.path.join(os.curdir, path)!r} for the folder "
-        f"here, or {str(named)!r} for the other. Received: {str(path)!r}"
+        f"There are two presets of this name: say {here!r} for the folder here, or "
+        f"{str(named)!r} for the other. Received: {str(path)!r}"
     )
 
 

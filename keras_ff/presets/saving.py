@@ -3,7 +3,6 @@
 import contextlib
 import glob
 import json
-import os
 import pathlib
 import shutil
 import tempfile
@@ -106,8 +105,8 @@ def write(path, files, metadata):
         for name, content in files.items():
             (new / name).write_bytes(content)
         if path.exists():
-            os.replace(path, pathlib.Path(temporary) / "old")
-        os.replace(new, path)
+            path.replace(pathlib.Path(temporary) / "old")
+        new.replace(path)
     return Preset.at(path)
 
 

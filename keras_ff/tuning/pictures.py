@@ -1,6 +1,5 @@
 """Pictures of a search. Each function returns a `matplotlib.figure.Figure`, made without pyplot."""
 
-import matplotlib
 import matplotlib.colors
 import matplotlib.tri
 import numpy as np

@@ -1,7 +1,6 @@
 """A copy of a search's records, since KerasTuner's own can be cut off by a kill while it writes."""
 
 import json
-import os
 import shutil
 
 RECORDS = "trials"
@@ -20,7 +19,7 @@ def take(folder):
         (partial / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(folder / RECORDS / file, partial / file)
     shutil.rmtree(copy, ignore_errors=True)
-    os.replace(partial, copy)
+    partial.replace(copy)
 
 
 def restore(folder):

@@ -15,7 +15,8 @@ def path_of(path):
     path = os.fspath(path)
     if not path:
         raise ValueError("A path must not be empty. Received: ''")
-    return pathlib.Path(os.path.expanduser(path))
+    # pathlib's own raises RuntimeError where a user is unknown.
+    return pathlib.Path(os.path.expanduser(path))  # noqa: PTH111
 
 
 @contextlib.contextmanager
@@ -96,7 +97,7 @@ def write_whole(path, write):
     try:
         write(temporary)
         _flush_to_disk(temporary, os.O_RDWR)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -1,22 +1,26 @@
 """Warnings that name the line of the user's program, and those of former names."""
 
 import inspect
-import os
+import pathlib
 import sys
 import warnings
 
-_OURS = tuple(
-    os.path.join(os.path.dirname(os.path.abspath(sys.modules[name].__file__)), "")
-    for name in ("keras_ff", "keras")
-)
+_OURS = [
+    pathlib.Path(sys.modules[name].__file__).resolve().parent for name in ("keras_ff", "keras")
+]
 
 
 def warn(message, category=UserWarning):
     """Warn at the nearest line that lies neither in keras_ff nor in Keras."""
     level, frame = 2, inspect.currentframe().f_back
-    while frame is not None and os.path.abspath(frame.f_code.co_filename).startswith(_OURS):
+    while frame is not None and _is_ours(frame.f_code.co_filename):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+def _is_ours(filename):
+    path = pathlib.Path(filename).resolve()
+    return any(path.is_relative_to(folder) for folder in _OURS)
 
 
 def warn_of_former_name(former, name, removed_in, category=DeprecationWarning):

@@ -17,6 +17,7 @@ from tests.helpers.command_line import Command
 
 ROOT = pathlib.Path(keras_ff.__file__).parents[1]
 SAID = "keras-ff: interrupted.\n"
+FULL = pathlib.Path("/dev/full")
 
 
 def started(folder, *words, **environment):
@@ -120,9 +121,9 @@ def test_a_pipe_that_closes_ends_quietly(words, capfd):
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is full")
 def test_an_output_that_is_full_is_said(capfd):
-    with open("/dev/full", "w") as stream:
+    with FULL.open("w", encoding="utf-8") as stream:
         assert with_stdout(stream, "zoo", "list") == 2
     assert capfd.readouterr().err == "keras-ff: [Errno 28] No space left on device\n"
 

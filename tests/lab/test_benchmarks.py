@@ -46,6 +46,12 @@ def assert_consistent(row):
         assert row["ratio_to_backprop"] == pytest.approx(row["backprop"] / row["ours"])
 
 
+def test_peak_memory_is_refused_where_no_process_tells_it(monkeypatch):
+    monkeypatch.setattr(memory.sys, "platform", "win32")
+    with pytest.raises(ValueError, match=r"as Linux and macOS tell it. Received: .*'win32'"):
+        next(memory.run())
+
+
 def test_sides_take_turns():
     calls = []
     sides = {name: lambda name=name: calls.append(name) for name in "abc"}

@@ -74,3 +74,11 @@ def test_an_end_that_differs_is_an_exit_code(tmp_path, monkeypatch, capsys):
         monkeypatch.setattr(kill_campaign, "COMMANDS", {"train": ("-c", program)})
         assert kill_campaign.main(["--kills", "1", "--out", str(tmp_path / str(code))]) == code
     assert "1 kills, 1 of them with another end." in capsys.readouterr().out
+
+
+def test_it_is_refused_where_there_are_no_such_signals(monkeypatch, capsys):
+    monkeypatch.delattr(kill_campaign.os, "killpg")
+    with pytest.raises(SystemExit) as caught:
+        kill_campaign.main([])
+    assert caught.value.code == 2
+    assert "it needs signals of POSIX systems. Received: platform" in capsys.readouterr().err

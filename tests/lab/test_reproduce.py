@@ -328,7 +328,7 @@ def test_the_command_trains_prints_and_writes_the_page(folders, tmp_path, capsys
     printed = capsys.readouterr().out
     assert "below 10" in printed and "relu" in printed
     assert cli.main(["reproduce", "--page", "RESULTS.md", "--results", str(ROOT / "results")]) == 0
-    page = pathlib.Path("RESULTS.md").read_text()
+    page = pathlib.Path("RESULTS.md").read_text(encoding="utf-8")
     for name in tables.TABLES:
         assert f"keras-ff reproduce {name}" in page
     assert cli.main(["reproduce"]) == 0

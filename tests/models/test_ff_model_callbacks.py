@@ -131,7 +131,7 @@ def test_csv_logger(new_model, fit, two_classes, tmp_path):
         validation_data=two_classes,
         callbacks=[keras.callbacks.CSVLogger(path)],
     ).history
-    with open(path) as file:
+    with path.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row.pop("epoch") for row in rows] == ["0", "1"]
     assert set(rows[0]) == set(history)

@@ -58,8 +58,8 @@ class Case:
     def __init__(
         self,
         model,
-        first=({"epochs": 3},),
-        go_on=({"epochs": 6, "initial_epoch": 3},),
+        first=({"epochs": 3},),  # noqa: B006, copied below
+        go_on=({"epochs": 6, "initial_epoch": 3},),  # noqa: B006
         stop_after=None,
         saves_itself=False,
         preset=False,

@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import resource
 import sys
 
 import keras
@@ -25,6 +24,12 @@ def run(depths=(4, 8, 16, 32), image_size=32, channels=64, batch_size=128, polic
     batch of a single sample shows how much, and `activities_ours` and `activities_backprop` are
     the slopes of what the whole batch takes beyond that.
     """
+
+    if sys.platform == "win32":
+        raise ValueError(
+            "The benchmark 'memory' reads the peak memory of a process as Linux and macOS tell it. "
+            f"Received: platform {sys.platform!r}"
+        )
 
     def slopes(method):
         peaks = [
@@ -83,6 +88,8 @@ def _peak_of_process():
     try:
         status = pathlib.Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:  # not Linux
+        import resource  # which Windows does not have
+
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak / (MIB if sys.platform == "darwin" else 1024)
     # A process inherits what getrusage tells from the one that started it.
