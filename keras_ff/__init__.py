@@ -26,10 +26,12 @@ _LAZY = (
     "callbacks",
     "cli",
     "datasets",
+    "distribution",
     "measurements",
     "recipes",
     "report",
     "training",
+    "tuning",
     "visualization",
     "zoo",
 )

@@ -2,8 +2,8 @@
 
 `TF_CPP_MIN_LOG_LEVEL` silences most of it. The rest is written by code that is initialised before
 anything can silence it, straight to the descriptor of stderr. During that import stderr is
-therefore a pipe to a process of its own, which passes on all other lines. Where TensorFlow ends this
-process, as on a processor that lacks an instruction, that one lives on and passes on why.
+therefore a pipe to a process of its own, which passes on all other lines. Where TensorFlow ends
+this process, as on a processor that lacks an instruction, that one lives on and passes on why.
 """
 
 import contextlib

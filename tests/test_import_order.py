@@ -37,10 +37,18 @@ def modules(root):
     return found
 
 
-def imports(path, module, known):
+def outside_functions(node):
+    """What of a file's nodes is executed when it is imported."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield child
+            yield from outside_functions(child)
+
+
+def imports(path, module, known, nodes=ast.walk):
     """The modules out of `known` that a file imports, and in which line."""
     inner = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -100,9 +108,9 @@ def test_no_circle():
     assert circle(ROOT) == []
 
 
-def packages(path):
+def packages(path, nodes=ast.walk):
     """The packages that a file imports, each with the line."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in nodes(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -145,6 +153,34 @@ def test_an_import_within_a_function_of_the_parser_is_found(tmp_path):
     assert beyond_the_standard_library(root) == []
     (root / "two.py").write_text("def f():\n    from keras_ff.cli import train\n")
     assert beyond_the_standard_library(root) == ["keras_ff_cli/two.py:2 imports keras_ff"]
+
+
+def at_import(root):
+    """The modules of a package that importing it imports, with their files."""
+    known, found, waiting = modules(root), {}, [root.name]
+    while waiting:
+        module = waiting.pop()
+        if module and module not in found:
+            found[module] = known[module]
+            waiting += [
+                name for name, _ in imports(known[module], module, known, outside_functions)
+            ]
+            waiting.append(module.rpartition(".")[0])
+    return found
+
+
+def test_importing_the_package_takes_keras_numpy_and_a_backend():
+    """The tools, and what else they need, are imported when they are first asked for."""
+    found = at_import(ROOT)
+    assert {"keras_ff.layers.ff_layer", "keras_ff.backends.jax"} <= set(found)
+    core = {"keras", "numpy", ROOT.name, PARSER.name, *sys.stdlib_module_names}
+    beyond = [
+        f"{module} imports {name}"
+        for module, path in found.items()
+        for name, _ in packages(path, outside_functions)
+        if name not in core and folder(module) != "backends"
+    ]
+    assert not beyond, "\n".join(beyond)
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ them before Keras is imported.
 
 from keras_ff_cli import running
 
+__all__ = ["main"]
+
 
 def main(argv=None):
     """Run a command.
