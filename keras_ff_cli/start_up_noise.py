@@ -1,4 +1,4 @@
-"""What TensorFlow writes to stderr while it is imported, other than errors, is left out.
+"""What TensorFlow writes to stderr when it starts, other than errors, is left out.
 
 `TF_CPP_MIN_LOG_LEVEL` silences most of it. The rest is written by code that is initialised before
 anything can silence it, straight to the descriptor of stderr. During that import stderr is
@@ -39,6 +39,7 @@ def _quietly(execute):
     def exec_module(module):
         with filtered():
             execute(module)
+            module.config.list_physical_devices()  # of which it would complain later on
 
     return exec_module
 
@@ -106,8 +107,10 @@ def is_noise(line):
         rb"|[IW]\d{4} \d\d:\d\d:"
         # a second line of one of them
         rb"|To enable the following instructions: "
-        # a GPU's libraries, which TensorFlow registers twice
-        rb"|E\d{4} .*Unable to register cu\w+ factory",
+        # libraries for GPUs, which TensorFlow registers twice
+        rb"|E\d{4} .*Unable to register cu\w+ factory"
+        # a machine without a driver for GPUs
+        rb"|E\d{4} .*failed call to cuInit: .*\(303\)",
         line,
     )
 
