@@ -14,6 +14,7 @@ import sys
 
 VARIABLE = "TF_CPP_MIN_LOG_LEVEL"
 NO_WARNINGS = "2"  # neither information nor warnings, but errors
+PATIENCE = 10.0  # seconds
 
 
 def leave_out():
@@ -51,15 +52,19 @@ def filtered():
     if process is None:
         yield
         return
-    # At its end the process has read all and has been waited for.
-    with process, _kept(2) as stderr:
+    stderr = os.dup(2)
+    sys.stderr.flush()
+    os.dup2(process.stdin.fileno(), 2)
+    try:
+        yield
+    finally:
         sys.stderr.flush()
-        os.dup2(process.stdin.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(stderr, 2)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        process.stdin.close()
+        # Until all is passed on, unless another process has the pipe as its stderr, too.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE)
 
 
 def _started():
@@ -70,15 +75,6 @@ def _started():
         return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     except OSError:
         return None
-
-
-@contextlib.contextmanager
-def _kept(descriptor):
-    copy = os.dup(descriptor)
-    try:
-        yield copy
-    finally:
-        os.close(copy)
 
 
 def pass_on(lines, out):

@@ -4,6 +4,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -104,6 +105,15 @@ def test_without_a_process_to_filter_by_all_is_heard(monkeypatch, capfd):
     with start_up_noise.filtered():
         os.write(2, NOISE.encode())
     assert capfd.readouterr().err == NOISE
+
+
+def test_a_process_that_keeps_stderr_open_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr(start_up_noise, "PATIENCE", 0.01)
+    start = time.monotonic()
+    with start_up_noise.filtered():
+        other = os.dup(2)
+    assert time.monotonic() - start < 5
+    os.close(other)
 
 
 @pytest.mark.slow
