@@ -184,7 +184,9 @@ def differences(folder, whole):
     found = sorted(files ^ others)
     for name in sorted(files & others):
         if name.endswith(".json"):
-            contents = [json.loads((place / name).read_text()) for place in (folder, whole)]
+            contents = [
+                json.loads((place / name).read_text(encoding="utf-8")) for place in (folder, whole)
+            ]
             if _lasting(contents[0]) != _lasting(contents[1]):
                 found.append(name)
     return found
