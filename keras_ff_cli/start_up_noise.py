@@ -9,12 +9,24 @@ this process, as on a processor that lacks an instruction, that one lives on and
 import contextlib
 import importlib.machinery
 import os
+import re
 import subprocess
 import sys
 
 VARIABLE = "TF_CPP_MIN_LOG_LEVEL"
 NO_WARNINGS = "2"  # neither information nor warnings, but errors
 PATIENCE = 10.0  # seconds
+NOISE = re.compile(
+    # absl, before it is initialised: its preamble, information and warnings
+    rb"WARNING: All log messages before absl::InitializeLog\(\) is called"
+    rb"|[IW]\d{4} \d\d:\d\d:"
+    # a second line of one of them
+    rb"|To enable the following instructions: "
+    # libraries for GPUs, which TensorFlow registers twice
+    rb"|E\d{4} .*Unable to register cu\w+ factory"
+    # a machine without a driver for GPUs
+    rb"|E\d{4} .*failed call to cuInit: .*\(303\)"
+)
 
 
 def leave_out():
@@ -95,20 +107,7 @@ def is_noise(line):
     >>> is_noise(b"F0000 00:00:1.2 3 cpu_info.cc:50] compiled to use AVX instructions")
     False
     """
-    import re
-
-    return re.match(
-        # absl, before it is initialised: its preamble, information and warnings
-        rb"WARNING: All log messages before absl::InitializeLog\(\) is called"
-        rb"|[IW]\d{4} \d\d:\d\d:"
-        # a second line of one of them
-        rb"|To enable the following instructions: "
-        # libraries for GPUs, which TensorFlow registers twice
-        rb"|E\d{4} .*Unable to register cu\w+ factory"
-        # a machine without a driver for GPUs
-        rb"|E\d{4} .*failed call to cuInit: .*\(303\)",
-        line,
-    )
+    return NOISE.match(line) is not None
 
 
 if __name__ == "__main__":
