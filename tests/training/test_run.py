@@ -335,8 +335,9 @@ def test_a_readout_learns_after_layers_which_stay(read_out, tmp_path):
 @pytest.mark.slow
 def test_a_readout_learns_after_layers_that_learned_without_labels(tmp_path):
     chosen = {"negatives": "hybrid_images", "negatives_count": 1, "readout": "softmax"}
+    chosen |= {"units": (200, 200), "batch_size": 128}
     folder = tmp_path / "run"
-    training.train(small(**chosen, readout_epochs=30), folder, verbose=0)
+    training.train(small(**chosen, readout_epochs=8), folder, verbose=0)
     model, _ = training.load(folder)
     # The head that learned beside the layers made way for one that learned on them.
     assert model.readout.head.kernel.shape[-1] == 10

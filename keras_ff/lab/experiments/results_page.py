@@ -167,13 +167,16 @@ def _rows(table, found):
 
 
 def write(path, folder=cells.RESULTS, pictures=None):
-    """Write the page, and a picture for each table, by default into `docs/pictures` beside it."""
+    """Write the page, and a picture of what was trained of each table.
+
+    Pictures go to the folder `pictures`, by default `docs/pictures` beside the page.
+    """
     path = path_of(path)
     pictures = path.parent / PICTURES if pictures is None else path_of(pictures)
     pictures.mkdir(parents=True, exist_ok=True)
     for name in tables.TABLES:
-        found = reproductions(tables.get(name), folder)
-        if any(one.runs for one in found):
+        found = [one for one in reproductions(tables.get(name), folder) if one.runs]
+        if found:
             _picture(found).savefig(_picture_path(name, pictures), dpi=80)
     path.write_text(markdown(folder, os.path.relpath(pictures, path.parent)), encoding="utf-8")
 
@@ -223,14 +226,14 @@ def _picture(found):
     """The source's values and ours, and how validation accuracy rose."""
     from keras_ff.visualization import style
 
-    figure = style.new_figure(11, 1.6 + 0.28 * len(found))
+    figure = style.new_figure(11, max(3.5, 1.6 + 0.28 * len(found)))
     test, curves = figure.subplots(1, 2)
     places = range(len(found))
     published = [(a.cell.published, n) for n, a in enumerate(found) if a.cell.published is not None]
     if published:
         look = {"color": style.COLORS[1], "markerfacecolor": "none"}
         test.plot(*zip(*published, strict=True), "D", label="source", **look)
-    reached = [(a.percent("test"), place) for place, a in enumerate(found) if a.runs]
+    reached = [(a.percent("test"), place) for place, a in enumerate(found)]
     test.plot(*zip(*reached, strict=True), "o", color=style.COLORS[0], label="keras_ff")
     test.set_yticks(places, [one.label for one in found])
     test.set_ylim(len(found) - 0.5, -0.5)
@@ -238,7 +241,7 @@ def _picture(found):
     test.grid(alpha=0.3)
     style.legend_below(test)
     rows = list(dict.fromkeys(one.cell.row for one in found))
-    for one in (one for one in found if one.runs):
+    for one in found:
         rising = one.runs[0]["curves"]["val_accuracy"]
         measured = [(n, 100 * value) for n, value in enumerate(rising, 1) if value is not None]
         row = rows.index(one.cell.row)
