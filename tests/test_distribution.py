@@ -21,6 +21,7 @@ import keras_ff
 from keras_ff import cli, distribution
 from keras_ff.layer_schedules import Pipelined
 from keras_ff.layers import FFDense
+from keras_ff_cli.exit_codes import USER_ERROR
 from tests.helpers import ROOT
 
 SCRIPTS = ROOT / "tests" / "scripts"
@@ -278,5 +279,5 @@ def test_an_unknown_distribution_is_refused():
 
 
 def test_workers_need_a_folder_that_they_share(capsys):
-    assert cli.main(["train", "--distribution", "workers"]) == cli.USER_ERROR
+    assert cli.main(["train", "--distribution", "workers"]) == USER_ERROR
     assert "--out" in capsys.readouterr().err

@@ -18,6 +18,7 @@ import keras_ff
 from keras_ff import cli, datasets, tuning
 from keras_ff.recipes import TrainingConfig
 from keras_ff.tuning import FFHyperModel, search as searches
+from keras_ff_cli.exit_codes import USER_ERROR
 from tests.helpers import ROOT
 from tests.helpers.tuning import base
 
@@ -270,10 +271,10 @@ def test_the_command_line_says_how_to_train_the_best(layers, tmp_path, capsys):
     # The trial again, epoch by epoch; its best one counts.
     history = json.loads((tmp_path / "run" / "history.json").read_text())
     assert max(history["val_accuracy"]) == pytest.approx(score, abs=1e-4)
-    assert cli.main(arguments) == cli.USER_ERROR
+    assert cli.main(arguments) == USER_ERROR
     assert "--resume" in capsys.readouterr().err
     other = ["margin" if word.startswith("margin,") else word for word in arguments]
-    assert cli.main([*other, "--resume"]) == cli.USER_ERROR
+    assert cli.main([*other, "--resume"]) == USER_ERROR
     assert "is another" in capsys.readouterr().err
 
 
