@@ -8,6 +8,9 @@ import warnings
 from keras_ff_cli import parser
 from keras_ff_cli.exit_codes import CLOSED, INTERRUPTED, SUCCESS, USER_ERROR
 
+# Backends, each with an extra of its own.
+BACKENDS = ("tensorflow", "jax")
+
 
 def run(argv=None, imported=lambda: None):
     """Run a command.
@@ -49,10 +52,19 @@ def _run(argv, imported):
 
 
 def _function(name):
-    """The function of a command by its name, with all that it imports."""
+    """The function of a command by its name, with all that it imports, or a ValueError."""
     import pkgutil
 
-    return pkgutil.resolve_name(name)
+    try:
+        return pkgutil.resolve_name(name)
+    except ModuleNotFoundError as error:
+        backend = (error.name or "").partition(".")[0]
+        if backend not in BACKENDS:
+            raise
+        raise ValueError(
+            f"Keras needs {backend}: pip install 'keras_ff[{backend}]', or choose another backend "
+            "by the environment variable KERAS_BACKEND."
+        ) from error
 
 
 def _close_output():

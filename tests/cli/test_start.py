@@ -49,3 +49,24 @@ def test_what_needs_no_keras_answers_without_it(words, expected):
     assert not {"keras", "keras_ff", "tensorflow", "jax", "numpy"} & set(modules)
     assert seconds < 0.3  # of the processor; about 0.1 was measured
     assert (process.stderr == "") == (expected == 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_a_missing_backend_is_named(backend):
+    process = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import sys; sys.modules[{backend!r}] = None\n{CODE}",
+            "zoo",
+            "list",
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(process.stdout.splitlines()[-1])[0] == 2
+    (line,) = [line for line in process.stderr.splitlines() if line.startswith("keras-ff: ")]
+    assert line.startswith(f"keras-ff: Keras needs {backend}: pip install 'keras_ff[{backend}]'")
