@@ -36,6 +36,7 @@ BENCHMARKS = (
     "backends",
     "system",
     "schedule",
+    "start",
 )
 
 

@@ -3,8 +3,8 @@
 from keras_ff_cli import options
 from keras_ff_cli.names import BENCHMARKS, listed
 
-# The benchmarks in which short work is timed again and again.
-TIMED = ("step", "conv", "predict")
+# The benchmarks whose sides are timed as often as one likes.
+TIMED = ("step", "conv", "predict", "start")
 # The one whose distributions are drawn.
 DRAWN = "system"
 
@@ -19,7 +19,7 @@ def add_to(commands):
         "Each side's work is timed in turns in this process, and the median is taken. `ours`, "
         "`floor` (the bare products and one update) and `backprop` are rates; ratio_to_floor is "
         "our rate as a share of the floor's, ratio_to_backprop our time as a multiple of "
-        "backpropagation's.",
+        "backpropagation's. `start` times whole processes, in seconds.",
     )
     parser.add_argument(
         "names", nargs="+", choices=BENCHMARKS, metavar="NAME", help=listed(BENCHMARKS)

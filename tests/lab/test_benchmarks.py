@@ -1,6 +1,8 @@
 """Benchmarks: their rows, what they compare, and the least possible time's arithmetic."""
 
+import functools
 import json
+import pathlib
 import time
 
 import keras
@@ -13,6 +15,7 @@ from keras_ff.lab.benchmarks import (
     fit,
     floor,
     memory,
+    own_process,
     schedule,
     side_by_side,
     system,
@@ -232,6 +235,48 @@ def test_schedules_are_timed_to_an_accuracy(monkeypatch):
     monkeypatch.setattr(schedule, "SCHEDULES", ["simultaneous"])
     (row,) = schedule.run(accuracy=1.0, epochs=1, **arguments)
     assert row["ours"] is None and 0 < row["best_accuracy"] < 1
+
+
+@pytest.mark.slow
+def test_whole_trainings_take_turns_from_their_start(monkeypatch):
+    """The same network, samples, epochs and steps on both sides; each has an empty folder."""
+    commands, folders = [], []
+
+    def finished(command):
+        commands.append([str(word) for word in command[1:]])
+        folders.append(pathlib.Path(command[-1]))
+        assert not list(folders[-1].iterdir())
+        time.sleep(0.03 if "keras_ff_cli" in command else 0.01)
+
+    monkeypatch.setattr(own_process, "finished", finished)
+    (row,) = benchmarks.run("start", rounds=2)
+    assert row["case"] == "digits, 300-300-300, 30 epochs, batch 64"
+    assert 1.5 < row["ratio_to_backprop"] == row["ours"] / row["backprop"] < 6
+    ours, plain = commands[:2]
+    assert ours[:-1] == ["-m", "keras_ff_cli", "train", "--out"]
+    text = " ".join(plain)
+    assert "--epochs 30 --batch-size 64 --learning-rate 0.003" in text
+    assert "--test-size 359 --validation-size 240 --units 300 300 300" in text
+    # A turn that is not timed, and two that are.
+    assert [command[:-1] for command in commands] == [ours[:-1], plain[:-1]] * 3
+    assert len(set(folders)) == 6 and not any(folder.exists() for folder in folders)
+
+
+@pytest.mark.slow
+def test_both_whole_trainings_leave_what_they_should(monkeypatch):
+    files, finished = [], own_process.finished
+
+    def finish(command):
+        finished(command)
+        files.append({path.name for path in pathlib.Path(command[-1]).iterdir()})
+
+    monkeypatch.setattr(own_process, "finished", finish)
+    medians = functools.partial(side_by_side.medians, warmups=0)
+    monkeypatch.setattr(side_by_side, "medians", lambda sides, rounds, warmups: medians(sides, 1))
+    (row,) = benchmarks.run("start", units=(16,), epochs=1)
+    assert row["case"] == "digits, 16, 1 epochs, batch 64" and row["ours"] > 1
+    both = {"model.keras", "metrics.json", "learning_curves.png"}
+    assert files[0] >= both and files[1] == both
 
 
 @pytest.mark.parametrize("name", benchmarks.OF_TENSORFLOW)

@@ -1,4 +1,4 @@
-"""How fast: each benchmark compares sides that take turns in one process.
+"""How fast: each benchmark compares sides that take turns.
 
 `keras-ff bench NAME` runs one and prints its table. A benchmark is a module with a function `run`
 that yields rows, dictionaries as from `side_by_side.row`, as they are measured.
@@ -20,6 +20,7 @@ BENCHES = {
     "backends": "fit under JAX, beside TensorFlow",
     "system": "time, processor, memory and power of a training, beside backpropagation",
     "schedule": "seconds to an accuracy by the order in which layers learn",
+    "start": "keras-ff train from start to end, beside a plain Keras script by backpropagation",
 }
 OF_TENSORFLOW = ("step", "conv", "fit", "predict", "memory", "pipeline")
 
