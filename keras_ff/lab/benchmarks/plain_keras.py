@@ -9,13 +9,14 @@ import json
 import pathlib
 
 import keras
-from matplotlib.figure import Figure
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 
 def main(folder, units, epochs, batch_size, learning_rate, test_size, validation_size):
     """Train, measure and write everything into a folder."""
+    from matplotlib.figure import Figure
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
     keras.utils.set_random_seed(0)
     x, y = load_digits(return_X_y=True)
     x = x.astype("float32") / 16
