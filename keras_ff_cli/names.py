@@ -35,7 +35,7 @@ BENCHMARKS = (
     "pipeline",
     "backends",
     "system",
-    "schedule",
+    "accuracy",
     "start",
 )
 

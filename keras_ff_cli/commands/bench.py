@@ -4,7 +4,7 @@ from keras_ff_cli import options
 from keras_ff_cli.names import BENCHMARKS, listed
 
 # The benchmarks whose sides are timed as often as one likes.
-TIMED = ("step", "conv", "predict", "start")
+TIMED = ("step", "conv", "predict", "accuracy", "start")
 # The one whose distributions are drawn.
 DRAWN = "system"
 

@@ -12,11 +12,11 @@ import pytest
 from keras_ff import FFModel, cli, models
 from keras_ff.lab import benchmarks
 from keras_ff.lab.benchmarks import (
+    accuracy,
     fit,
     floor,
     memory,
     own_process,
-    schedule,
     side_by_side,
     system,
     training_step,
@@ -225,16 +225,22 @@ def test_slopes_of_memory(monkeypatch):
 
 
 @pytest.mark.slow
-def test_schedules_are_timed_to_an_accuracy(monkeypatch):
-    arguments = {"dataset": "digits", "units": (32, 32), "policy": "float32"}
-    rows = list(schedule.run(accuracy=0.12, epochs=4, **arguments))
-    assert [row["case"].split(", ")[1] for row in rows] == list(schedule.SCHEDULES)
+def test_recipes_and_backpropagation_are_timed_to_an_accuracy(eager_functions):
+    changed = {"units": (20, 20), "epochs": 3, "learning_rate": 0.01, "dtype_policy": "float32"}
+    rows = list(accuracy.run(rounds=1, targets={"digits": 0.12}, **changed))
+    names = ["greedy", "simultaneous", "class groups", "backpropagation"]
+    assert [row["case"].split(", ")[1] for row in rows] == names
     for row in rows:
         assert row["unit"] == "s" and row["best_accuracy"] >= 0.12
-        assert row["ours"] > 0 and row["epochs"] <= 4
-    monkeypatch.setattr(schedule, "SCHEDULES", ["simultaneous"])
-    (row,) = schedule.run(accuracy=1.0, epochs=1, **arguments)
-    assert row["ours"] is None and 0 < row["best_accuracy"] < 1
+        assert row["ours"] == row["seconds"][0] > 0 and row["epochs"][0] <= 3
+        assert row["ratio_to_backprop"] == pytest.approx(row["ours"] / rows[-1]["ours"])
+
+
+def test_seconds_to_an_accuracy_that_is_never_reached_are_longer_than_all_others():
+    clocks = [accuracy._Clock(0.5) for _ in range(3)]
+    assert accuracy._median(clocks) is None
+    clocks[0].seconds, clocks[1].seconds = 2.0, 4.0
+    assert accuracy._median(clocks) == 4.0
 
 
 @pytest.mark.slow
@@ -285,7 +291,7 @@ def test_what_is_timed_under_tensorflow_alone_says_so(name, monkeypatch, capsys)
     assert cli.main(["bench", name]) == 2
     captured = capsys.readouterr()
     assert captured.out == "" and "set KERAS_BACKEND=tensorflow" in captured.err
-    assert "Under every backend there are callbacks, backends, system, schedule" in captured.err
+    assert "Under every backend there are callbacks, backends, system, accuracy" in captured.err
 
 
 def test_unknown_benchmarks_are_refused():

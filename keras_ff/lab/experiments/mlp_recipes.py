@@ -22,6 +22,7 @@ STAND_IN = (
 )
 # How images of each dataset are split and augmented.
 DATA = {
+    "digits": {},
     "mnist": {"shift": 2, "rotate": 15.0},
     "fashion_mnist": {"shift": 1, "flip": True},
     # TFDS, which does not have it, cannot be asked for its classes.
