@@ -10,8 +10,9 @@ from tests.helpers.readouts import CLASSES, VIEWS, class_group_model, image_mode
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["contrastive", "class groups"])
-@pytest.mark.parametrize("layers", ["all", "validation"])
+@pytest.mark.parametrize(
+    ("kind", "layers"), [("contrastive", "validation"), ("class groups", "all")]
+)
 @pytest.mark.parametrize("options", VIEWS)
 def test_goodness_of_other_views_is_added(kind, layers, options):
     options, views_of = VIEWS[options]
