@@ -21,6 +21,14 @@ def _number_or_name(text):
         return text
 
 
+def _free_units(text):
+    """A number of units, a share of them or a name; a tuple of these where there are commas."""
+    words = tuple(
+        int(word) if word.isdecimal() else _number_or_name(word) for word in text.split(",")
+    )
+    return words if "," in text else words[0]
+
+
 def _number_or_none(text):
     return None if text == "none" else float(text)
 
@@ -54,7 +62,7 @@ class _BooleanOrName(argparse.BooleanOptionalAction):
 
 
 _NUMBERS = "NUMBER[,NUMBER…]"  # for all layers or each
-_MORE_READOUTS = "softmax_of_averages, best_layers, mirrored_best_layers"
+_MORE_READOUTS = "softmax_of_averages, joint_of_averages, best_layers, mirrored_best_layers"
 # By groups: type (`bool` for an option and its opposite, `_BooleanOrName` for a name as well), what
 # stands for the value, and help.
 _OPTIONS = {
@@ -76,6 +84,11 @@ _OPTIONS = {
         "architecture": (str, "NAME", "mlp (default), cnn, resnet"),
         "layers": (int, "N", "number of layers"),
         "units": (_integers, "N[,N…]", "width of all layers, or of each"),
+        "whitening": (
+            int,
+            "PIXELS",
+            "side of the patches whitened in front of a cnn",
+        ),
         "activation": (str, "NAME", "relu, tanh or another of Keras"),
         "normalization": (str, "NAME", "between layers: length, batch, …"),
         "dropout": (float, "SHARE", "of the activities"),
@@ -86,16 +99,27 @@ _OPTIONS = {
         "label_embedding": (str, "NAME", f"of classes: {listed(names.LABELS)}"),
         "label_strength": (float, "SHARE", "of a sample's energy"),
         "readout": (str, "NAME", f"{listed(names.READOUTS)}, {_MORE_READOUTS}"),
-        "readout_epochs": (int, "N", "of a softmax readout that learns after the layers"),
+        "readout_epochs": (int, "N", "of a readout's head that learns after the layers"),
     },
     "objective of each layer": {
         "goodness": (str, "NAME", listed(names.GOODNESS)),
         "goodness_scale": (float, "NUMBER", "multiplies the goodness"),
+        "classifier_regions": (
+            int,
+            "N",
+            "per side, to which local classifiers pool",
+        ),
+        "free_units": (
+            _free_units,
+            "N|SHARE|all[,…]",
+            "of class groups, of no class",
+        ),
         "loss": (str, "NAME", listed(names.LOSSES)),
         "alpha": (_number_or_name, "NUMBER", "steepness of symba, label_softmax"),
         "threshold": (_numbers_or_name, _NUMBERS, "of the logistic loss; or auto, learned"),
         "margin": (_numbers_or_name, _NUMBERS, "of the logistic loss"),
         "label_smoothing": (float, "SHARE", "of the target, spread over all classes"),
+        "coarse_classes": (_integers, "N[,N…]", "coarse classes that early layers learn, by level"),
         "negatives": (str, "NAME", listed(names.NEGATIVES)),
         "negatives_count": (int, "N", "negatives per sample"),
     },

@@ -1,10 +1,14 @@
 """Which configurations cannot be, and which options do nothing in one that can."""
 
+from keras_ff.goodness import ClassGroups
 from keras_ff.recipes.defaults import ARCHITECTURES
 from keras_ff.recipes.models import (
     HEADS,
+    JOINTS,
     MUON,
     RATE_SCHEDULES,
+    depth_of,
+    free_units_of,
     goodness_of,
     is_unsupervised,
     learning_rates_of,
@@ -59,11 +63,12 @@ def check(config):
                 f"{registry.nearest(getattr(config, name), known)} "
                 f"Received: {name}={getattr(config, name)!r}"
             )
-    if config.architecture == "mlp" and config.supervised_contrast_regions is not None:
-        raise ValueError(
-            "Activities of architecture='mlp' have no positions to divide into regions. "
-            f"Received: supervised_contrast_regions={config.supervised_contrast_regions}"
-        )
+    for name in ("supervised_contrast_regions", "classifier_regions"):
+        if config.architecture == "mlp" and getattr(config, name) is not None:
+            raise ValueError(
+                "Activities of architecture='mlp' have no positions to divide into regions. "
+                f"Received: {name}={getattr(config, name)}"
+            )
     if config.architecture != "mlp" and config.peer_normalization:
         raise ValueError(
             "Peer normalization is here for architecture='mlp' alone. "
@@ -79,7 +84,7 @@ def check(config):
         checks.whole_number(config.readout_epochs, "readout_epochs")
         if config.readout not in HEADS:
             raise ValueError(
-                f"`readout_epochs` are for a readout that learns: {' or '.join(HEADS)}. "
+                f"`readout_epochs` are for a readout that learns: {', '.join(HEADS)}. "
                 f"Received: readout={config.readout!r}, readout_epochs={config.readout_epochs}"
             )
         if config.negatives == "hard_labels":
@@ -88,8 +93,67 @@ def check(config):
                 "`readout_epochs` out. Received: negatives='hard_labels', "
                 f"readout_epochs={config.readout_epochs}"
             )
-    goodness_of(config)
     checks.share(config.weight_averaging, "weight_averaging")
+    _check_class_groups(config)
+
+
+def _check_class_groups(config):
+    """The same for options of networks with one goodness per class."""
+    part = goodness_of(config)
+    if config.whitening is not None:
+        checks.whole_number(config.whitening, "whitening")
+        if config.architecture == "mlp":
+            raise ValueError(
+                "Patches are whitened in front of convolutions, not of architecture='mlp'. "
+                f"Received: whitening={config.whitening}"
+            )
+    if config.readout in JOINTS and not part.per_class:
+        raise ValueError(
+            "A joint readout reads goodness and activities of one pass, which class groups alone "
+            f"give. Received: readout={config.readout!r}, goodness={config.goodness!r}"
+        )
+    if config.coarse_classes is not None:
+        _check_coarse_classes(config, part)
+    if config.free_units is not None:
+        _check_free_units(config, part)
+
+
+def _check_coarse_classes(config, part):
+    numbers = config.coarse_classes
+    for number in numbers:
+        checks.whole_number(number, "coarse_classes", minimum=2)
+    if sorted(set(numbers)) != list(numbers) or len(numbers) >= depth_of(config):
+        raise ValueError(
+            "`coarse_classes` must grow from one level to the next, of which there are fewer than "
+            f"the {depth_of(config)} layers. Received: coarse_classes={numbers!r}"
+        )
+    if not part.per_class:
+        raise ValueError(
+            "Coarse classes are for layers with one goodness per class, 'class_groups' or "
+            f"'local_classifier'. Received: coarse_classes={numbers!r}, "
+            f"goodness={config.goodness!r}"
+        )
+
+
+def _check_free_units(config, part):
+    received = f"Received: free_units={config.free_units!r}"
+    if not isinstance(part, ClassGroups):
+        raise ValueError(
+            "Class groups alone have units that belong to no class. "
+            f"{received}, goodness={config.goodness!r}"
+        )
+    if config.architecture == "resnet":
+        raise ValueError(
+            "The units of a 'resnet' all belong to class groups, as its skip connections join "
+            f"these group by group. {received}"
+        )
+    for free in free_units_of(config):
+        ClassGroups(free=free)  # which says what would be right
+    if config.supervised_contrast is None and config.similarity_matching is None:
+        raise ValueError(
+            "Units that belong to no class learn by `supervised_contrast` and "
+            f"`similarity_matching` alone: give one of them a weight. {received}"
+        )
 
 
 def idle(config):

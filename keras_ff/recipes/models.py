@@ -26,12 +26,18 @@ from keras_ff.optimizers.optimizer_template import OptimizerTemplate
 BEST_LAYERS, MIRRORED_BEST_LAYERS = "best_layers", "mirrored_best_layers"
 BY_VALIDATION = (BEST_LAYERS, MIRRORED_BEST_LAYERS)
 SOFTMAX, SOFTMAX_OF_AVERAGES = "softmax", "softmax_of_averages"
-HEADS = (SOFTMAX, SOFTMAX_OF_AVERAGES)
+JOINT, JOINT_OF_AVERAGES = "joint", "joint_of_averages"
+# Readouts with a head that learns, beside the layers or after them.
+HEADS = (SOFTMAX, SOFTMAX_OF_AVERAGES, JOINT, JOINT_OF_AVERAGES)
+JOINTS = (JOINT, JOINT_OF_AVERAGES)
+OF_AVERAGES = (SOFTMAX_OF_AVERAGES, JOINT_OF_AVERAGES)
 # Adam's rate for a head that learns after the layers, falling as a cosine.
 HEAD_RATE = 2e-3
 # Parameters of losses: those that every loss with them needs, and one that is off by default.
 NEEDED_LOSS_PARAMETERS = ("alpha", "threshold", "margin")
 LOSS_PARAMETERS = (*NEEDED_LOSS_PARAMETERS, "label_smoothing")
+# Parameters of a goodness, by the options that give them.
+GOODNESS_PARAMETERS = {"goodness_scale": "scale", "classifier_regions": "regions"}
 MUON = "muon"
 RATE_SCHEDULES = {
     "constant_then_linear": ConstantThenLinear,
@@ -39,16 +45,26 @@ RATE_SCHEDULES = {
 }
 
 
-def model_of(config, image_shape, num_classes, steps_per_epoch):
+def model_of(config, image_shape, num_classes, steps_per_epoch, samples=None):
     """As `TrainingConfig.new_model`; `config` is a `TrainingConfig`."""
+    if samples is None and looks_at_samples(config):
+        raise ValueError(
+            "Whitening and coarse classes are found in training samples: give those of "
+            "`TrainingConfig.training_samples`. Received: samples=None"
+        )
     with _dtype_policy(config.dtype_policy):
-        return _model_of(config, image_shape, num_classes, steps_per_epoch)
+        return _model_of(config, image_shape, num_classes, steps_per_epoch, samples)
 
 
-def _model_of(config, image_shape, num_classes, steps_per_epoch):
+def looks_at_samples(config):
+    """Whether a part of the model is found in training samples before it is built."""
+    return config.whitening is not None or config.coarse_classes is not None
+
+
+def _model_of(config, image_shape, num_classes, steps_per_epoch, samples):
     class_groups = goodness_of(config).per_class
     model = FFModel(
-        _layers_of(config),
+        [*_fixed_layers_of(config, samples), *_layers_of(config)],
         num_classes=num_classes,
         # Class groups have neither labels in their input nor negatives.
         label_embedding=None if class_groups else _label_embedding_of(config),
@@ -56,7 +72,7 @@ def _model_of(config, image_shape, num_classes, steps_per_epoch):
         layer_schedule=layer_schedules.get(config.layer_schedule),
         readout=_readout_of(config),
     )
-    depth = _depth_of(config)
+    depth = depth_of(config)
     rates = learning_rates_of(config)
     turns = [
         model.layer_schedule.learning_layers(epoch, config.epochs, depth)
@@ -67,15 +83,33 @@ def _model_of(config, image_shape, num_classes, steps_per_epoch):
         layer.own_optimizer = OptimizerTemplate(_optimizer_of(config, rates[index], steps))
     model.compile(
         optimizer=_optimizer_of(config, rates[-1], config.epochs * steps_per_epoch),
-        loss=loss_of(config),
+        loss=_loss_of_layers(config, samples),
         metrics=["accuracy"],
     )
     model.build((None, *image_shape))
     return model
 
 
+def _fixed_layers_of(config, samples):
+    """The layers in front of those that learn, adapted to training samples."""
+    if config.whitening is None:
+        return []
+    whitening = layers.PatchWhitening(config.whitening)
+    whitening.adapt(samples[0])
+    return [whitening]
+
+
 def _layers_of(config):
-    """The layers of the model, without optimizers."""
+    """The layers that learn, without optimizers."""
+    found = _alike_layers_of(config)
+    if config.free_units is not None:
+        for layer, free in zip(found, free_units_of(config), strict=True):
+            layer.goodness = _with(layer.goodness, free=free)
+    return found
+
+
+def _alike_layers_of(config):
+    """The same layers, in all of which every unit belongs to a class."""
     common = {
         "activation": config.activation,
         # A goodness may have weights, of which each layer makes its own.
@@ -98,16 +132,23 @@ def _layers_of(config):
 
 
 def goodness_of(config):
-    """The goodness of a layer, or a ValueError where it cannot be scaled as wanted."""
+    """The goodness of a layer, or a ValueError where it lacks a parameter that is given."""
     part = goodness.get(config.goodness)
-    if config.goodness_scale is None:
-        return part
-    if "scale" not in part.get_config():
-        raise ValueError(
-            f"The goodness {config.goodness!r} has no scale. "
-            f"Received: goodness_scale={config.goodness_scale!r}"
-        )
-    return _with(part, scale=config.goodness_scale)
+    chosen = {}
+    for option, name in GOODNESS_PARAMETERS.items():
+        if (value := getattr(config, option)) is None:
+            continue
+        if name not in part.get_config():
+            raise ValueError(
+                f"The goodness {config.goodness!r} has no {name}. Received: {option}={value!r}"
+            )
+        chosen[name] = value
+    return _with(part, **chosen) if chosen else part
+
+
+def free_units_of(config):
+    """Free units of class groups, a tuple with one entry per layer, or a ValueError."""
+    return _of_each_layer(config, "free_units")
 
 
 def _auxiliary_of(config):
@@ -123,21 +164,27 @@ def _auxiliary_of(config):
     return [keras.saving.serialize_keras_object(term) for term in terms]
 
 
-def _depth_of(config):
+def depth_of(config):
+    """The number of layers that learn."""
     return RESNET_LAYERS if config.architecture == "resnet" else len(config.units)
 
 
 def learning_rates_of(config):
     """Learning rates, a tuple with one per layer, or a ValueError where there are more or fewer."""
-    depth = _depth_of(config)
-    if not isinstance(config.learning_rate, tuple):
-        return (config.learning_rate,) * depth
-    if len(config.learning_rate) != depth:
+    return _of_each_layer(config, "learning_rate")
+
+
+def _of_each_layer(config, name):
+    """An option that is one for all layers or one for each, as a tuple with one per layer."""
+    depth, chosen = depth_of(config), getattr(config, name)
+    if not isinstance(chosen, tuple):
+        return (chosen,) * depth
+    if len(chosen) != depth:
         raise ValueError(
-            f"`learning_rate` must be one number or one for each of the {depth} "
-            f"layers. Received: learning_rate={config.learning_rate!r}"
+            f"`{name}` must be one number or one for each of the {depth} "
+            f"layers. Received: {name}={chosen!r}"
         )
-    return config.learning_rate
+    return chosen
 
 
 def _optimizer_of(config, learning_rate, total_steps):
@@ -194,30 +241,40 @@ def _readout_of(config):
     if config.readout in BY_VALIDATION:
         mirrored = config.readout == MIRRORED_BEST_LAYERS
         return readouts.Goodness("validation", mirrored=mirrored)
-    if config.readout == SOFTMAX_OF_AVERAGES:
-        return _softmax_of_averages(config)
+    if config.readout in HEADS:
+        return _readout_with_head(config)
     return readouts.get(config.readout)
 
 
 def head_of(config, steps_per_epoch):
-    """The softmax readout that learns after the layers; `config` is a `TrainingConfig`."""
+    """The readout whose head learns after the layers; `config` is a `TrainingConfig`."""
     steps = config.readout_epochs * steps_per_epoch
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(HEAD_RATE, steps))
-    if config.readout == SOFTMAX_OF_AVERAGES:
-        return _softmax_of_averages(config, optimizer=optimizer)
-    return readouts.Softmax(optimizer=optimizer)
+    return _readout_with_head(config, optimizer)
 
 
-def _softmax_of_averages(config, **arguments):
-    return readouts.Softmax(
-        "all",
-        regions=1,
-        standardized=True,
+def _readout_with_head(config, optimizer=None):
+    head, views = {"optimizer": optimizer}, {}
+    if config.readout in OF_AVERAGES:
+        head |= {"layers": "all", "regions": 1, "standardized": True}
         # Test-time augmentation by what the layers were trained on.
-        mirrored=bool(config.flip),
-        shift=min(config.shift, 1),
-        **arguments,
-    )
+        views = {"mirrored": bool(config.flip), "shift": min(config.shift, 1)}
+    if config.readout not in JOINTS:
+        return readouts.Softmax(**head, **views)
+    softmax = readouts.Softmax(**head)
+    if not config.validation_share:
+        return readouts.Joint(softmax=softmax, **views)
+    best = readouts.Goodness("validation")
+    return readouts.Joint(best, softmax, use="validation", **views)
+
+
+def _loss_of_layers(config, samples):
+    """The loss as the layers have it, early ones over coarse classes where those are wanted."""
+    loss = loss_of(config)
+    if config.coarse_classes is None:
+        return loss
+    tree = losses.class_tree(losses.class_means(*samples), config.coarse_classes)
+    return losses.CoarseClasses(tree, loss=loss)
 
 
 def loss_of(config):

@@ -3,20 +3,25 @@
 import dataclasses
 import shlex
 
-from keras_ff import datasets, goodness
+from keras_ff import datasets, goodness, measurements
 from keras_ff.datasets import DataConfig
+from keras_ff.datasets.data_config import VARIATIONS
 from keras_ff.recipes.checks import check, idle, refuse_idle
 from keras_ff.recipes.defaults import ARCHITECTURES, DEFAULTS
 from keras_ff.recipes.models import (
     LOSS_PARAMETERS,
     NEEDED_LOSS_PARAMETERS,
     head_of,
+    looks_at_samples,
     loss_of,
     model_of,
 )
 from keras_ff.recipes.serialized import read_model
 from keras_ff.utils import checks, files, registry
 from keras_ff.utils.text_tables import plainly
+
+# Training samples in which a new model's parts are found, at most.
+SAMPLES = 5000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,13 +43,30 @@ class TrainingConfig(DataConfig):
             goodness of the layers that do best on validation data; `"mirrored_best_layers"` adds
             test-time augmentation by mirror images. `"softmax_of_averages"` is a linear head on
             global average pooling of all layers, standardised, with test-time augmentation: by a
-            pixel's shift where `shift` is given, and by mirror images where `flip` is.
-        readout_epochs: integer, epochs in which a softmax readout learns after the layers, which
-            then stay as they are; or `None`: it learns beside them.
+            pixel's shift where `shift` is given, and by mirror images where `flip` is. `"joint"`
+            and `"joint_of_averages"`, for class groups, are `keras_ff.readouts.Joint` of the best
+            layers' goodness and a head, that of `"softmax"` or `"softmax_of_averages"`: of both,
+            goodness and the head, what does best on validation data. Without a validation part
+            it is both, with the goodness of all layers.
+        readout_epochs: integer, epochs in which a readout with a head learns after the layers,
+            which then stay as they are; or `None`: it learns beside them.
+        whitening: integer, side in pixels of the patches whose principal components
+            `keras_ff.layers.PatchWhitening`, fixed, gives to the first convolution; found in
+            training images, and made for standardised ones. `None` for none.
         goodness_scale: float above 0 that multiplies the goodness, or `None` for the goodness's
             default. Thresholds, margins and alpha are meant for the scaled goodness.
+        classifier_regions: integer, regions per side to which the goodness `"local_classifier"`
+            pools images; or `None`: it sees all positions.
+        free_units: units of class groups that belong to no class, as for
+            `keras_ff.goodness.ClassGroups(free=…)`: a number of them, a share, `"all"`, or a
+            tuple with one of these per layer. They learn by `supervised_contrast` and
+            `similarity_matching` alone. `None` for none.
         alpha, threshold, margin, label_smoothing: parameters of the loss, for those losses that
             have them; `None` stands for the loss's default.
+        coarse_classes: tuple of integers that grow, or one integer: so many coarse classes are
+            what early layers learn, the fewest the first of them, and the last layers the classes
+            (`keras_ff.losses.CoarseClasses`). Which classes belong together is found by Ward's
+            clustering of their mean training images. `None`: all layers learn the classes.
         negatives_count: integer, negatives per sample.
         label_strength: float, energy of the label as a share of the sample's.
         normalization: string, a name for `FFLayer`.
@@ -85,14 +107,18 @@ class TrainingConfig(DataConfig):
 
     architecture: str = "mlp"
     units: tuple = (500, 500, 500)
+    whitening: int | None = None
     activation: str = "relu"
     goodness: str = "mean_of_squares"
     goodness_scale: float | None = None
+    classifier_regions: int | None = None
+    free_units: int | float | str | tuple | None = None
     loss: str = "label_softmax"
     alpha: float | str | None = None
     threshold: float | str | tuple | None = None
     margin: float | tuple | None = None
     label_smoothing: float | None = None
+    coarse_classes: tuple | None = None
     negatives: str = "random_labels"
     negatives_count: int = 5
     label_embedding: str = "append"
@@ -126,6 +152,8 @@ class TrainingConfig(DataConfig):
         for name, value in vars(self).items():
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
+        if not isinstance(self.coarse_classes, (tuple, type(None))):
+            object.__setattr__(self, "coarse_classes", (self.coarse_classes,))
         check(self)
         # Parameters of the loss are written out, so that a configuration says all.
         for name, value in loss_of(self).get_config().items():
@@ -252,7 +280,23 @@ class TrainingConfig(DataConfig):
         own = ARCHITECTURES[self.architecture]
         return {**_DEFAULTS, **known, **own}[name]
 
-    def new_model(self, image_shape, num_classes, steps_per_epoch):
+    def training_samples(self, data_dir=None):
+        """Training samples for `new_model`, which finds whitening and coarse classes in them.
+
+        They are as they are, not shifted, turned, mirrored or erased.
+
+        Args:
+            data_dir: as for `keras_ff.datasets.load`. Defaults to `None`.
+
+        Returns:
+            A pair of arrays (x, y), or `None` where the model needs none.
+        """
+        if self.model is not None or not looks_at_samples(self):
+            return None
+        plain = dataclasses.replace(self.data, **VARIATIONS)
+        return measurements.first_samples(plain.load(data_dir=data_dir)[0], SAMPLES)
+
+    def new_model(self, image_shape, num_classes, steps_per_epoch, samples=None):
         """An `FFModel`, built and compiled under the dtype policy. Seeds are for the caller to set.
 
         With `readout_epochs` it scores by goodness, until it gets the readout of `new_head`.
@@ -261,16 +305,19 @@ class TrainingConfig(DataConfig):
             image_shape: tuple, shape of a sample.
             num_classes: integer.
             steps_per_epoch: integer, batches per epoch: the learning rates fall by them.
+            samples: pair of arrays (x, y), as of `training_samples`. Defaults to `None`: enough
+                without `whitening` and `coarse_classes`.
 
         Raises:
-            ValueError: if the model of the configuration is for other samples or classes.
+            ValueError: if the model of the configuration is for other samples or classes, or
+                `samples` are needed: they must have all classes, and more of them than coarse ones.
         """
         if self.model is not None:
             return read_model(self.model, image_shape, num_classes)
-        return model_of(self, image_shape, num_classes, steps_per_epoch)
+        return model_of(self, image_shape, num_classes, steps_per_epoch, samples)
 
     def new_head(self, steps_per_epoch):
-        """The softmax readout that is to learn after the layers, for `readout_epochs`.
+        """The readout whose head is to learn after the layers, for `readout_epochs`.
 
         Args:
             steps_per_epoch: integer, batches per epoch: the learning rate falls by them.

@@ -1,6 +1,7 @@
 """Training runs: one folder per run, one file per epoch, to be resumed after any interruption."""
 
 import contextlib
+import functools
 import time
 
 import keras
@@ -151,8 +152,11 @@ def _begun(config, folder, data_dir, distribution, new_model, command):
     data = config.load_data(0, data_dir)
     image_shape = data[0].element_spec[0].shape[1:]
     num_classes = datasets.info(config.dataset, data_dir=data_dir).num_classes
+    if new_model is None:
+        samples = config.training_samples(data_dir)
+        new_model = functools.partial(config.new_model, samples=samples)
     with distribution.scope():
-        model = (new_model or config.new_model)(image_shape, num_classes, len(data[0]))
+        model = new_model(image_shape, num_classes, len(data[0]))
     run = {"config": config.to_dict(), "epoch": 0, "seconds": 0.0, "history": {}}
     if command is not None:
         run["command"] = command
@@ -237,7 +241,7 @@ def _fit(model, run, config, data, folder, how, checkpoint, tensorboard, others)
 
 def _with_head(model, run, config, data_dir, folder, verbose, distribution):
     """The model with a readout that has learned on its trained layers, written as well."""
-    training, _, _ = config.load_data(config.epochs, data_dir)
+    training, validation, _ = config.load_data(config.epochs, data_dir)
     with distribution.scope():
         model = model.rebuild(readout=config.new_head(len(training)))
     if verbose and distribution.is_chief:
@@ -245,7 +249,11 @@ def _with_head(model, run, config, data_dir, folder, verbose, distribution):
     begin = time.perf_counter()
     with distribution.training():
         model.fit_readout(
-            distribution.part(training), epochs=config.readout_epochs, verbose=verbose
+            distribution.part(training),
+            epochs=config.readout_epochs,
+            # Others than those that choose take their temperature from training samples.
+            validation_data=distribution.part(validation) if model.readout.chooses else None,
+            verbose=verbose,
         )
         run[READOUT_SECONDS] = time.perf_counter() - begin
         Checkpoint(run, folder, distribution).write(model)

@@ -218,9 +218,10 @@ class FFHyperModel(keras_tuner.HyperModel):
         keras.utils.set_random_seed(config.seed)
         if own is not None:
             steps = own.steps(config.batch_size)
-            return config.new_model(own.sample_shape, own.num_classes, steps)
+            return config.new_model(own.sample_shape, own.num_classes, steps, own.first)
         shape, steps = self._shape_and_steps(config)
-        return config.new_model(shape, self.num_classes, steps)
+        samples = config.training_samples(self.data_dir)
+        return config.new_model(shape, self.num_classes, steps, samples)
 
     @functools.cached_property
     def num_classes(self):

@@ -172,7 +172,8 @@ def save_recipe(config, path, data_dir=None, **known):
     info = datasets.info(config.dataset, data_dir=data_dir)
     train, _, _ = config.load_data(data_dir=data_dir)
     image_shape = train.element_spec[0].shape[1:]
-    model = config.new_model(tuple(image_shape), info.num_classes, len(train))
+    samples = config.training_samples(data_dir)
+    model = config.new_model(tuple(image_shape), info.num_classes, len(train), samples)
     return saving.save(model, path, None, config, dataset_version=info.version, **known)
 
 

@@ -1,5 +1,7 @@
 """Configurations of convolutional networks, and what their optimizers are told."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ import keras_ff
 from keras_ff import training
 from keras_ff.layers import FFConv2D, FFResidual
 from keras_ff.recipes import TrainingConfig
+
+LOSS = {"loss": "sparse_categorical_crossentropy"}
 
 
 def model_of(config, size=8):
@@ -77,6 +81,73 @@ def test_layers_learn_by_muon_with_smoothed_labels_and_similarity_matching():
         TrainingConfig.for_dataset("digits", loss="logistic", label_smoothing=0.1)
 
 
+def samples_of(classes=10, size=8):
+    """Images whose classes 0 and 1, 2 and 3, … are alike in pairs."""
+    y = np.arange(4 * classes) % classes
+    x = np.random.default_rng(0).normal(size=(len(y), size, size, 1))
+    return x + 9.0 * (y // 2)[:, None, None, None], y
+
+
+def test_options_give_whitening_coarse_classes_free_units_and_joint_scores():
+    chosen = {
+        "whitening": 2,
+        "coarse_classes": 5,
+        "free_units": ("all", 0.5),
+        "supervised_contrast": 1.0,
+        "readout": "joint_of_averages",
+    }
+    config = TrainingConfig.for_dataset("digits", architecture="cnn", units=(20, 40), **chosen)
+    assert TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    with pytest.raises(ValueError, match=r"`TrainingConfig\.training_samples`.*samples=None"):
+        model_of(config)
+    model = config.new_model((8, 8, 1), 10, 20, samples_of())
+    (whitening,) = model.other_layers
+    assert (whitening.patch_size, whitening.kernel.shape) == (2, (2, 2, 1, 4))
+    first, last = model.ff_layers
+    assert first.loss.classes == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert isinstance(last.loss, keras_ff.losses.ClassLoss)
+    assert (first.free_units, last.free_units) == (20, 20)
+    readout = model.readout
+    assert (readout.use, readout.goodness.layers) == ("validation", "validation")
+    assert (readout.softmax.layers, readout.softmax.regions) == ("all", 1)
+    # Without a validation part there is nothing to choose by.
+    alone = TrainingConfig(goodness="class_groups", readout="joint", validation_share=0.0, **LOSS)
+    assert not model_of(alone).readout.chooses
+
+
+def test_samples_for_a_new_model_are_not_varied():
+    chosen = {"architecture": "cnn", "units": (20, 40), "flip": True, "shift": 2}
+    config = TrainingConfig.for_dataset("digits", **chosen)
+    assert config.training_samples() is None
+    x, y = config.changed(whitening=2).training_samples()
+    plain = config.changed(whitening=2, flip=False, shift=0)
+    np.testing.assert_array_equal(x, np.concatenate([batch for batch, _ in plain.load_data()[0]]))
+    assert len(y) == 1198
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"whitening": 2}, "not of architecture='mlp'"),
+        ({"architecture": "cnn", "whitening": 0}, "whitening=0"),
+        ({"classifier_regions": 2}, "have no positions"),
+        ({"architecture": "cnn", "classifier_regions": 2}, "'class_groups' has no regions"),
+        ({"coarse_classes": 2}, "'class_groups' or 'local_classifier'. Received"),
+        ({"goodness": "class_groups", "coarse_classes": (5, 2)}, "must grow"),
+        ({"goodness": "class_groups", "coarse_classes": (2, 4, 8)}, "fewer than the 3 layers"),
+        ({"free_units": 0.5}, "Class groups alone"),
+        ({"goodness": "class_groups", "free_units": 0.5}, "give one of them a weight"),
+        ({"goodness": "class_groups", "free_units": 1.5}, "`free` must be"),
+        ({"goodness": "class_groups", "free_units": (1, 2)}, "each of the 3 layers"),
+        ({"architecture": "resnet", "free_units": 0.5}, "'resnet' all belong"),
+        ({"readout": "joint", "readout_epochs": 1}, "class groups alone give"),
+    ],
+)
+def test_parts_are_refused_where_they_do_nothing(chosen, said):
+    with pytest.raises(ValueError, match=said):
+        TrainingConfig.for_dataset("digits", **chosen)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
@@ -101,11 +172,12 @@ def test_regions_are_refused_where_there_are_no_positions():
         TrainingConfig(supervised_contrast=1.0, supervised_contrast_regions=2)
 
 
-def test_every_layer_has_a_local_classifier_of_its_own():
+@pytest.mark.parametrize(("regions", "positions"), [(None, 4 * 4), (2, 2 * 2)])
+def test_every_layer_has_a_local_classifier_of_its_own(regions, positions):
     chosen = {"architecture": "cnn", "units": (20, 40), "goodness": "local_classifier"}
-    model = model_of(TrainingConfig.for_dataset("digits", **chosen))
-    heads = [layer.goodness.head.kernel.shape for layer in model.ff_layers]
-    assert heads == [(4 * 4 * 20, 10), (4 * 4 * 40, 10)]
+    config = TrainingConfig.for_dataset("digits", classifier_regions=regions, **chosen)
+    heads = [layer.goodness.head.kernel.shape for layer in model_of(config).ff_layers]
+    assert heads == [(positions * 20, 10), (positions * 40, 10)]
 
 
 def test_peer_normalization_is_refused_for_convolutions():
@@ -141,11 +213,21 @@ def test_supervised_contrast_has_a_head_in_every_layer(architecture):
 
 @pytest.mark.slow
 def test_a_convolutional_run_learns_digits(tmp_path):
+    parts = {"whitening": 2, "coarse_classes": 5}
+    readout = {"readout": "joint_of_averages", "readout_epochs": 1}
     config = TrainingConfig.for_dataset(
-        "digits", architecture="cnn", units=(20, 40), epochs=4, dtype_policy="float32"
+        "digits",
+        architecture="cnn",
+        units=(20, 40),
+        epochs=4,
+        dtype_policy="float32",
+        **parts,
+        **readout,
     )
     metrics = training.train(config, tmp_path / "run", verbose=0)
     assert metrics["test_accuracy"] > 0.9
     assert "--architecture cnn" in metrics["command"]
     model, _ = training.load(tmp_path / "run")
     assert model.readout.chooses
+    # The head learned after the layers, which it needs validation data for.
+    assert keras.ops.convert_to_numpy(model.readout.softmax.head.kernel).any()

@@ -109,6 +109,16 @@ def test_configurations_that_cannot_be_are_refused(chosen, words):
         {"architecture": "cnn", "clip_norm": None},
         {"architecture": "resnet", "units": (24,)},
         {"readout": "softmax_of_averages", "readout_epochs": 2},
+        {
+            "architecture": "cnn",
+            "whitening": 2,
+            "coarse_classes": (2, 5),
+            "free_units": ("all", 0, 0.25, 10, 0),
+            "similarity_matching": 40.0,
+            "readout": "joint",
+            "readout_epochs": 2,
+        },
+        {"architecture": "cnn", "goodness": "local_classifier", "classifier_regions": 2},
     ],
 )
 def test_the_command_of_a_configuration_leads_back_to_it(chosen, monkeypatch, tmp_path):

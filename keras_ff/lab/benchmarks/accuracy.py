@@ -67,8 +67,10 @@ def _timed(name, config, seed, target):
     samples, validation, _ = config.load_data()
     image_shape = tuple(samples.element_spec[0].shape[1:])
     num_classes = datasets.info(config.dataset).num_classes
-    make = backpropagation.new_network if name == BACKPROPAGATION else type(config).new_model
-    model = make(config, image_shape, num_classes, len(samples))
+    if name == BACKPROPAGATION:
+        model = backpropagation.new_network(config, None, image_shape, num_classes, len(samples))
+    else:
+        model = config.new_model(image_shape, num_classes, len(samples))
     clock = _Clock(target)
     model.fit(
         samples,

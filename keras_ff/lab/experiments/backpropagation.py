@@ -47,7 +47,7 @@ def train(
     if network is None:
         image_shape = tuple(samples.element_spec[0].shape[1:])
         num_classes = datasets.info(config.dataset, data_dir=data_dir).num_classes
-        make = new_model or functools.partial(new_network, config)
+        make = new_model or functools.partial(new_network, config, data_dir)
         network = make(image_shape, num_classes, len(samples))
     else:
         for state, value in zip(generator_states(network), record["generators"], strict=True):
@@ -65,9 +65,10 @@ def train(
     return network, record
 
 
-def new_network(config, image_shape, num_classes, steps_per_epoch):
+def new_network(config, data_dir, image_shape, num_classes, steps_per_epoch):
     """The network of a configuration, compiled for backpropagation."""
-    model = config.new_model(image_shape, num_classes, steps_per_epoch)
+    samples = config.training_samples(data_dir)
+    model = config.new_model(image_shape, num_classes, steps_per_epoch, samples)
     network = model.to_backprop(carry_weights=False)
     rate = ConstantThenLinear(config.learning_rate, config.epochs * steps_per_epoch)
     network.compile(
