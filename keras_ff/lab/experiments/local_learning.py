@@ -12,6 +12,11 @@ PERCEPTRONS = {
     "supervised contrast": {"supervised_contrast": 1.0},
     "smoothed labels": {"label_smoothing": 0.1},
     "alternating flips": {"flip": "alternating"},
+    "free units, similarity matching, weight 40": {"free_units": 0.2, "similarity_matching": 40.0},
+    "best layers": {"readout": "best_layers"},
+    "best layers, class tree of 5": {"readout": "best_layers", "coarse_classes": 5},
+    "best layers, class tree of 2 and 5": {"readout": "best_layers", "coarse_classes": (2, 5)},
+    "joint scores": {"readout": "joint"},
 }
 CONTRAST = {"supervised_contrast": 1.0, "supervised_contrast_regions": 4}
 CONVOLUTIONS = {
@@ -25,6 +30,12 @@ CONVOLUTIONS = {
     "supervised contrast, smoothed labels": {**CONTRAST, "label_smoothing": 0.1},
     "supervised contrast, alternating flips": {**CONTRAST, "flip": "alternating"},
     "supervised contrast, Muon": {**CONTRAST, "optimizer": "muon"},
+    "supervised contrast, whitening": {**CONTRAST, "whitening": 2},
+    "supervised contrast, free first layer": {**CONTRAST, "free_units": ("all", 0, 0, 0, 0)},
+    "supervised contrast, class tree of 5": {**CONTRAST, "coarse_classes": 5},
+    "supervised contrast, class tree of 2 and 5": {**CONTRAST, "coarse_classes": (2, 5)},
+    "supervised contrast, linear head, six views": {**CONTRAST, "readout": "softmax_of_averages"},
+    "supervised contrast, joint scores, six views": {**CONTRAST, "readout": "joint_of_averages"},
 }
 
 
@@ -62,6 +73,10 @@ def table():
             f"and five convolutions on {IMAGES:,} images, scored by the layers that are best on "
             "validation data. So short a training says what learns faster, not what ends higher. "
             "Weights are not averaged. Supervised contrast is `losses.SupCon`, similarity matching "
-            "`losses.SimilarityMatching`."
+            "`losses.SimilarityMatching`. Free units belong to no class, a fifth of each dense "
+            "layer's. A class tree gives early layers so many coarse classes. Scores are by all "
+            "dense layers' goodness unless the row says by which; of convolutions in six views, "
+            "those of each image moved and mirrored, by a linear head beside the layers, or by it "
+            "and goodness together."
         ),
     )
