@@ -12,6 +12,29 @@ import pytest
 from keras_ff.layers import FFLayer
 
 
+def pytest_addoption(parser):
+    parser.addoption(
+        "--cases", type=int, metavar="N", help="run at most N cases of a test, spread evenly"
+    )
+
+
+@pytest.hookimpl(trylast=True)  # after `-m` and `-k`
+def pytest_collection_modifyitems(config, items):
+    """Leave out cases beyond `--cases`, but of tests that are marked `every_case`."""
+    most = config.getoption("--cases")
+    if most is None:
+        return
+    tests = {}
+    for item in items:
+        tests.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    kept = set()
+    for cases in tests.values():
+        few = len(cases) <= most or cases[0].get_closest_marker("every_case")
+        kept.update(cases if few else cases[:: -(-len(cases) // most)])
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
+
+
 def pytest_collection_finish():
     """Leave out what is there by now, a million objects, wherever garbage is collected."""
     gc.collect()

@@ -177,6 +177,7 @@ def test_twenty_examples(drawn, tmp_path_factory):
     keeps_contract(drawn, tmp_path_factory.mktemp("contract"))
 
 
+@pytest.mark.every_case
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(int(os.environ.get("KERAS_FF_EXAMPLES", "500")) // 10))
 def test_five_hundred_examples(number, tmp_path_factory):

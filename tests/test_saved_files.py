@@ -48,6 +48,7 @@ def assert_evaluation(model, found, expected, tolerance, what):
             assert_close(found[name], value, tolerance, f"{name}, {what}")
 
 
+@pytest.mark.every_case
 @mostly_slow("name", NAMES, quick=[NAMES.index(name) for name in QUICK])
 def test_a_saved_model_scores_as_it_did(name):
     expected = measuring.expected(name)
@@ -55,6 +56,7 @@ def test_a_saved_model_scores_as_it_did(name):
     assert_close(found, expected["scores"], tolerances(expected)[0], "scores of the file")
 
 
+@pytest.mark.every_case
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_saved_model_goes_on_learning_as_it_did(name):

@@ -38,6 +38,7 @@ TRAINING = {"callbacks", "lab", "models", "report", "training", "tuning", "zoo"}
 QUICK = [place for place, name in enumerate(MODULES) if name.split(".")[1] not in TRAINING]
 
 
+@pytest.mark.every_case
 @mostly_slow("name", MODULES, quick=QUICK)
 def test_examples(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # what an example saves

@@ -43,6 +43,7 @@ def kernel():
     manager.shutdown_kernel()
 
 
+@pytest.mark.every_case
 @pytest.mark.slow
 @pytest.mark.usefixtures("eager_functions")
 @pytest.mark.parametrize("name", NOTEBOOKS)

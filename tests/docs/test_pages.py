@@ -42,6 +42,7 @@ def test_no_block_is_left_out():
         assert page.count("```") == 2 * len(ran), name
 
 
+@pytest.mark.every_case
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in PROGRAMS if name not in OWN_PROCESS])
 def test_the_programs_of_a_page(name, monkeypatch, tmp_path):
@@ -51,6 +52,7 @@ def test_the_programs_of_a_page(name, monkeypatch, tmp_path):
         exec(program, names)
 
 
+@pytest.mark.every_case
 @pytest.mark.slow
 @pytest.mark.tensorflow("the programs choose their backend")
 @pytest.mark.parametrize("name", sorted(OWN_PROCESS))
@@ -63,6 +65,7 @@ def test_the_programs_of_a_page_in_a_process(name, tmp_path):
     assert done.stdout.split()[-1] == name
 
 
+@pytest.mark.every_case
 @pytest.mark.slow
 @pytest.mark.tensorflow("datasets and searches")
 @pytest.mark.parametrize("name", COMMANDS)

@@ -58,6 +58,7 @@ def samples(shape):
     return rng.uniform(size=(12, *shape)).astype("float32"), labels
 
 
+@pytest.mark.every_case
 @pytest.mark.slow
 @pytest.mark.parametrize("title", SHAPES)
 def test_a_recipe_trains_every_layer(title, monkeypatch, tmp_path):

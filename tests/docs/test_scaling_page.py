@@ -21,6 +21,7 @@ def test_the_page_has_programs():
     assert len(PROGRAMS) == 3
 
 
+@pytest.mark.every_case
 @pytest.mark.slow
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_a_program_of_the_page(program):

@@ -348,6 +348,7 @@ def samples():
     return x, np.arange(8) % CLASSES
 
 
+@pytest.mark.every_case
 @pytest.mark.slow
 @pytest.mark.parametrize("combination", WORKING, ids=label)
 def test_parts_that_work_together(combination, samples):

@@ -79,6 +79,7 @@ FAMILIES = {
 }
 
 
+@pytest.mark.every_case
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_of_networks_can_be_a_preset(family, tmp_path):

@@ -56,6 +56,7 @@ def test_all_packaged_presets_together_are_small_enough_for_a_wheel():
     assert sum(preset.bytes for preset in zoo.list_presets().values()) < 80e6
 
 
+@pytest.mark.every_case
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DIGITS)
 def test_cards_hold_what_is_measured(name, test_data):
@@ -70,6 +71,7 @@ def test_cards_hold_what_is_measured(name, test_data):
     assert model.evaluate(x, y, verbose=0, return_dict=True)["accuracy"] == pytest.approx(hits)
 
 
+@pytest.mark.every_case
 @pytest.mark.slow
 @pytest.mark.skipif(not datasets.is_prepared("mnist"), reason="MNIST is not prepared here")
 @pytest.mark.parametrize("name", MNIST)

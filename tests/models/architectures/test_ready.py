@@ -39,6 +39,7 @@ def values(variables):
     return [np.copy(convert_to_numpy(variable)) for variable in variables]
 
 
+@pytest.mark.every_case
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TINY)
 def test_each_trains_saves_and_loads(name, tmp_path):
