@@ -38,10 +38,23 @@ def other_parts(config, sample_shape, num_classes, epochs, steps, **parts):
     """The network of a configuration of ours with other parts, arguments of `FFModel`."""
     config = dataclasses.replace(config, epochs=epochs)
     model = config.new_model(sample_shape, num_classes, steps)
-    changed = keras.saving.serialize_keras_object(model)
+    changed = _without_shapes(keras.saving.serialize_keras_object(model))
     for name, part in parts.items():
         changed["config"][name] = keras.saving.serialize_keras_object(part)
-    return keras.saving.deserialize_keras_object(changed)
+    network = keras.saving.deserialize_keras_object(changed)
+    network.build((None, *sample_shape))
+    return network
+
+
+def _without_shapes(config):
+    """A serialised object without shapes, which other negatives may change."""
+    if isinstance(config, list):
+        return [_without_shapes(one) for one in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        name: _without_shapes(value) for name, value in config.items() if name != "build_config"
+    }
 
 
 def described(model):
