@@ -227,7 +227,9 @@ def _ours():
         network=our_layers_on,
         first=_stage(our_network, backpropagation=True),
     )
-    yield Cell("convolutions", convolutional_recipes.class_groups("mnist"), 10.75)
+    yield Cell(
+        "convolutions", convolutional_recipes.class_groups("mnist", dtype_policy="float32"), 10.75
+    )
     yield Cell(
         "attention, label in every patch",
         _our_config(12),

@@ -10,7 +10,7 @@ EPOCHS = 60
 
 def _config(epochs):
     return convolutional_recipes.class_groups(
-        "cifar10", architecture="resnet", units=(20,), epochs=epochs
+        "cifar10", architecture="resnet", units=(20,), epochs=epochs, dtype_policy="float32"
     )
 
 
