@@ -1,6 +1,6 @@
 """The contract of `fit`, on drawn models, data and callbacks: it trains, or is refused before.
 
-20 small examples are quick; `python -m pytest -m slow tests/test_contract.py` draws 500 of all
+Ten small examples are quick; `python -m pytest -m slow tests/test_contract.py` draws 500 of all
 sizes, or as many as the variable KERAS_FF_EXAMPLES says.
 """
 
@@ -171,9 +171,9 @@ def small(drawn):
     return {**drawn, **fewer, "goes_on": False}
 
 
-@settings(max_examples=20, **ORDINARY)
+@settings(max_examples=10, **ORDINARY)
 @given(drawn=EXAMPLES.map(small))
-def test_twenty_examples(drawn, tmp_path_factory):
+def test_ten_examples(drawn, tmp_path_factory):
     keeps_contract(drawn, tmp_path_factory.mktemp("contract"))
 
 
