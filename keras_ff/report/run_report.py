@@ -166,6 +166,11 @@ class _Subject:
         return f"{len(self.x):,} {self.part} samples"
 
 
+def _locality(number):
+    """How many trainable matrices a gradient passes."""
+    return "1, strictly local" if number == 1 else str(number)
+
+
 # Sections. Each is an element, or `None` where there is nothing to say.
 
 
@@ -178,7 +183,7 @@ def _heading(run):
         ("training", _with_unit(metrics.get("seconds"), "s")),
         ("samples per second", _with_unit(metrics.get("samples_per_second"), "")),
         ("parameters", f"{run.model.count_params():,}"),
-        ("matrices one gradient passes", run.model.locality),
+        ("locality", _locality(run.model.locality)),
     ]
     words = f"A network trained on {run.dataset}, layer by layer, by keras_ff."
     state = None

@@ -12,8 +12,6 @@ from keras_ff.utils import text_tables
 from keras_ff.utils.files import path_of
 
 PICTURES = pathlib.Path("docs/pictures")
-# Curves of one row share a colour and a marker.
-STROKES = {"class groups": "-", "contrastive": "--", "backpropagation": ":"}
 OF_RUNS = (
     "architecture",
     "images",
@@ -194,7 +192,8 @@ def markdown(folder=cells.RESULTS, pictures=PICTURES):
             parts.append(layers)
         if any(one.runs for one in found):
             picture = _picture_path(name, pathlib.Path(pictures)).as_posix()
-            parts.append(f"![{table.title}: the source's values and ours]({picture})\n")
+            shown = "test accuracy by row, the source's and ours; validation accuracy by epoch"
+            parts.append(f"![{table.title}: {shown}, a panel per family]({picture})\n")
     return "\n".join(parts)
 
 
@@ -223,39 +222,52 @@ def _picture_path(name, pictures):
 
 
 def _picture(found):
-    """The source's values and ours, and how validation accuracy rose."""
+    """The source's values and ours, and how validation accuracy rose, a panel per family."""
     from keras_ff.visualization import style
 
-    figure = style.new_figure(11, max(3.5, 1.6 + 0.28 * len(found)))
-    test, curves = figure.subplots(1, 2)
+    families = list(dict.fromkeys(one.cell.family for one in found))
+    figure = style.new_figure(6 + 3 * len(families), max(3.5, 1.6 + 0.28 * len(found)))
+    widths = [2, *[1] * len(families)]
+    test, *curves = figure.subplots(1, 1 + len(families), width_ratios=widths)
+    _draw_values(test, found)
+    rows = list(dict.fromkeys(one.cell.row for one in found))
+    drawn = {}
+    for axes, family in zip(curves, families, strict=True):
+        for one in (one for one in found if one.cell.family == family):
+            rising = one.runs[0]["curves"]["val_accuracy"]
+            measured = [(n, 100 * value) for n, value in enumerate(rising, 1) if value is not None]
+            row = rows.index(one.cell.row)
+            (drawn[one.cell.row],) = axes.plot(
+                *zip(*measured, strict=True),
+                color=style.COLORS[row % len(style.COLORS)],
+                marker=style.MARKERS[row % len(style.MARKERS)],
+                markersize=4,
+                markevery=max(1, len(measured) // 10),
+                linestyle=":" if one.cell.as_published else "-",
+            )
+        axes.set(title=family, xlabel="epoch")
+        style.whole_numbers(axes.xaxis)
+        axes.grid(alpha=0.3)
+        axes.sharey(curves[0])
+    curves[0].set_ylabel("validation accuracy, first seed (%)")
+    look = {"frameon": False, "fontsize": "small"}
+    figure.legend(drawn.values(), drawn, loc="outside right center", **look)
+    return figure
+
+
+def _draw_values(axes, found):
+    """Test accuracy: the source's, and ours."""
+    from keras_ff.visualization import style
+
     places = range(len(found))
     published = [(a.cell.published, n) for n, a in enumerate(found) if a.cell.published is not None]
     if published:
         look = {"color": style.COLORS[1], "markerfacecolor": "none"}
-        test.plot(*zip(*published, strict=True), "D", label="source", **look)
+        axes.plot(*zip(*published, strict=True), "D", label="source", **look)
     reached = [(a.percent("test"), place) for place, a in enumerate(found)]
-    test.plot(*zip(*reached, strict=True), "o", color=style.COLORS[0], label="keras_ff")
-    test.set_yticks(places, [one.label for one in found])
-    test.set_ylim(len(found) - 0.5, -0.5)
-    test.set(title="Test accuracy", xlabel="accuracy (%)")
-    test.grid(alpha=0.3)
-    style.legend_below(test)
-    rows = list(dict.fromkeys(one.cell.row for one in found))
-    for one in found:
-        rising = one.runs[0]["curves"]["val_accuracy"]
-        measured = [(n, 100 * value) for n, value in enumerate(rising, 1) if value is not None]
-        row = rows.index(one.cell.row)
-        curves.plot(
-            *zip(*measured, strict=True),
-            color=style.COLORS[row % len(style.COLORS)],
-            marker=style.MARKERS[row % len(style.MARKERS)],
-            markersize=4,
-            markevery=max(1, len(measured) // 10),
-            linestyle=STROKES.get(one.cell.family, "-."),
-            label=one.label,
-        )
-    curves.set(title="Validation accuracy, first seed", xlabel="epoch", ylabel="accuracy (%)")
-    style.whole_numbers(curves.xaxis)
-    curves.grid(alpha=0.3)
-    curves.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize="small")
-    return figure
+    axes.plot(*zip(*reached, strict=True), "o", color=style.COLORS[0], label="keras_ff")
+    axes.set_yticks(places, [one.label for one in found])
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set(title="Test accuracy", xlabel="accuracy (%)")
+    axes.grid(alpha=0.3)
+    style.legend_below(axes)
