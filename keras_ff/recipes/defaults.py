@@ -2,6 +2,9 @@
 
 from keras_ff.recipes.models import BEST_LAYERS
 
+# The dtype policy that this machine trains fastest under, `keras_ff.recipes.dtypes.fastest_policy`.
+FASTEST = "fastest"
+
 # Default options by dataset. Datasets that are not listed take the defaults of `TrainingConfig`.
 DEFAULTS = {
     "digits": {
@@ -22,7 +25,7 @@ DEFAULTS = {
         "epochs": 12,
         "batch_size": 128,
         "learning_rate": 2e-3,
-        "dtype_policy": "mixed_bfloat16",
+        "dtype_policy": FASTEST,
     },
 }
 
@@ -40,7 +43,7 @@ _CLASS_GROUP_CONVOLUTIONS = {
     "rate_schedule": "cosine",
     "weight_decay": 5e-4,
     "clip_norm": 1.0,
-    "dtype_policy": "mixed_bfloat16",
+    "dtype_policy": FASTEST,
 }
 ARCHITECTURES = {
     "mlp": {},

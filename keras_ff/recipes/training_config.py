@@ -7,7 +7,8 @@ from keras_ff import datasets, goodness, measurements
 from keras_ff.datasets import DataConfig
 from keras_ff.datasets.data_config import VARIATIONS
 from keras_ff.recipes.checks import check, idle, refuse_idle
-from keras_ff.recipes.defaults import ARCHITECTURES, DEFAULTS
+from keras_ff.recipes.defaults import ARCHITECTURES, DEFAULTS, FASTEST
+from keras_ff.recipes.dtypes import fastest_policy
 from keras_ff.recipes.models import (
     LOSS_PARAMETERS,
     NEEDED_LOSS_PARAMETERS,
@@ -88,7 +89,8 @@ class TrainingConfig(DataConfig):
         clip_norm: float above 0 at which the length of a layer's gradient is cut off, or `None`.
         weight_averaging: float in [0, 1), momentum of a moving average of the weights which takes
             their place in validation and at the end; 0 for none.
-        dtype_policy: string, a Keras dtype policy.
+        dtype_policy: string, a Keras dtype policy. `for_dataset` chooses `"mixed_bfloat16"` or
+            `"float32"` for MNIST and for convolutions, whichever this machine is faster in.
         model: dictionary, a compiled `FFModel` as `keras.saving.serialize_keras_object` describes
             it, in the place of all options about the network and its optimizers, which then keep
             their defaults; or `None`.
@@ -202,6 +204,8 @@ class TrainingConfig(DataConfig):
         else:
             recipe["negatives_count"] = min(recipe["negatives_count"], num_classes - 1)
             recipe["units"] = widths(chosen.pop("units", None), layers, recipe["units"])
+        if recipe["dtype_policy"] == FASTEST and "dtype_policy" not in chosen:
+            recipe["dtype_policy"] = fastest_policy(chosen.get("architecture", "mlp") != "mlp")
         for name in chosen:
             if name not in _DEFAULTS:
                 raise ValueError(

@@ -52,5 +52,6 @@ def class_groups(dataset, **changed):
         "dropout": 0.1,
         "weight_averaging": 0.999,
         "validation_share": 0.1,
+        "dtype_policy": "mixed_bfloat16",
     }
     return TrainingConfig.for_dataset(dataset, **{**recipe, **SETTINGS[dataset], **changed})

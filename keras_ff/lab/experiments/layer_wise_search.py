@@ -32,6 +32,7 @@ def base():
         shift=0,
         epochs=8,
         batch_size=256,
+        dtype_policy="mixed_bfloat16",
         # What a layer above adds is not needed, and may be left out.
         readout="best_layers",
     )

@@ -42,6 +42,7 @@ def mnist(activation="relu", **changed):
         "normalization": "centered_length" if activation in OFFSET else "length",
         "peer_normalization": PEER_NORMALIZATION.get(activation, 0.0),
         "epochs": 12,
+        "dtype_policy": "mixed_bfloat16",
     }
     return TrainingConfig.for_dataset("mnist", **{**recipe, **changed})
 

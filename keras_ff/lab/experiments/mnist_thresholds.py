@@ -26,7 +26,13 @@ RUNS = pathlib.Path("runs/mnist_thresholds")
 def base(activation, epochs, **chosen):
     """The configuration that is searched: MNIST's own, with the logistic loss."""
     return TrainingConfig.for_dataset(
-        "mnist", activation=activation, loss="logistic", negatives_count=1, epochs=epochs, **chosen
+        "mnist",
+        activation=activation,
+        loss="logistic",
+        negatives_count=1,
+        epochs=epochs,
+        dtype_policy="mixed_bfloat16",
+        **chosen,
     )
 
 
