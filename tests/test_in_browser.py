@@ -1,6 +1,8 @@
-"""TensorBoard and the report in a real browser: what a person opens is there to be seen."""
+"""TensorBoard, the report and the site in a real browser: what a person opens can be seen."""
 
+import importlib.util
 import os
+import pathlib
 import shutil
 import socket
 import subprocess
@@ -12,6 +14,7 @@ import pytest
 from keras_ff import report, training
 from keras_ff.callbacks.tensorboard import layout
 from keras_ff.recipes import TrainingConfig
+from tests.helpers import ROOT
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -57,6 +60,15 @@ return named(document, 'tf-custom-scalar-multi-line-chart-card').map(card => {
 """
 )
 PAGE_TEXT = FIND + "return text(document.body);"
+AXE = "axe.run().then(arguments[arguments.length - 1]);"
+SITE = (
+    "index",
+    "concepts",
+    "results",
+    "reference/losses",
+    "zoo/digits_mlp_relu",
+    "notebooks/06_zoo",
+)
 PICTURES = "return [...document.images].map(image => [image.alt, image.naturalWidth]);"
 
 
@@ -187,6 +199,41 @@ def test_tensorboard_opens_with_all_layers(browser, tensorboard):
     )
 
 
+def hard_to_use(browser):
+    """What axe-core finds on a page that keeps people from using it."""
+    spec = importlib.util.find_spec("axe_core_python")
+    if spec is None:
+        pytest.skip("axe-core-python, which brings axe-core, is not installed")
+    axe = pathlib.Path(spec.origin).with_name("axe.min.js")
+    browser.execute_script(axe.read_text(encoding="utf-8"))
+    found = browser.execute_async_script(AXE)
+    assert len(found["passes"]) > 15
+    return [
+        (one["id"], one["nodes"][0]["html"])
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The folder of the built site."""
+    pytest.importorskip("mkdocs", reason="mkdocs, which builds the site, is not installed")
+    folder = tmp_path_factory.mktemp("site")
+    words = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", folder]
+    subprocess.run(words, cwd=ROOT, check=True)
+    return folder
+
+
+@pytest.mark.every_case
+@pytest.mark.parametrize("name", SITE)
+def test_pages_of_the_site_open_from_a_folder(browser, site, name):
+    opened(browser, (site / f"{name}.html").as_uri())
+    assert not errors(browser)
+    assert all(alt and width for alt, width in browser.execute_script(PICTURES))
+    assert not hard_to_use(browser)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_report_opens_without_a_complaint(browser, run, scheme):
     feature = {"name": "prefers-color-scheme", "value": scheme}
@@ -196,6 +243,7 @@ def test_the_report_opens_without_a_complaint(browser, run, scheme):
     assert len(pictures) == 8
     assert all(alt and width > 100 for alt, width in pictures)
     assert not browser.get_log("browser")
+    assert not hard_to_use(browser)
     colour = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert colour == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 28)"}[scheme]
 

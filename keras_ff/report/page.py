@@ -76,5 +76,5 @@ def page(title, *children):
         element("title", title),
         element("style", STYLE_FILE.read_text(encoding="utf-8")),
     )
-    root = element("html", head, element("body", *children), lang="en")
+    root = element("html", head, element("body", element("main", *children)), lang="en")
     return "<!doctype html>\n" + ElementTree.tostring(root, encoding="unicode", method="html")
