@@ -9,7 +9,7 @@ from keras_ff_cli import parser
 from keras_ff_cli.exit_codes import CLOSED, INTERRUPTED, SUCCESS, USER_ERROR
 
 # Backends, each with an extra of its own.
-BACKENDS = ("tensorflow", "jax")
+BACKENDS = ("tensorflow", "jax", "torch")
 
 
 def run(argv=None, imported=lambda: None):

@@ -11,6 +11,11 @@ import pytest
 
 from keras_ff.layers import FFLayer
 
+if keras.backend.backend() == "torch":
+    from tests.helpers import torch_arrays
+
+    torch_arrays.set_up()
+
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -42,10 +47,14 @@ def pytest_collection_finish():
 
 
 def pytest_runtest_setup(item):
-    """Skip what only TensorFlow can do under other backends; the marker says why."""
+    """Skip what the backend cannot do; the marker says why."""
     marker = item.get_closest_marker("tensorflow")
     if marker and keras.backend.backend() != "tensorflow":
         pytest.skip(f"Under TensorFlow only: {marker.args[0]}")
+    for marker in item.iter_markers("not_under"):
+        backend, reason = marker.args
+        if backend == keras.backend.backend():
+            pytest.skip(f"Not under {backend}: {reason}")
     if keras.backend.backend() == "tensorflow":
         _leave_graphs_as_they_are(item.get_closest_marker("slow") is None)
 

@@ -71,7 +71,7 @@ def test_the_core_is_small():
 
 @pytest.mark.slow
 def test_every_package_that_is_imported_is_asked_for():
-    known = CORE | installed_by(["keras-ff[all,jax]"])
+    known = CORE | installed_by(["keras-ff[all,jax,torch]"])
     imported = {name for _, name, _ in imports_of_others()}
     assert {extras.DISTRIBUTIONS.get(name, name) for name in imported} - known == set()
 
@@ -84,7 +84,7 @@ def test_only_backends_and_the_tuner_import_more_than_the_core_with_themselves()
 
 
 def test_all_has_every_tool_and_dev_has_all():
-    tools = set(EXTRAS) - {"all", "dev", "docs", "jax"}
+    tools = set(EXTRAS) - {"all", "dev", "docs", "jax", "torch"}
     for tool in tools:
         assert installed_by(EXTRAS[tool]) <= installed_by(EXTRAS["all"]), tool
     assert installed_by(EXTRAS["all"]) | {"jax"} <= installed_by(EXTRAS["dev"])

@@ -277,7 +277,7 @@ def test_7_a_threshold_that_does_not_fit_sum_or_mean(measure, scale):
             kernel_initializer="lecun_normal",
         )
         metrics, _ = layer.test_step(drawn(64, 50))
-        assert 0.4 < np.mean(metrics["positive_goodness"]) / layer.loss.threshold < 2.5
+        assert 0.4 < np.mean(np.array(metrics["positive_goodness"])) / layer.loss.threshold < 2.5
 
 
 @pytest.mark.parametrize("measure", ["mean_of_squares", "sum_of_squares"])
@@ -420,8 +420,8 @@ def test_9_a_label_form_that_differs_between_training_and_scoring(name):
     total = np.zeros((12,)), np.zeros((12,))
     for layer in model.ff_layers:
         metrics, batch = layer.test_step(batch)
-        total[0][:] += metrics["positive_goodness"]
-        total[1][:] += metrics["negative_goodness"]
+        total[0][:] += np.array(metrics["positive_goodness"])
+        total[1][:] += np.array(metrics["negative_goodness"])
     scores = np.array(model(x))
     true = scores[np.arange(12), y]
     np.testing.assert_allclose(total[0], true, rtol=1e-4)

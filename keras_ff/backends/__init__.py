@@ -4,6 +4,7 @@ A backend is a module with these names:
 
 - `Trainer`: a mixin whose `train_step` and `test_step` call the model's `train_on` and `test_on`,
   and which runs the runner of a layer schedule that has one;
+- `Layer`: a mixin of FF layers, in front of Keras's;
 - `value_and_grad(function, variables, tensors)`: calls `function() -> (loss, auxiliary)` and
   returns `((loss, auxiliary), gradients)`, the gradients of the loss by tensors and variables;
 - `vjp(function, tensors, delta)`: the gradients by `tensors`, from `delta`, the one by
@@ -19,15 +20,17 @@ A backend is a module with these names:
 - `init_scope()`: a context in which variables are created and assigned at once, even while a step
   is being traced;
 - `numpy_function(function, inputs, shape)`: calls a function on arrays from within a graph;
-- `random_bits(shape, seed)`: uint16 tensor of random numbers, equal for equal seeds of a
-  `keras.random.SeedGenerator`;
+- `random_bits(shape, seed)`: uint16 tensor of random numbers (int32 under PyTorch), equal for equal
+  seeds of a `keras.random.SeedGenerator`;
 - `can_fuse(tensors)`, `fused(function)` and `is_fusing()`: whether functions of tensors may be
   compiled into one kernel here, such a function, and whether this is part of one;
+- `updating(optimizer)`: a context in which updates that are not compiled take fewer operations;
 - `bias_add(product, bias)`: as `ops.add`, in a form that a product writes to memory along with its
   result, and a ReLU behind it;
 - `sums_biases(dtype)`: whether that product's gradient by the bias is summed in float32;
 - `rounded(x, dtype)`: as `ops.cast`, faster within a kernel, but without a gradient there;
 - `is_on_processors()`: whether this machine computes without a GPU;
+- `devices()`: names of this machine's devices;
 - `keeps_tensors(model)`: whether a compiled step reads large tensors where they are, instead of
   copying them into the program;
 - `kept(rows)`: a variable for any number of such rows, where a backend keeps them;
@@ -51,14 +54,17 @@ if keras.backend.backend() == "tensorflow":
     from keras_ff.backends import tensorflow as chosen
 elif keras.backend.backend() == "jax":
     from keras_ff.backends import jax as chosen
+elif keras.backend.backend() == "torch":
+    from keras_ff.backends import torch as chosen
 else:
     raise ImportError(
-        "keras_ff trains on the TensorFlow and the JAX backend; set the environment variable "
-        "KERAS_BACKEND=tensorflow or KERAS_BACKEND=jax. "
+        "keras_ff trains on the backends TensorFlow, JAX and PyTorch; set the environment variable "
+        "KERAS_BACKEND to 'tensorflow', 'jax' or 'torch'. "
         f"Received: KERAS_BACKEND={keras.backend.backend()}"
     )
 
 DataParallel = chosen.DataParallel
+Layer = chosen.Layer
 Trainer = chosen.Trainer
 all_gather = chosen.all_gather
 all_reduce_sum = chosen.all_reduce_sum
@@ -68,6 +74,7 @@ compile_once = chosen.compile_once
 compiled = chosen.compiled
 cond = chosen.cond
 control_dependency = chosen.control_dependency
+devices = chosen.devices
 fused = chosen.fused
 init_scope = chosen.init_scope
 input_gradient = chosen.input_gradient
@@ -83,5 +90,6 @@ rounded = chosen.rounded
 share = chosen.share
 spread = chosen.spread
 sums_biases = chosen.sums_biases
+updating = chosen.updating
 value_and_grad = chosen.value_and_grad
 vjp = chosen.vjp

@@ -8,6 +8,8 @@ import jax
 import keras
 from keras import ops
 
+from keras_ff.backends import building
+
 
 class _State(keras.StatelessScope):
     """Values that some variables have for a while, and which were assigned meanwhile."""
@@ -88,6 +90,7 @@ def is_on_processors():
     return jax.default_backend() == "cpu"
 
 
+devices = keras.distribution.list_devices
 rounded = ops.cast
 # Called where `can_fuse` holds, and nowhere else.
 bias_add = compile_once = control_dependency = fused = sums_biases = vjp = None
@@ -132,6 +135,12 @@ def cond(condition, branches):
     for variable, value in zip(assigned.values(), values, strict=True):
         variable.assign(value)
     return result
+
+
+def updating(optimizer):
+    """Nothing: updates are compiled."""
+    del optimizer
+    return contextlib.nullcontext()
 
 
 def numpy_function(function, inputs, shape):
@@ -254,6 +263,10 @@ def kept(rows):
     raise NotImplementedError
 
 
+class Layer:
+    """Nothing beside Keras's layer."""
+
+
 @contextlib.contextmanager
 def _of_its_own(model, name):
     """Have Keras compile a function that equals no other.
@@ -322,14 +335,7 @@ class Trainer:
         )
 
     def _symbolic_build(self, iterator=None, data_batch=None):
-        if data_batch is None:
-            if _has_all_variables(self):
-                return
-            data_batch = _first_batch(iterator)
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(data_batch)
-        self.build_for(x)
-        if y is not None:  # without labels there is nothing to build metrics from
-            super()._symbolic_build(data_batch=data_batch)
+        building.make_variables(self, iterator, data_batch)
 
 
 def _step(function, kinds, state, data):
@@ -371,11 +377,6 @@ def _values_put_back(model):
         model.jax_state_sync()
 
 
-def _has_all_variables(model):
-    metrics = model._compile_metrics
-    return model.built and model.optimizer.built and (metrics is None or metrics.built)
-
-
 def _each_its_own(state):
     """The state, in which no two variables share an array: a program overwrites each it is given.
 
@@ -389,12 +390,3 @@ def _each_its_own(state):
         return value
 
     return jax.tree.map(own, state)
-
-
-def _first_batch(iterator):
-    """A batch to build for; a PyDataset is asked itself, as its workers would begin with it."""
-    dataset = getattr(iterator.data_adapter, "py_dataset", None)
-    if dataset is not None:
-        return dataset[0]
-    _, _, batches = next(iter(iterator))
-    return batches[0] if isinstance(batches, (list, tuple)) else next(batches)

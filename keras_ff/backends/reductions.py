@@ -123,5 +123,7 @@ def mean_of_samples(values):
     """Mean of float values over their first axis; 0, not nan, where a replica has no samples."""
     if not len(values.shape):
         return values
+    if values.shape[0]:  # known, and not 0
+        return ops.mean(values, axis=0)
     count = ops.cast(ops.shape(values)[0], values.dtype)
     return ops.sum(values, axis=0) / ops.maximum(count, 1)

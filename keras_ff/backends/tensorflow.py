@@ -10,6 +10,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_ff.backends import building
+
 
 def value_and_grad(function, variables, tensors=()):
     """Call `function` under a tape that watches `variables`, `tensors`, and nothing else.
@@ -65,6 +67,9 @@ def is_fusing():
 def is_on_processors():
     """Whether this machine has no GPU."""
     return not tf.config.list_logical_devices("GPU")
+
+
+devices = keras.distribution.list_devices
 
 
 def rounded(x, dtype):
@@ -145,6 +150,12 @@ def compiled(function, variables=tuple):
 def cond(condition, branches):
     """The result of the first of two functions where `condition` holds, else of the second."""
     return ops.cond(condition, *branches)
+
+
+def updating(optimizer):
+    """Nothing: updates are compiled."""
+    del optimizer
+    return contextlib.nullcontext()
 
 
 def numpy_function(function, inputs, shape):
@@ -285,6 +296,10 @@ def kept(rows):
     return tf.Variable(rows, trainable=False, shape=(None, *rows.shape[1:]))
 
 
+class Layer:
+    """Nothing beside Keras's layer."""
+
+
 class Trainer:
     """Keras's training and test steps, which call those of the model."""
 
@@ -336,11 +351,8 @@ def _make_variables(model, samples, labels):
     if shape.rank is None or not shape[1:].is_fully_defined():
         return
     model.build_for(samples)
-    metrics = model._compile_metrics
-    known = tf.TensorShape(getattr(labels, "shape", None)).rank is not None
-    if metrics is not None and not metrics.built and known:
-        scores = keras.KerasTensor((None, model.num_classes))
-        metrics.build(keras.KerasTensor(labels.shape, labels.dtype), scores)
+    if tf.TensorShape(getattr(labels, "shape", None)).rank is not None:
+        building.make_metrics(model, labels)
 
 
 @contextlib.contextmanager

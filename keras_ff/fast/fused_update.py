@@ -28,6 +28,7 @@ def update(optimizer, gradients, variables):
     many = sum(math.prod(variable.shape) for variable in variables) >= LEAST_WEIGHTS
     plain = not isinstance(optimizer, keras.optimizers.Optimizer) or not optimizer.built
     if plain or not many or not backends.can_fuse(gradients):
-        apply(*gradients)
+        with backends.updating(optimizer):
+            apply(*gradients)
     else:
         backends.fused(apply)(*gradients)

@@ -50,9 +50,9 @@ class SpatialPattern(LabelEmbedding):
         self.output_shape(x.shape, num_classes)
         images = as_images(x, "SpatialPattern")
         height, width, channels = images.shape[1:]
-        waves = fourier_waves(height, width, num_classes)
+        waves = ops.convert_to_tensor(fourier_waves(height, width, num_classes))
         if labels is None:
-            pattern = waves.sum(axis=0, keepdims=True) / np.float32(math.sqrt(num_classes))
+            pattern = ops.sum(waves, axis=0, keepdims=True) / math.sqrt(num_classes)
         else:
             pattern = ops.take(waves, labels, axis=0)
         pixels = ops.reshape(images, (-1, height * width * channels))

@@ -31,7 +31,7 @@ IMAGES_ARE_CHANNELS_LAST = (
 
 
 @registered
-class FFLayer(keras.layers.Layer):
+class FFLayer(backends.Layer, keras.layers.Layer):
     """Trains any Keras layer with a local Forward-Forward objective.
 
     Data flow: `inputs → normalization → transform → activation → pooling → dropout → activities`.

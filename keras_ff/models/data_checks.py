@@ -4,6 +4,7 @@ The checks run on the host, in numpy, so that bad data end in a `ValueError` tha
 received, whatever the backend and however the training step is compiled.
 """
 
+import copy
 import functools
 import types
 
@@ -173,6 +174,8 @@ class DataCheck:
             return self._tf_dataset(x, needs_labels) if hasattr(x, "map") else x
         if isinstance(x, types.GeneratorType):
             return self._generator(x, needs_labels)
+        if hasattr(x, "collate_fn"):
+            return self._torch_loader(x, needs_labels)
         _refuse_structures(x)
         if hasattr(x, "shape"):
             self.arrays(x, y, sample_weight, needs_labels)
@@ -183,6 +186,17 @@ class DataCheck:
             batch = _of_arrays(batch)
             self._remembering(self.batch, batch, needs_labels)
             yield batch
+
+    def _torch_loader(self, loader, needs_labels):
+        """A PyTorch `DataLoader` that checks its batches when it has put them together."""
+        checked = copy.copy(loader)
+        checked.collate_fn = functools.partial(self._collated, loader.collate_fn, needs_labels)
+        return checked
+
+    def _collated(self, collate, needs_labels, samples):
+        batch = collate(samples)
+        self._remembering(self.batch, _of_arrays(batch), needs_labels)
+        return batch
 
     def _tf_dataset(self, dataset, needs_labels):
         import tensorflow as tf

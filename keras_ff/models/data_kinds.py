@@ -99,6 +99,11 @@ def _of_backend(tensor):
     return array
 
 
+def keeps_order(data):
+    """Whether it is a `tf.data.Dataset` or PyTorch's `DataLoader`, which Keras cannot shuffle."""
+    return hasattr(data, "element_spec") or hasattr(data, "collate_fn")
+
+
 def _is_array(data):
     return hasattr(data, "shape") and not np.isscalar(data)
 

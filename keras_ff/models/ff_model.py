@@ -22,6 +22,7 @@ from keras_ff.models import (
     arguments,
     backprop,
     data_checks,
+    data_kinds,
     other_layers,
     own_callbacks,
     quantization,
@@ -472,6 +473,8 @@ class FFModel(backends.Trainer, keras.Model):
 
     def _get_metrics_result_or_logs(self, logs):
         """Metrics of an epoch, which Keras takes from here when its last batch has come."""
+        if not logs:  # no batch has come
+            raise ValueError(NO_DATA)
         if self._fitting.runner is not None:
             # Those of the last step lack what the batches add that are still under way.
             self.drain()
@@ -558,7 +561,7 @@ class FFModel(backends.Trainer, keras.Model):
                 validation_split=validation_split,
                 validation_data=validation_data,
                 # Keras warns where it cannot shuffle; that a dataset keeps its order is no news.
-                shuffle=shuffle and not hasattr(x, "element_spec"),
+                shuffle=shuffle and not data_kinds.keeps_order(x),
                 class_weight=class_weight,
                 sample_weight=sample_weight,
                 initial_epoch=initial_epoch,

@@ -94,8 +94,8 @@ class FixedLabels(Negatives):
     """
 
     def __init__(self, count=1, seed=None, **kwargs):
-        # Generators hold 32 bits under JAX, and the hash takes no more of a seed.
-        of_generator = seed % 2**32 if isinstance(seed, int) else seed
+        # Generators hold 32 bits under JAX and 31 under PyTorch; nothing is drawn from this one.
+        of_generator = seed % 2**31 if isinstance(seed, int) else seed
         super().__init__(count=count, seed=of_generator, **kwargs)
         self.seed = int(ops.convert_to_numpy(self.generator.state)[0]) if seed is None else seed
 

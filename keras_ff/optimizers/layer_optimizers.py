@@ -4,6 +4,7 @@ import contextlib
 
 import keras
 
+from keras_ff.optimizers.optimizer_template import serialized
 from keras_ff.utils.devices import on_device
 
 
@@ -80,4 +81,4 @@ class LayerOptimizers(keras.optimizers.MultiOptimizer):
         self._iterations.assign_add(1)
 
     def get_config(self):
-        return {"optimizers": [keras.optimizers.serialize(inner) for inner in self.optimizers]}
+        return {"optimizers": [serialized(inner) for inner in self.optimizers]}

@@ -43,7 +43,18 @@ class OptimizerTemplate:
 
     def get_config(self):
         """Configuration of the optimizer, or `None`."""
-        return None if self.optimizer is None else keras.optimizers.serialize(self.optimizer)
+        return None if self.optimizer is None else serialized(self.optimizer)
+
+
+def serialized(optimizer):
+    """An optimizer's configuration, which every backend can read.
+
+    Under PyTorch Keras makes subclasses of its optimizers, and names these.
+    """
+    config = keras.optimizers.serialize(optimizer)
+    if config["module"].startswith("keras.src.backend."):
+        config |= {"module": "keras.optimizers", "registered_name": None}
+    return config
 
 
 def _get(identifier):

@@ -24,6 +24,7 @@ class TemperatureFit(SilentMetric):
 
     def update_state(self, scores, labels, sample_weight=None):
         """Count a batch: scores of shape (batch, num_classes), int labels of shape (batch,)."""
+        scores, temperatures = map(ops.convert_to_tensor, (scores, TEMPERATURES))
         weight = ops.ones_like(scores[:, 0])
         if sample_weight is not None:
             weight = ops.cast(ops.reshape(sample_weight, (-1,)), "float32")
@@ -31,12 +32,12 @@ class TemperatureFit(SilentMetric):
         one_hot = ops.one_hot(labels, scores.shape[1], dtype="float32")
         of_label = ops.sum(scores * one_hot, axis=1, keepdims=True)
         of_classes = ops.mean(scores, axis=1, keepdims=True)
-        logits = ops.expand_dims(scores, 1) / TEMPERATURES[:, np.newaxis]
+        logits = ops.expand_dims(scores, 1) / ops.expand_dims(temperatures, 1)
         normalizer = ops.logsumexp(logits, axis=2)
         weight = ops.expand_dims(weight, 1)
-        self.of_labels.assign_add(ops.sum(weight * (normalizer - of_label / TEMPERATURES), axis=0))
+        self.of_labels.assign_add(ops.sum(weight * (normalizer - of_label / temperatures), axis=0))
         self.of_classes.assign_add(
-            ops.sum(weight * (normalizer - of_classes / TEMPERATURES), axis=0)
+            ops.sum(weight * (normalizer - of_classes / temperatures), axis=0)
         )
         self.count.assign_add(ops.sum(weight))
 

@@ -7,6 +7,7 @@ import platform
 
 import keras
 
+from keras_ff import backends
 from keras_ff.version import __version__
 
 
@@ -16,7 +17,7 @@ def machine():
         "architecture": platform.machine(),
         "processor": _processor(),
         "processors": os.cpu_count(),
-        "devices": keras.distribution.list_devices(),
+        "devices": backends.devices(),
     }
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 from keras import ops
 
 
@@ -14,10 +15,17 @@ def pooled(activities, regions):
     window = tuple(_window(side, regions) for side in activities.shape[1:-1])
     if not window:
         return activities
-    # Padding does not count in the averages.
-    of_regions = ops.average_pool(
-        activities, window, window, padding="same", data_format="channels_last"
-    )
+    # Zeros make the sides even and do not count, which they would as Keras's own padding does
+    # under PyTorch.
+    sides = activities.shape[1:-1]
+    missing = [(0, -side % size) for side, size in zip(sides, window, strict=True)]
+    padded = ops.pad(activities, [(0, 0), *missing, (0, 0)])
+    of_regions = ops.average_pool(padded, window, window, data_format="channels_last")
+    for axis, (side, size) in enumerate(zip(sides, window, strict=True), start=1):
+        if side % size:
+            inside = np.minimum(size, side - np.arange(0, side, size))
+            shape = [-1 if one == axis else 1 for one in range(len(of_regions.shape))]
+            of_regions = of_regions * ops.cast((size / inside).reshape(shape), of_regions.dtype)
     return ops.reshape(of_regions, (-1, math.prod(of_regions.shape[1:])))
 
 

@@ -35,13 +35,18 @@ PRIVATE = {
         "_jax_state_synced": "a pipeline's stages work on the variables themselves",
         "_make_function": "overridden: every step's state is remembered",
     },
+    "PyTorch layer": {"_call_impl": "overridden: its `forward` is not that of an FF layer"},
     "Optimizer": {
+        "_get_variable_index": "where the moments of a weight stand",
         "_iterations": "the model's steps, which TensorBoard counts by",
         "_learning_rate": "a schedule itself, rather than its value now",
         "_model_variables_moving_average": "averages begin with the weights",
+        "_momentums": "Adam's first moments, for PyTorch's kernel",
         "_trainable_variables": "the weights that averages belong to",
         "_use_weight_decay": "compiled steps differ in which weights decay",
+        "_velocities": "Adam's second moments, for PyTorch's kernel",
     },
+    "PyTorch optimizer": {"_parallel_update_step": "overridden: Adam by PyTorch's kernel"},
     "Muon": {"_should_use_adamw": "overridden: kernels of convolutions are matrices"},
     "MultiOptimizer": {"_optimizer_map": "which layer a weight belongs to"},
     "LossScaleOptimizer": {

@@ -1,15 +1,21 @@
 """Gradients and graphs as tests need them, under whichever backend they run."""
 
+import functools
+from unittest import mock
+
 import keras
 import pytest
 from keras import ops
 
 from keras_ff import backends
 
+# Whether steps are traced and compiled; under PyTorch they run eagerly.
+COMPILES = keras.backend.backend() != "torch"
+
 # Values of `in_graph`'s `jit_compile`.
 KINDS_OF_GRAPHS = [
     False,
-    pytest.param(True, marks=pytest.mark.tensorflow("JAX has one kind of compiled function")),
+    pytest.param(True, marks=pytest.mark.tensorflow("others have one kind of function")),
 ]
 
 
@@ -64,6 +70,8 @@ def gradient_table(function, variables):
     """
     if keras.backend.backend() == "jax":
         return _table_under_jax(function, variables)
+    if keras.backend.backend() == "torch":
+        return _table_under_torch(function, variables)
     import tensorflow as tf
 
     watched = [variable.value for variable in variables]
@@ -91,12 +99,34 @@ def _table_under_jax(function, variables):
     return table
 
 
+def _table_under_torch(function, variables):
+    import torch
+
+    values = [variable.value for variable in variables]
+    keeping = functools.partial(torch.autograd.grad, retain_graph=True)
+    # The layers' own gradients leave what they are computed from, and steps do not overwrite it.
+    with (
+        torch.autograd.graph.saved_tensors_hooks(torch.clone, lambda copy: copy),
+        mock.patch.object(torch.autograd, "grad", keeping),
+        mock.patch.object(backends.chosen, "_detached", lambda value: value),
+        torch.enable_grad(),
+    ):
+        sums = [ops.sum(answer) for answer in function()]
+    nothing = [None] * len(values)
+    table = [
+        keeping(one, values, allow_unused=True) if one.requires_grad else nothing for one in sums
+    ]
+    return [[to_numpy(gradient) for gradient in row] for row in table]
+
+
 def is_traced(tensor):
     """Whether a tensor is one of a graph or program, without values."""
     if keras.backend.backend() == "jax":
         import jax
 
         return isinstance(tensor, jax.core.Tracer)
+    if keras.backend.backend() == "torch":
+        return False
     return not hasattr(tensor, "numpy")
 
 
@@ -111,6 +141,8 @@ def in_graph(function, *signature, layer=None, jit_compile=None):
     """
     if keras.backend.backend() == "jax":
         return backends.compiled(function, lambda: layer.variables if layer else [])
+    if keras.backend.backend() == "torch":
+        return function
     import tensorflow as tf
 
     specification = [tf.TensorSpec(shape, dtype) for shape, dtype in signature]

@@ -165,7 +165,7 @@ def test_alternating_with_class_groups_and_sample_weights():
 
 
 @pytest.mark.slow
-@pytest.mark.tensorflow("what is gathered for one loss scale cannot leave a branch under JAX")
+@pytest.mark.not_under("jax", "what is gathered for one loss scale cannot leave a branch")
 def test_alternating_under_mixed_float16():
     """Steps that are skipped for an overflow are none: the pairs are those of the next one."""
     x, y = batch()

@@ -87,7 +87,7 @@ def assert_same_history(one, other, rtol=1e-5):
         pytest.param(
             "hybrid images",
             False,
-            marks=pytest.mark.tensorflow("slow under JAX; streams pass alike whatever they show"),
+            marks=pytest.mark.not_under("jax", "slow; streams pass alike whatever they show"),
         ),
         ("labels", True),
     ],

@@ -63,7 +63,10 @@ def test_gradients_of_a_position_come_from_its_own_patch():
     layer = built((6, 6, 2), 3, 1, "valid")
     x = drawn(2, 6, 6, 2)
     _, (inputs, kernel, bias) = value_and_gradients(
-        lambda x: layer(x)[:, 1, 2] * drawn(2, 3, seed=3), x, layer.kernel, layer.bias
+        lambda x: keras.ops.multiply(layer(x)[:, 1, 2], drawn(2, 3, seed=3)),
+        x,
+        layer.kernel,
+        layer.bias,
     )
     patch = np.zeros((6, 6), bool)
     patch[1:4, 2:5] = True

@@ -67,7 +67,9 @@ def test_every_weight_gets_a_gradient():
         "positions",
         "projection/kernel",
     ]
-    _, gradients = value_and_gradients(lambda: layer(x) * drawn(3, 6, 5, seed=2), *weights)
+    _, gradients = value_and_gradients(
+        lambda: keras.ops.multiply(layer(x), drawn(3, 6, 5, seed=2)), *weights
+    )
     for weight, gradient in zip(weights, gradients, strict=True):
         assert np.abs(gradient).max() > 1e-3, weight.path
 

@@ -158,7 +158,8 @@ def test_the_order_of_negatives_does_not_matter(name):
     ordered, turned = loss(POSITIVE, negative), loss(POSITIVE, negative[:, ::-1])
     np.testing.assert_allclose(ordered, turned, rtol=1e-5, atol=1e-7)
     # Another batch order gives the same values in that order.
-    np.testing.assert_allclose(loss(POSITIVE[::-1], negative[::-1])[::-1], ordered, rtol=1e-6)
+    turned = loss(POSITIVE[::-1], negative[::-1])
+    np.testing.assert_allclose(np.array(turned)[::-1], ordered, rtol=1e-6)
 
 
 @pytest.mark.parametrize("unit", [1.0, 0.25, 500.0])

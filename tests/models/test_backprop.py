@@ -40,7 +40,7 @@ def test_it_is_the_same_network(digits):
         np.testing.assert_allclose(hidden, activities, rtol=1e-6)
     head = network.layers[-1]
     np.testing.assert_allclose(network(x[:5]), head(hidden), rtol=1e-5)
-    np.testing.assert_allclose(np.sum(network(x[:5]), axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(np.sum(np.array(network(x[:5])), axis=1), 1.0, rtol=1e-5)
     assert not {id(weight) for weight in network.weights} & {id(weight) for weight in model.weights}
 
 

@@ -338,7 +338,7 @@ def test_the_goodness_of_positives_meets_the_threshold(name, embedding):
     model.carry_from_backprop(network, x, y)
     positives = model.samples(x, y)["positive"]
     for goodness in model.stack.goodness(activities_of(model, positives)):
-        assert float(np.mean(goodness)) == pytest.approx(target, rel=5e-3)
+        assert np.mean(np.array(goodness)) == pytest.approx(target, rel=5e-3)
 
 
 def test_a_learned_threshold_is_met_where_it_has_moved_to():
@@ -350,7 +350,7 @@ def test_a_learned_threshold_is_met_where_it_has_moved_to():
     assert float(model.ff_layers[0].threshold) == pytest.approx(1.3)
     positives = model.samples(x, y)["positive"]
     goodness = model.stack.goodness(activities_of(model, positives))[0]
-    assert float(np.mean(goodness)) == pytest.approx(1.3, rel=5e-3)
+    assert np.mean(np.array(goodness)) == pytest.approx(1.3, rel=5e-3)
 
 
 CONTRASTIVE = {
@@ -411,7 +411,7 @@ def test_weights_come_back_up_to_a_factor(name):
         model.ff_layers, model.stack.goodness(activities_of(model, inputs)), strict=True
     ):
         target = 0.5 * layer.goodness_unit
-        assert float(np.mean(goodness)) == pytest.approx(target, rel=5e-3), layer.name
+        assert np.mean(np.array(goodness)) == pytest.approx(target, rel=5e-3), layer.name
 
 
 def test_there_and_back_without_training_nothing_changes():

@@ -78,9 +78,9 @@ def test_a_step_is_that_of_layer_1s_loss():
         for stream in every:
             unit = variable / ops.norm(variable, axis=(1, 2), keepdims=True)
             length = np.sqrt(0.5 * np.sum(x**2, axis=(1, 2, 3)))[:, None, None]
-            channel = ops.take(unit, stream, axis=0) * length
+            channel = ops.multiply(ops.take(unit, stream, axis=0), length)
             images = ops.concatenate([x, channel[..., None]], axis=3)
-            images /= ops.sqrt(ops.mean(images**2, axis=(1, 2, 3), keepdims=True) + 1e-8)
+            images = images / ops.sqrt(ops.mean(images**2, axis=(1, 2, 3), keepdims=True) + 1e-8)
             activities = ops.tanh(ops.conv(images, kernel, 1, "same"))
             goodness.append(ops.mean(activities**2, axis=(1, 2, 3)))
         differences = [goodness[0] - negative for negative in goodness[1:]]

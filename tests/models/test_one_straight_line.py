@@ -73,7 +73,7 @@ def step():
     return recorder
 
 
-pytestmark = pytest.mark.tensorflow("JAX's step takes the state of all variables")
+pytestmark = pytest.mark.not_under("jax", "its step takes the state of all variables")
 
 
 def test_a_step_goes_through_few_files(step):

@@ -149,7 +149,7 @@ def test_dropout_before_a_frozen_layer_rests():
     assert not moves(state, lambda: model.train_on_batch(IMAGES, LABELS))
 
 
-@pytest.mark.tensorflow("activities are kept there alone")
+@pytest.mark.not_under("jax", "no activities are kept")
 @pytest.mark.parametrize(
     ("leading", "between", "kept"),
     [

@@ -10,6 +10,7 @@ import keras_ff
 from keras_ff.layer_schedules import Greedy, Pipelined, Simultaneous, Windows
 from keras_ff.layers import FFDense
 from keras_ff.models import Stage, stages
+from tests.helpers.either_backend import COMPILES
 
 LAYERS = 3
 
@@ -312,7 +313,7 @@ def test_fit_in_a_loop_trains_every_layer_and_traces_once(data):
     for _ in range(4):
         model.fit(*data, epochs=1, verbose=0)
     assert int(model.layers_trained) == LAYERS
-    assert len(traces) == 1
+    assert len(traces) == (1 if COMPILES else 4)
 
 
 @pytest.mark.slow

@@ -39,14 +39,14 @@ def test_length_normalization_treats_samples_one_by_one():
     other[1:] += 5.0
     layer = LengthNormalization()
     np.testing.assert_array_equal(layer(x)[0], layer(other)[0])
-    assert np.abs(np.array(layer(x)[1]) - layer(other)[1]).max() > 1e-2
+    assert np.abs(np.array(layer(x)[1]) - np.array(layer(other)[1])).max() > 1e-2
 
 
 @pytest.mark.parametrize("center", [False, True])
 def test_silent_samples_stay_at_zero_with_a_finite_gradient(center):
     layer = LengthNormalization(center=center)
     weighted, (gradient,) = value_and_gradients(
-        lambda x: layer(x) * drawn(2, 5), np.zeros((2, 5), "float32")
+        lambda x: keras.ops.multiply(layer(x), drawn(2, 5)), np.zeros((2, 5), "float32")
     )
     np.testing.assert_array_equal(weighted, 0.0)
     assert np.all(np.isfinite(gradient))
@@ -82,7 +82,7 @@ def test_inputs_of_any_length_under_mixed_float16(length):
     x = drawn(6, 5)
     scaled = np.array(keras.ops.cast(layer(length * x), "float32"))
     expected = dense_by_hand(x, *map(convert_to_numpy, layer.transform.weights))
-    np.testing.assert_allclose(scaled, expected, rtol=2e-2, atol=5e-3)
+    np.testing.assert_allclose(scaled, expected, rtol=3e-2, atol=5e-3)
 
 
 def test_length_normalization_round_trip():
@@ -138,7 +138,9 @@ def test_every_token_by_itself():
 
 def test_no_gradient_along_a_tokens_length():
     x, layer = drawn(2, 4, 3), LengthNormalization(axis=-1)
-    _, (gradient,) = value_and_gradients(lambda x: layer(x) * drawn(2, 4, 3, seed=2), x)
+    _, (gradient,) = value_and_gradients(
+        lambda x: keras.ops.multiply(layer(x), drawn(2, 4, 3, seed=2)), x
+    )
     assert np.abs(gradient).max() > 0.1
     np.testing.assert_allclose(np.sum(gradient * x, axis=-1), 0.0, atol=1e-5)
 

@@ -138,7 +138,7 @@ def test_a_trial_stands_on_the_candidate_that_its_values_name():
 
 
 @pytest.mark.slow
-@pytest.mark.tensorflow("JAX would copy what is kept into the compiled step")
+@pytest.mark.not_under("jax", "it would copy what is kept into the compiled step")
 def test_activities_of_frozen_layers_are_computed_once_for_all_trials(monkeypatch):
     hyper_model = second_layer()
     passes, kept = [], ActivationCache._pass

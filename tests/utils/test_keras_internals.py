@@ -13,7 +13,7 @@ from keras_ff.utils.keras_internals import PRIVATE
 
 PACKAGE = pathlib.Path(keras_ff.__file__).parent
 TREES = [ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")]
-BACKEND = {"TensorFlow model": "tensorflow", "JAX model": "jax"}
+BACKENDS = {"TensorFlow": "tensorflow", "JAX": "jax", "PyTorch": "torch"}
 
 
 def compiled():
@@ -56,6 +56,8 @@ OWNERS = {
     "Model": compiled,
     "TensorFlow model": compiled,
     "JAX model": compiled,
+    "PyTorch layer": lambda: keras.layers.Dense(1),
+    "PyTorch optimizer": keras.optimizers.Adam,
     "Optimizer": averaged,
     "Muon": keras.optimizers.Muon,
     "MultiOptimizer": multi_optimizer,
@@ -73,7 +75,7 @@ LATER = ("_jax_state",)
     ("owner", "name"), [(owner, name) for owner, names in PRIVATE.items() for name in names]
 )
 def test_keras_still_has_it(owner, name):
-    backend = BACKEND.get(owner, keras.backend.backend())
+    backend = BACKENDS.get(owner.split()[0], keras.backend.backend())
     if owner in ("TensorBoard callback", "Epoch iterator"):
         backend = "tensorflow"
     if backend != keras.backend.backend() or name in LATER:

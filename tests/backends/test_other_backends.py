@@ -1,4 +1,4 @@
-"""Training under JAX; run with KERAS_BACKEND=jax."""
+"""Training under JAX and PyTorch, each named by KERAS_BACKEND."""
 
 import itertools
 import os
@@ -16,12 +16,18 @@ import keras_ff
 from keras_ff.layers import FFAttention, FFConv2D, FFDense, Opaque
 from keras_ff.negatives import Adversarial, HybridImages
 from tests.helpers import ROOT
+from tests.scripts import crossing
+
+BACKEND = keras.backend.backend()
 
 pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "jax", reason="Needs KERAS_BACKEND=jax in the environment"
+    BACKEND == "tensorflow", reason="Needs another KERAS_BACKEND in the environment"
 )
 
 SCHEDULES = ("simultaneous", "greedy", "alternating", "pipelined", "windows")
+
+
+RUN = "runpy.run_module('tests.scripts.crossing', run_name='__main__')"
 
 
 def digits(count=600):
@@ -67,12 +73,14 @@ def in_process(backend, code):
 
 
 def test_the_import_leaves_tensorflow_alone():
-    assert "False" in in_process("jax", "import sys, keras_ff; print('tensorflow' in sys.modules)")
+    assert "False" in in_process(
+        BACKEND, "import sys, keras_ff; print('tensorflow' in sys.modules)"
+    )
 
 
 def test_training_needs_no_tensorflow():
     in_process(
-        "jax",
+        BACKEND,
         """
         import sys
         sys.modules["tensorflow"] = None  # an import fails
@@ -243,53 +251,27 @@ class StopAfter(keras.callbacks.Callback):
         self.model.stop_training = epoch + 1 == self.epochs
 
 
-@pytest.mark.parametrize("kind", ["contrastive", "class_groups"])
-def test_a_model_saved_under_tensorflow_scores_the_same(kind, tmp_path):
-    in_process(
-        "tensorflow",
-        f"""
-        import keras, keras_ff, numpy as np
-        keras.utils.set_random_seed(0)
-        x = np.random.default_rng(0).random((50, 8, 8, 1), "float32")
-        groups = {kind == "class_groups"}
-        layer = dict(goodness="class_groups", normalization="class_groups") if groups else dict()
-        model = dict(label_embedding=None, negatives=None) if groups else dict()
-        layers = [keras_ff.layers.FFDense(100, **layer) for _ in range(2)]
-        model = keras_ff.FFModel(layers, 10, **model)
-        model.compile("adam")
-        model.fit(x, np.arange(50) % 10, epochs=2, verbose=0)
-        model.save({str(tmp_path / "model.keras")!r})
-        np.save({str(tmp_path / "scores.npy")!r}, model.predict(x, verbose=0))
-        """,
-    )
-    model = keras.models.load_model(tmp_path / "model.keras")
-    x = np.random.default_rng(0).random((50, 8, 8, 1), "float32")
-    scores = np.load(tmp_path / "scores.npy")
-    np.testing.assert_allclose(model.predict(x, verbose=0), scores, atol=1e-4)
-    assert np.ptp(scores) > 0.01
-    history = model.fit(x, np.arange(50) % 10, epochs=4, verbose=0).history
-    assert np.isfinite(history["loss"]).all()
-
-
-def test_a_model_saved_under_jax_scores_the_same_under_tensorflow(tmp_path):
-    x, y = digits(50)
-    model = model_of()
-    model.fit(x, y, epochs=2, verbose=0)
-    model.save(tmp_path / "model.keras")
-    scores = model.predict(x, verbose=0)
-    in_process(
-        "tensorflow",
-        f"""
-        import keras, keras_ff, numpy as np, sklearn.datasets
-        x = (sklearn.datasets.load_digits().images[:50, ..., None] / 16).astype("float32")
-        model = keras.models.load_model({str(tmp_path / "model.keras")!r})
-        np.save({str(tmp_path / "scores.npy")!r}, model.predict(x, verbose=0))
-        history = model.fit(x, np.arange(50) % 10, epochs=4, verbose=0).history
-        assert np.isfinite(history["loss"]).all()
-        """,
-    )
-    np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), scores, atol=1e-4)
-    assert np.ptp(scores) > 0.01
+@pytest.mark.parametrize("other", {"jax": ["tensorflow"]}.get(BACKEND, ["tensorflow", "jax"]))
+def test_models_cross_to_another_backend_and_back(other, tmp_path):
+    """They score and learn there as here, with nothing drawn at random."""
+    for name in crossing.NAMES:
+        model = crossing.new(name)
+        crossing.go_on(model)
+        model.save(tmp_path / f"{name}.keras")
+    in_process(other, f"import runpy, sys; sys.argv = ['', {str(tmp_path)!r}]; {RUN}")
+    for name in crossing.NAMES:
+        model = keras.models.load_model(tmp_path / f"{name}.keras")
+        theirs = np.load(tmp_path / f"{name}.npz")
+        before = crossing.scores(model)
+        np.testing.assert_allclose(before, theirs["before"], atol=1e-4)
+        crossing.go_on(model)
+        learned = crossing.scores(model)
+        np.testing.assert_allclose(learned, theirs["after"], atol=2e-3)
+        assert np.abs(learned - before).max() > 0.05
+        come_back = keras.models.load_model(tmp_path / f"{name}_after.keras")
+        np.testing.assert_allclose(crossing.scores(come_back), theirs["after"], atol=1e-4)
+        for one, other_one in zip(model.weights, come_back.weights, strict=True):
+            np.testing.assert_allclose(one.numpy(), other_one.numpy(), atol=2e-3)
 
 
 def test_an_unknown_backend_is_refused():
@@ -300,4 +282,4 @@ def test_an_unknown_backend_is_refused():
     except ImportError as error:
         print(error)
     """
-    assert "KERAS_BACKEND=jax" in in_process("numpy", code)
+    assert "'tensorflow', 'jax' or 'torch'" in in_process("numpy", code)
